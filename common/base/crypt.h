@@ -1,0 +1,27 @@
+/* crypt.h - digest, AEAD and random bytes for the base room (libcrypto stays in crypt.c). Certificates and CMS do not
+ * belong here: see pki/ and smime/. Thread-safe. */
+#ifndef BASE_CRYPT_H
+#define BASE_CRYPT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define CRYPT_SHA256_BYTES 32
+#define CRYPT_KEY_BYTES 32
+#define CRYPT_TAG_BYTES 16
+
+int crypt_random(void *p, size_t n, struct err *err);
+int crypt_sha256(const void *p, size_t n, unsigned char digest[CRYPT_SHA256_BYTES], struct err *err);
+/* AES-256-GCM, nonce = counter (never twice under one key). out has n + CRYPT_TAG_BYTES bytes (seal), n (open). */
+int crypt_seal(const unsigned char key[CRYPT_KEY_BYTES], uint64_t counter, const void *in, size_t n, void *out,
+	       struct err *err);
+int crypt_open(const unsigned char key[CRYPT_KEY_BYTES], uint64_t counter, const void *in, size_t n, void *out,
+	       struct err *err);	/* n: without the tag */
+/* Overwrites, not optimised away. */
+void crypt_wipe(void *p, size_t n);
+/* Lower-case hex of n bytes, NUL-terminated: out has 2 n + 1 bytes. */
+void crypt_hex(const unsigned char *p, size_t n, char *out);
+
+#endif

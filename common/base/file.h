@@ -1,0 +1,22 @@
+/* file.h - reading files and directories for configuration, keys and certificates. Not in the message path. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stdbool.h>
+
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+/* Reads a regular file of at most limit_bytes (0: 64 MiB) into buf. ERR_CONFIG names the path and why. 0 or -1. */
+int file_read(const char *path, size_t limit_bytes, struct buf *buf, struct err *err);
+/* The same for a file that holds a secret: refuses one that group (unless readable by group only and owned by root)
+ * or others may read, naming the mode. */
+int file_read_secret(const char *path, size_t limit_bytes, struct buf *buf, struct err *err);
+/* Regular files in a directory, full paths sorted by name, hidden ones skipped, not recursive. 0 or -1. */
+int file_list(struct arena *arena, const char *directory, char ***paths, size_t *count, struct err *err);
+bool file_is_directory(const char *path);
+
+#endif

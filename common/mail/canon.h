@@ -1,0 +1,26 @@
+/* canon.h - the entity that is signed or encrypted: 7-bit, short lines, CRLF, made before signing (RFC 8551 3.1).
+ *
+ * All Content-* fields of the message move inside, byte for byte, unless a leaf must be re-encoded: then its
+ * Content-Transfer-Encoding alone changes (and the containers' that said 8bit or binary). Re-encoded is a leaf with a
+ * trait that does not survive transport (8-bit, NUL, bare CR or LF, long line) and, for clear signing, one with trailing
+ * blanks or "From " lines; text as quoted-printable, everything else as base64. A message without Content-Type gets
+ * text/plain; charset=us-ascii (8-bit without a declared charset: charset=unknown-8bit, RFC 1428). The top-level
+ * multipart's preamble and epilogue are left out. Nothing below a nested multipart/signed or multipart/encrypted is
+ * ever changed.
+ */
+#ifndef MAIL_CANON_H
+#define MAIL_CANON_H
+
+#include "mail/mime.h"
+
+struct canon {
+	struct header outside;		/* the message's other fields, MIME-Version among them, unchanged and in order */
+	const struct body *entity;	/* Content-* fields, empty line, content: computed, lazy */
+	bool seven_bit;			/* false: a nested protected part is not 7-bit and was left alone: sign it opaque only */
+};
+
+/* ERR_MESSAGE: duplicate Content-Type or Content-Transfer-Encoding at top level, which no reader resolves alike. */
+int canon_make(struct arena *arena, const struct message *message, const struct mime *mime, bool for_clear_signing,
+	       struct canon *canon, struct err *err);
+
+#endif

@@ -1,0 +1,76 @@
+/* mime.h - the skeleton of a message (RFC 2045, 2046): parts, where each lies in the body, and what a signer or a
+ * verifier must know of it. Decodes nothing. Reads the body once, as a stream.
+ *
+ * Offsets count from the first byte of the top-level body. A delimiter line's CRLF before it belongs to the delimiter
+ * (RFC 2046 5.1.1). Delimiters are recognised at any enclosing level. Parts of multipart/… and of message/rfc822 are
+ * children; nothing else is entered.
+ */
+#ifndef MAIL_MIME_H
+#define MAIL_MIME_H
+
+#include <stdint.h>
+
+#include "mail/encode.h"
+#include "mail/message.h"
+#include "mail/param.h"
+
+struct mime_limits {
+	size_t depth;		/* of nesting; 0: 20 */
+	size_t parts;		/* 0: 1000 */
+	size_t header_bytes;	/* of one part; 0: 65536 */
+};
+
+enum mime_trait {		/* of the bytes of the part's own body; a container has those of preamble, epilogue and delimiters */
+	MIME_8BIT = 1,		/* a byte above 0x7f */
+	MIME_NUL = 2,
+	MIME_BARE_CR_LF = 4,	/* CR without LF or the reverse */
+	MIME_LONG_LINE = 8,	/* over 998 octets without CRLF */
+	MIME_TRAILING_BLANK = 16,
+	MIME_FROM_LINE = 32,	/* a line begins with "From " */
+	MIME_HEADER_8BIT = 64,	/* in the part's header fields (not the top level's) */
+	MIME_HEADER_LONG = 128	/* a line over 998 in the part's header fields */
+};
+
+struct mime_part {
+	struct mime_part *parent, *child, *next;
+	unsigned depth;			/* 0: the message itself */
+	unsigned number;		/* from 1 among its siblings */
+	uint64_t start;			/* first byte of the part's header (top level: 0) */
+	uint64_t body_start, body_end;	/* its body, without the CRLF of the delimiter */
+	struct header header;		/* the part's fields; of the top level: the message's */
+	struct param_list type;		/* Content-Type; value "text/plain" (or message/rfc822 in digests) where absent or broken */
+	bool type_given;
+	enum transfer_encoding encoding;
+	unsigned traits;		/* enum mime_trait */
+	/* containers */
+	struct slice boundary;
+	uint64_t content_start;		/* first byte behind the first delimiter line's predecessor: start of "--boundary" */
+	uint64_t content_end;		/* first byte of the epilogue: behind the close delimiter line */
+	bool closed;			/* its close delimiter was found */
+};
+
+enum mime_fact {			/* of the whole message */
+	MIME_MALFORMED = 1,		/* a header line in a part that is none, an unclosed multipart, boundary missing */
+	MIME_DUPLICATE = 2		/* two Content-Type or two Content-Transfer-Encoding fields in one part */
+};
+
+struct mime {
+	struct mime_part *root;
+	size_t parts;
+	unsigned facts;			/* enum mime_fact */
+};
+
+/* ERR_LIMIT names the limit; ERR_TEMP a stream's failure. Malformed input is a fact, not an error. 0 or -1. */
+int mime_parse(struct arena *arena, const struct message *message, const struct mime_limits *limits, struct mime *mime,
+	       struct err *err);
+
+/* The part's body as it stands (encoded), and decoded by its transfer encoding (a computed body). NULL: memory. */
+const struct body *mime_body(struct arena *arena, const struct message *message, const struct mime_part *part);
+const struct body *mime_decoded(struct arena *arena, const struct message *message, const struct mime_part *part);
+/* The part as an entity: header bytes, empty line, body, exactly as it stands. */
+const struct body *mime_entity(struct arena *arena, const struct message *message, const struct mime_part *part);
+/* The part as a message of its own (its header parsed, its body). */
+struct message mime_message(struct arena *arena, const struct message *message, const struct mime_part *part);
+bool mime_is(const struct mime_part *part, const char *type);	/* "multipart/signed", or "multipart/" as prefix */
+
+#endif
