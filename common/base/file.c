@@ -1,0 +1,176 @@
+/* file.c - whole files and directories, read when the configuration is. Not in the message path: spool.c writes the
+ * only file there. Called by conf, pki, milter. Thread-safe. */
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/crypt.h"
+
+#define DEFAULT_LIMIT_BYTES ((size_t)64 * 1024 * 1024)
+#define READ_BYTES 16384
+
+static int failed(struct err *err, const char *path)
+{
+	return err_set(err, errno == ENOMEM || errno == EMFILE || errno == ENFILE ? ERR_TEMP : ERR_CONFIG, "%s: %s",
+		       path, strerror(errno));
+}
+
+/* Opens a regular file. O_NONBLOCK: a FIFO put in its place must not make us wait. */
+static int open_regular(const char *path, struct stat *st, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0 || fstat(fd, st) != 0) {
+		failed(err, path);
+		goto out;
+	}
+	if (!S_ISREG(st->st_mode)) {
+		err_set(err, ERR_CONFIG, "%s: not a regular file", path);
+		goto out;
+	}
+	return fd;
+out:
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static int read_fd(int fd, const char *path, size_t limit_bytes, struct buf *buf, struct err *err)
+{
+	unsigned char chunk[READ_BYTES];
+	ssize_t got;
+	int rc = -1;
+
+	while ((got = read(fd, chunk, sizeof(chunk))) != 0) {
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			failed(err, path);
+			goto out;
+		}
+		if (buf->n + (size_t)got > limit_bytes) {
+			err_set(err, ERR_CONFIG, "%s: larger than %zu bytes", path, limit_bytes);
+			goto out;
+		}
+		if (buf_append(buf, chunk, (size_t)got) != 0) {
+			err_set(err, ERR_TEMP, "%s: no memory to read it", path);
+			goto out;
+		}
+	}
+	rc = 0;
+out:
+	crypt_wipe(chunk, sizeof(chunk));
+	return rc;
+}
+
+/* What was read is wiped again when the end could not be reached. */
+static int read_and_close(int fd, const char *path, size_t limit_bytes, struct buf *buf, struct err *err)
+{
+	int rc;
+
+	buf_reset(buf);
+	rc = read_fd(fd, path, limit_bytes == 0 ? DEFAULT_LIMIT_BYTES : limit_bytes, buf, err);
+	close(fd);
+	if (rc != 0)
+		buf_reset(buf);
+	return rc;
+}
+
+int file_read(const char *path, size_t limit_bytes, struct buf *buf, struct err *err)
+{
+	struct stat st;
+	int fd = open_regular(path, &st, err);
+
+	return fd < 0 ? -1 : read_and_close(fd, path, limit_bytes, buf, err);
+}
+
+int file_read_secret(const char *path, size_t limit_bytes, struct buf *buf, struct err *err)
+{
+	struct stat st;
+	int fd = open_regular(path, &st, err);
+
+	if (fd < 0)
+		return -1;
+	if ((st.st_mode & (S_IRWXO | S_IWGRP)) != 0 || ((st.st_mode & S_IRGRP) != 0 && st.st_uid != 0)) {
+		close(fd);
+		return err_set(err, ERR_CONFIG, "%s: holds a secret, but its mode is %04o: others may use it (chmod 600)",
+			       path, (unsigned int)(st.st_mode & 07777));
+	}
+	return read_and_close(fd, path, limit_bytes, buf, err);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Room for one path more: arrays double, outgrown ones stay in the arena. */
+static char **enlarge(struct arena *arena, char **paths, size_t count, size_t *capacity)
+{
+	char **larger;
+
+	if (count < *capacity)
+		return paths;
+	larger = arena_array(arena, *capacity == 0 ? 16 : *capacity * 2, sizeof(*larger));
+	if (larger == NULL)
+		return NULL;
+	if (count > 0)
+		memcpy(larger, paths, count * sizeof(*larger));
+	*capacity = *capacity == 0 ? 16 : *capacity * 2;
+	return larger;
+}
+
+static bool is_wanted(DIR *dir, const char *name)
+{
+	struct stat st;
+
+	return name[0] != '.' && fstatat(dirfd(dir), name, &st, 0) == 0 && S_ISREG(st.st_mode);
+}
+
+int file_list(struct arena *arena, const char *directory, char ***paths, size_t *count, struct err *err)
+{
+	const char *slash = directory[0] != '\0' && directory[strlen(directory) - 1] == '/' ? "" : "/";
+	DIR *dir = opendir(directory);
+	char **list = NULL;
+	size_t n = 0, capacity = 0;
+	struct dirent *entry;
+	int rc = -1;
+
+	if (dir == NULL)
+		return failed(err, directory);
+	while (errno = 0, (entry = readdir(dir)) != NULL) {
+		if (!is_wanted(dir, entry->d_name))
+			continue;
+		list = enlarge(arena, list, n, &capacity);
+		if (list == NULL || (list[n] = arena_printf(arena, "%s%s%s", directory, slash, entry->d_name)) == NULL) {
+			err_memory(err);
+			goto out;
+		}
+		n++;
+	}
+	if (errno != 0) {
+		failed(err, directory);
+		goto out;
+	}
+	if (n > 1)
+		qsort(list, n, sizeof(*list), by_name);
+	*paths = list;
+	*count = n;
+	rc = 0;
+out:
+	closedir(dir);
+	return rc;
+}
+
+bool file_is_directory(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
