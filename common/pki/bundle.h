@@ -1,0 +1,35 @@
+/* bundle.h - files with certificates: PEM, DER, P7B (certs-only PKCS#7) and SST (MS-OSHARED 2.3.9.1), recognised by
+ * content. One bad entry does not hide the others: it is reported and left out. */
+#ifndef PKI_BUNDLE_H
+#define PKI_BUNDLE_H
+
+#include "pki/capability.h"
+#include "pki/cert.h"
+
+enum bundle_format { BUNDLE_PEM, BUNDLE_DER, BUNDLE_P7B, BUNDLE_SST };
+
+struct bundle_entry {
+	struct cert *cert;		/* owned by the bundle; NULL: a CRL or a bad entry */
+	struct slice crl_der;		/* a CRL, empty else */
+	size_t offset;			/* where in the file it stands */
+	const char *friendly_name;	/* SST property 11, printable ASCII; or NULL */
+	bool eku_restricted;		/* SST property 9 is there: this anchor vouches only for the usages it lists */
+	bool eku_email;			/* and emailProtection (or any) is among them */
+	const char *problem;		/* why it is bad; NULL: good */
+};
+
+struct bundle {
+	enum bundle_format format;
+	struct bundle_entry *entries;
+	size_t n;
+	struct capabilities capabilities;	/* of an RFC 2798 value: its signed smimeCapabilities */
+};
+
+/* 1 MiB .. limits inside: 100,000 entries, 64 MiB. Everything lives in the arena (certificates by reference). 0, or -1:
+ * not a bundle at all, truncated beyond use (ERR_MESSAGE with offset). Entries may still be bad one by one. */
+int bundle_parse(struct arena *arena, struct slice bytes, struct bundle *bundle, struct err *err);
+/* Reads path and parses. ERR_CONFIG with path. */
+int bundle_load(struct arena *arena, const char *path, struct bundle *bundle, struct err *err);
+const char *bundle_format_name(enum bundle_format);
+
+#endif

@@ -1,0 +1,50 @@
+/* candidate.h - which certificate a recipient's mail is encrypted to: all sources and attributes ranked together.
+ *
+ * Usable is a certificate that is valid now, may encrypt (RFC 8550 4.4: keyAgreement for EC), has the address, whose key
+ * is strong enough (RSA from 2048 bits, P-256/384/521), and that is trusted: by a collection that covers the address, or
+ * by its directory (`trusted`). Usable ones stand first, newest notBefore first; each refused one keeps its reason.
+ */
+#ifndef PKI_CANDIDATE_H
+#define PKI_CANDIDATE_H
+
+#include "pki/directory.h"
+#include "pki/path.h"
+
+struct candidate {
+	struct cert *cert;		/* reference held by the arena */
+	struct capabilities capabilities;
+	const char *source;		/* "ldap://dc1 userCertificate" */
+	unsigned rank;			/* 1: the one that is used; unusable: 0 */
+	bool usable;
+	const char *reason;		/* unusable: why ("expired 2026-01-01T00:00:00Z"); usable: "" */
+};
+
+struct candidate_list {
+	enum directory_status status;	/* FOUND: items[0] is usable. NONE: every directory answered and nothing is usable.
+					   FAILED: nothing usable, and at least one directory could not be asked */
+	struct candidate *items;
+	size_t n;
+	const char *failure;		/* FAILED: "ldap://dc1: timed out" */
+	bool incomplete;		/* a directory failed though another one found */
+	const char **asked;		/* a line for each directory and what it answered: for explain, log, audit */
+	size_t asked_count;
+};
+
+struct candidate_query {
+	const struct address *addresses;	/* all recipients of a message in one go */
+	size_t n;
+	const struct directory *directories;
+	size_t directory_count;
+	const struct collection *const *collections;
+	size_t collection_count;
+	time_t at;
+	int64_t deadline_ms;		/* on the directories' clock */
+};
+
+/* lists: query->n of them, filled. A directory is asked only for addresses its `domains` name; an address that no
+ * directory is responsible for is NONE. A usable certificate found in one directory counts even if another failed; NONE needs every answer.
+ * 0, or -1 (arena exhausted, memory). */
+int candidate_find(struct arena *arena, const struct candidate_query *query, struct candidate_list *lists,
+		   struct err *err);
+
+#endif

@@ -1,0 +1,71 @@
+/* cert.h - a certificate, decoded once: what the rest of the program asks of it, as plain values (RFC 5280, RFC 8550).
+ *
+ * Immutable, counted, shared between threads. Nothing here says that a certificate may be trusted: see path.h. The
+ * OpenSSL object behind it is seen by pki/ and smime/ only (pki_internal.h).
+ */
+#ifndef PKI_CERT_H
+#define PKI_CERT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/slice.h"
+#include "mail/address.h"
+
+struct cert;
+
+enum key_kind { KEY_RSA, KEY_RSA_PSS, KEY_EC_P256, KEY_EC_P384, KEY_EC_P521, KEY_EC_OTHER, KEY_ED25519, KEY_OTHER };
+
+enum key_usage_bits {	/* as in keyUsage */
+	KU_DIGITAL_SIGNATURE = 1, KU_NON_REPUDIATION = 2, KU_KEY_ENCIPHERMENT = 4, KU_KEY_AGREEMENT = 8, KU_CERT_SIGN = 16,
+	KU_ENCIPHER_ONLY = 32, KU_DECIPHER_ONLY = 64
+};
+
+struct cert_info {
+	const char *serial;		/* as `openssl x509 -serial` prints it: upper-case hex, "-" before a negative one */
+	const char *issuer, *subject;	/* RFC 2253 one-liners, UTF-8 with control and 8-bit escaped: attacker's text */
+	const char *sha256;		/* of the DER, lower-case hex */
+	struct slice der;
+	struct slice issuer_der, subject_der, serial_der;	/* for comparing */
+	struct slice skid;		/* subject key identifier, empty: none */
+	time_t not_before, not_after;
+	const struct address *addresses;	/* rfc822Name, SmtpUTF8Mailbox, then DN emailAddress; no duplicates */
+	size_t address_count;
+	bool address_bad;		/* an address in it does not parse or holds a NUL */
+	enum key_kind key_kind;
+	unsigned bits;
+	bool usage_given;
+	unsigned usage;			/* enum key_usage_bits; meaningful when usage_given */
+	bool eku_given, eku_email, eku_any;
+	bool ca;			/* basicConstraints cA */
+	bool self_issued;		/* issuer equals subject */
+	bool self_signed;		/* and its own key verifies it */
+};
+
+/* Exactly one DER certificate, nothing behind it; ERR_MESSAGE else. */
+struct cert *cert_from_der(struct slice der, struct err *err);
+struct cert *cert_ref(struct cert *cert);
+void cert_free(struct cert *cert);	/* gives one reference back; NULL is fine */
+const struct cert_info *cert_info(const struct cert *cert);
+
+/* RFC 8550 4.4.2, 4.4.4 - usage and EKU only, not validity, not trust. */
+bool cert_may_sign(const struct cert *cert);		/* digitalSignature or nonRepudiation or none given; EKU */
+bool cert_may_encrypt(const struct cert *cert);		/* RSA: keyEncipherment; EC: keyAgreement without decipherOnly; EKU */
+bool cert_has_address(const struct cert *cert, const struct address *address);
+bool cert_equal(const struct cert *a, const struct cert *b);
+
+/* A set without order or owner other than the list: each entry is one reference. */
+struct cert_list {
+	struct cert **items;
+	size_t n, capacity;
+};
+
+int cert_list_add(struct cert_list *list, struct cert *cert);	/* takes a reference of its own; skips one that is there. -1: memory */
+void cert_list_clear(struct cert_list *list);
+/* References live until the arena dies. */
+int cert_list_defer(struct arena *arena, struct cert_list *list);
+
+#endif

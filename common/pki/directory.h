@@ -1,0 +1,82 @@
+/* directory.h - where recipients' certificates come from: an interface, and drivers behind it (files; ldap in ldap/).
+ *
+ * Three answers that never share a value: found, none, could not ask.
+ */
+#ifndef PKI_DIRECTORY_H
+#define PKI_DIRECTORY_H
+
+#include "base/clock.h"
+#include "base/conf.h"
+#include "base/event.h"
+#include "mail/pattern.h"
+#include "pki/capability.h"
+#include "pki/cert.h"
+
+struct directory_entry {
+	struct cert *cert;			/* reference held by the answer's arena */
+	struct capabilities capabilities;
+	const char *attribute;			/* "userSMIMECertificate", a file name; in the arena */
+};
+
+enum directory_status { DIRECTORY_NONE = 0, DIRECTORY_FOUND = 1, DIRECTORY_FAILED = -1 };
+
+struct directory_answer {
+	enum directory_status status;
+	struct directory_entry *entries;	/* unordered, unchecked: candidate.h ranks them */
+	size_t n;
+	struct cert_list chain;			/* further certificates that came along: intermediates, untrusted */
+	const char **problems;			/* values that are no certificate: "userCertificate: not DER at offset 0" */
+	size_t problem_count;
+	const char *failure;			/* DIRECTORY_FAILED: why, printable ASCII, no secret */
+};
+
+struct directory_class {
+	/* Fills answers[i] for addresses[i], all in as few questions as possible, until clock_monotonic_ms says deadline_ms.
+	 * Failure to ask is in answers[i].status; the function itself returns -1 only when the arena is exhausted.
+	 * Thread-safe. */
+	int (*find)(void *self, struct arena *arena, const struct address *addresses, size_t n, int64_t deadline_ms,
+		    struct directory_answer *answers, struct err *err);
+	/* Is it there? 0 or -1 with *err: for `smimectl check` and `-n`. */
+	int (*probe)(void *self, struct err *err);
+	void (*free)(void *self);
+};
+
+struct directory {
+	const struct directory_class *class;
+	void *self;
+	const char *name;		/* "files:/path", "ldap://host": named in explain, log, audit; no secret */
+	bool trusted;			/* what it returns needs no collection */
+	struct pattern_list domains;	/* whose addresses it is asked for; empty: all */
+};
+
+struct directory_env {			/* what a driver may use; outlives the directory */
+	const struct clock *clock;
+	const struct event_sink *sink;
+	struct arena *arena;		/* for the site's lifetime */
+};
+
+struct directory_driver {
+	const char *type;
+	const struct conf_table *table;	/* its settings struct begins with struct directory_settings */
+	/* Opens without asking the network: a directory that is down at start is no error. Sets class, self, name. */
+	int (*open)(const void *settings, struct conf *conf, const struct conf_report *report,
+		    const struct directory_env *env, struct directory *directory, struct err *err);
+};
+
+struct directory_settings {		/* common to all drivers */
+	const char *type;
+	bool trusted;
+	struct conf_strings domains;	/* preset "*" */
+	int64_t cache_s, negative_cache_s;	/* 0: no cache */
+};
+
+extern const struct directory_driver directory_files_driver;
+
+/* directory_open: the driver's open, domains parsed, wrapped into a cache (cache.c) when cache_s or negative_cache_s is
+ * set. The cache keeps found and none for their time, never a failure; bounded to 10,000 addresses; thread-safe. */
+int directory_open(const struct directory_driver *driver, const struct directory_settings *settings, struct conf *conf,
+		   const struct conf_report *report, const struct directory_env *env, struct directory *directory,
+		   struct err *err);
+void directory_free(struct directory *directory);
+
+#endif

@@ -1,0 +1,33 @@
+/* path.h - does a certificate lead to a collection? Own use of X509_STORE_CTX: purpose checks are cert.h's (RFC 8550),
+ * not OpenSSL's. What is not checked here: addresses (verify.c, candidate.c), algorithms' strength.
+ */
+#ifndef PKI_PATH_H
+#define PKI_PATH_H
+
+#include "pki/collection.h"
+
+enum path_chain { CHAIN_GOOD, CHAIN_UNTRUSTED, CHAIN_EXPIRED, CHAIN_NOT_YET_VALID, CHAIN_INCOMPLETE, CHAIN_BAD };
+enum path_revocation { REV_GOOD, REV_REVOKED, REV_UNKNOWN, REV_STALE, REV_OFF };
+
+const char *path_chain_name(enum path_chain);		/* "good" "untrusted" … as in the field */
+const char *path_revocation_name(enum path_revocation);
+
+struct path_query {
+	const struct cert *cert;
+	const struct cert_list *untrusted;	/* intermediates from message or directory: never anchors; may be NULL */
+	const struct collection *const *collections;	/* tried in order; the best result counts */
+	size_t collection_count;
+	time_t at;
+};
+
+struct path_result {
+	enum path_chain chain;
+	enum path_revocation revocation;	/* REV_OFF unless chain is good */
+	const struct collection *collection;	/* that vouches; NULL unless chain is good */
+	char detail[160];			/* why not good: "certificate has expired: CN=…", printable ASCII */
+};
+
+/* 0, or -1 ERR_TEMP when it could not be found out (memory). "Not trusted" is a result, not an error. */
+int path_check(const struct path_query *query, struct path_result *result, struct err *err);
+
+#endif

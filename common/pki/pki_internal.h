@@ -1,0 +1,23 @@
+/* pki_internal.h - the OpenSSL objects behind certificates, keys and collections: for pki/*.c and smime/*.c only. */
+#ifndef PKI_INTERNAL_H
+#define PKI_INTERNAL_H
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include "pki/cert.h"
+#include "pki/key.h"
+
+X509 *cert_x509(const struct cert *cert);	/* borrowed; use as const */
+/* Takes a reference to x509. NULL: *err. */
+struct cert *cert_from_x509(X509 *x509, struct err *err);
+
+EVP_PKEY *key_pkey(const struct key *key);	/* borrowed */
+/* Takes references of cert, pkey and each of chain. ERR_CONFIG when key and certificate do not match. */
+struct key *key_new(struct cert *cert, EVP_PKEY *pkey, const struct cert_list *chain, const char *source,
+		    struct err *err);
+
+/* The text of the first entry of OpenSSL's error queue, which is cleared: for err_set. out: 120 bytes or so. */
+const char *openssl_reason(char *out, size_t size);
+
+#endif
