@@ -1,8 +1,8 @@
 /* collection.h - a virtual certificate collection: which CAs may vouch, and for whose addresses (INTERFACE 2).
  *
- * Self-signed CA certificates of its files are anchors; other CA certificates are anchors too, since the administrator
- * put them there (Exchange's collections list issuing CAs); end-entity certificates are reported and vouch for nothing.
- * Immutable after loading, shared between threads.
+ * Anchors are its self-signed CA certificates. Other CA certificates serve as intermediates, never as anchors (one whose
+ * issuer is missing is a finding); end-entity certificates are reported and vouch for nothing. An SST entry whose
+ * enhanced-usage property leaves out e-mail protection is no anchor for us. Immutable after loading, shared between threads.
  */
 #ifndef PKI_COLLECTION_H
 #define PKI_COLLECTION_H

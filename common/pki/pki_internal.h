@@ -1,4 +1,4 @@
-/* pki_internal.h - the OpenSSL objects behind certificates, keys and collections: for pki/*.c and smime/*.c only. */
+/* pki_internal.h - the OpenSSL objects behind certificates, keys and collections: for the sources of pki/ and smime/ only. */
 #ifndef PKI_INTERNAL_H
 #define PKI_INTERNAL_H
 
