@@ -1,0 +1,34 @@
+/* kind.h - what a message is, found out by parsing (RFC 8551 3.10), not by searching strings. */
+#ifndef SMIME_KIND_H
+#define SMIME_KIND_H
+
+#include "mail/mime.h"
+
+enum kind {		/* names as in the rule criterion `kind` */
+	KIND_PLAIN, KIND_SIGNED, KIND_ENCRYPTED, KIND_CALENDAR, KIND_TNEF, KIND_REPORT
+};
+
+extern const char *const kind_names[];	/* in enum order, NULL-terminated */
+
+enum cms_type { CMS_NONE, CMS_SIGNED, CMS_ENVELOPED, CMS_AUTH_ENVELOPED, CMS_COMPRESSED, CMS_CERTS_ONLY, CMS_OTHER,
+	CMS_UNREADABLE };
+
+/* The outer type of a pkcs7-mime (x-pkcs7-mime; octet-stream named .p7m .p7s .p7c .p7z) part, from its first bytes:
+ * ContentInfo's OID, and for SignedData whether content is present. CMS_NONE: the part is none of these types. -1: a
+ * stream failed. */
+int kind_cms_type(struct arena *arena, const struct message *message, const struct mime_part *part,
+		  enum cms_type *type, struct err *err);
+
+/* SIGNED: top level multipart/signed of S/MIME or PGP with two parts, or CMS SignedData with content. ENCRYPTED: top
+ * level CMS (auth)EnvelopedData, multipart/encrypted, or a text/plain body that is one inline PGP message. What merely
+ * looks protected (a name, a broken CMS object) is PLAIN. TNEF: winmail.dat (application/ms-tnef) at top level or as a
+ * part. CALENDAR: text/calendar likewise. REPORT: multipart/report. Order of precedence: signed, encrypted, report,
+ * calendar, tnef. */
+int kind_find(struct arena *arena, const struct message *message, const struct mime *mime, enum kind *kind,
+	      struct err *err);
+
+/* A report that may pass without protection: multipart/report whose third part, if any, is text/rfc822-headers (or
+ * message/rfc822 without a body), so that it quotes no content. */
+bool kind_report_is_headers_only(const struct mime *mime);
+
+#endif

@@ -1,0 +1,78 @@
+/* verify.h - are the signatures on a message good, and whose are they? Own per-signer verification (SPECS B5), every
+ * doubt against the message. Facts come out here; what they mean together is verdict.h.
+ *
+ * Nothing is opened that is encrypted (a later room); an envelope is a layer of its own with result `kept`.
+ */
+#ifndef SMIME_VERIFY_H
+#define SMIME_VERIFY_H
+
+#include "mail/mime.h"
+#include "mail/pattern.h"
+#include "pki/path.h"
+
+enum layer_type { LAYER_SIGNED, LAYER_ENVELOPED, LAYER_AUTH_ENVELOPED, LAYER_COMPRESSED };
+enum integrity { INTEGRITY_GOOD, INTEGRITY_BAD, INTEGRITY_UNCHECKED };
+enum algorithm { ALGORITHM_GOOD, ALGORITHM_WEAK, ALGORITHM_UNSUPPORTED };
+enum from_match { FROM_MATCH, FROM_SENDER, FROM_DOMAIN, FROM_MISMATCH, FROM_NO_ADDRESS, FROM_AMBIGUOUS };
+
+/* in the order of precedence of INTERFACE 4, worst first */
+enum result { RESULT_FAIL, RESULT_PERMERROR, RESULT_NEUTRAL, RESULT_POLICY, RESULT_TEMPERROR, RESULT_PASS, RESULT_NONE };
+extern const char *const result_names[];	/* "fail" … NULL */
+
+struct layer {			/* one signer of one layer, or one envelope; all text printable ASCII, in the arena */
+	unsigned layer;			/* 1: outermost */
+	enum layer_type type;
+	unsigned signer_index;		/* from 1; 0: an envelope, or a SignedData without signers or not readable */
+	enum result result;		/* of this signer alone; envelopes: RESULT_NEUTRAL */
+	const char *reason;		/* the rule that was broken: "RFC 8550 3: no address …"; "" for pass */
+	bool known;			/* the fields from integrity to bits mean something (a CMS object could be read) */
+	enum integrity integrity;
+	bool chain_known;		/* a signer's certificate was found, chain and revocation and usage were checked */
+	enum path_chain chain;
+	const char *collection;		/* NULL: none vouches */
+	enum path_revocation revocation;
+	bool usage_good;
+	enum algorithm algorithm;
+	enum from_match from;
+	bool covers_message;		/* the whole top-level entity; else a part */
+	const char *signer;		/* address in the certificate that matched, or its first; NULL */
+	const char *subject, *issuer, *serial, *cert_sha256;	/* NULL: no certificate found */
+	const char *digest, *signature;	/* "sha256", "rsa-pkcs1" "rsa-pss" "ecdsa" …; NULL: unknown */
+	unsigned bits;
+	time_t signed_at;		/* the signer's claim; 0: none */
+	const char *part;		/* IMAP section number of the part with the signature: "2", "1", "3.2" */
+	const char *envelope_result;	/* envelopes: "kept"; NULL for signatures */
+	const char *cipher;		/* envelopes: "aes256-cbc" …, or NULL */
+	const struct cert *cert;	/* the signer's, or NULL */
+};
+
+struct layer_list {
+	struct layer *items;
+	size_t n;
+};
+
+struct verify_env {
+	const struct collection *const *collections;
+	size_t collection_count;
+	time_t at;
+	/* accept_signer: a gateway that signs for its domain. Matched: its certificate has one of accept_addresses or
+	 * accept_sha256, and From matches accept_from (the rule's `from`; empty: never). */
+	const struct address *accept_addresses;
+	size_t accept_address_count;
+	const char *const *accept_sha256;
+	size_t accept_sha256_count;
+	const struct pattern_list *accept_from;
+	struct {
+		size_t object_bytes;	/* a CMS object held in memory (opaque); over it: neutral */
+		size_t signer_infos, certificates, recipient_infos, cms_layers;
+		struct mime_limits mime;
+	} limits;
+};
+
+/* All signature and envelope layers of the message, outermost first; signed parts inside other things with
+ * covers_message = false. A message without any: n == 0. -1: ERR_TEMP (a stream or memory failed) only; whatever the
+ * message does is a layer's result. */
+int verify_message(struct arena *arena, const struct message *message, const struct mime *mime,
+		   const struct verify_env *env, struct layer_list *layers, struct err *err);
+
+#endif
