@@ -1,0 +1,23 @@
+/* envelope.h - who hands the message in and who is to have it: plain values, filled by the milter or smimectl. */
+#ifndef GATE_ENVELOPE_H
+#define GATE_ENVELOPE_H
+
+#include "mail/address.h"
+
+struct recipient {
+	struct address address;
+	const char *args;		/* ESMTP arguments of RCPT, blank-separated; "" */
+};
+
+struct envelope {
+	const char *queue_id;		/* "" where unknown */
+	struct address sender;		/* text.n == 0: null sender */
+	const char *sender_args;	/* ESMTP arguments of MAIL; "" */
+	struct recipient *recipients;
+	size_t recipient_count;
+	const char *client_ip;		/* NULL: unknown, hence a stranger */
+	const char *login;		/* SASL login; NULL: not authenticated */
+	const char *daemon_name;	/* the MTA listener's {daemon_name}; "" */
+};
+
+#endif

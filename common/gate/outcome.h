@@ -1,0 +1,72 @@
+/* outcome.h - what is to become of a message. It starts as try later; success is the last assignment. Plain values. */
+#ifndef GATE_OUTCOME_H
+#define GATE_OUTCOME_H
+
+#include "mail/edit.h"
+#include "pki/candidate.h"
+#include "policy/rule.h"
+#include "smime/verdict.h"
+
+enum action { ACTION_TEMPFAIL, ACTION_ACCEPT, ACTION_REJECT };	/* zero is the safe one */
+
+enum reply {			/* milter/reply.c has codes and texts */
+	REPLY_INTERNAL = 0,	/* 451 4.3.0 */
+	REPLY_NONE,
+	REPLY_NO_CERTIFICATE,	/* 550 5.7.5 */
+	REPLY_NO_CERTIFICATE_LATER,	/* 451 4.7.5: no_certificate = "tempfail" */
+	REPLY_NO_KEY,		/* 550 5.7.5: signing required */
+	REPLY_DIRECTORY,	/* 451 4.4.3 */
+	REPLY_KEYSTORE,		/* 451 4.7.5 */
+	REPLY_SEPARATE,		/* 550 5.7.0: recipients need different treatment */
+	REPLY_INTEGRITY,	/* 550 5.7.7 */
+	REPLY_VERDICT,		/* 550 5.7.1 */
+	REPLY_REVOCATION,	/* 451 4.7.5 */
+	REPLY_PROTECTION,	/* 550 5.7.1: require_protection */
+	REPLY_TOO_BIG,		/* 552 5.3.4 */
+	REPLY_MALFORMED,	/* 554 5.6.0 */
+	REPLY_BUSY,		/* 451 4.3.2 */
+	REPLY_LOOP,		/* 554 5.4.6 */
+	REPLY_COUNT
+};
+
+struct encrypted_to {
+	const char *address;
+	const struct cert *cert;
+	const char *source;
+	const char *role;		/* "recipient" */
+};
+
+struct recipient_outcome {
+	const struct recipient *recipient;
+	enum direction direction;
+	const struct rule *rule;	/* NULL: none matched */
+	const char *action;		/* "sign" "encrypt" "sign+encrypt" "verify" "pass" "reject" "tempfail" … */
+	const char *reason;		/* why so, one line; "" */
+	const struct cert *signed_by;	/* NULL: not signed by us */
+	const char *key_source;		/* where that key is */
+	struct encrypted_to *encrypted_to;
+	size_t encrypted_count;
+	const char *cipher;		/* NULL: not encrypted by us */
+	const struct candidate_list *candidates;	/* NULL: no certificate was looked up */
+};
+
+struct outcome {
+	enum action action;
+	enum reply reply;
+	const char *reply_detail;	/* the objects: "no usable certificate for <b@x> (rule partner)"; printable ASCII */
+	const char *reason;		/* for log and explain; one line, no content */
+	bool observed;			/* mode observe: what would have been done stands in `recipients` and `reason` only */
+	bool changed;			/* message differs from the one that came */
+	bool body_changed;
+	struct message message;		/* the one that goes on; its body is lazy: provisional until drained */
+	struct edit_list edits;		/* header edits from the one that came */
+	struct verdict verdict;		/* of inbound and internal mail */
+	bool verified;			/* the verdict was made */
+	enum kind kind;
+	struct recipient_outcome *recipients;
+	size_t recipient_count;
+};
+
+extern const char *const action_names[];	/* "tempfail" "accept" "reject" */
+
+#endif
