@@ -90,6 +90,21 @@ int file_read(const char *path, size_t limit_bytes, struct buf *buf, struct err 
 	return fd < 0 ? -1 : read_and_close(fd, path, limit_bytes, buf, err);
 }
 
+int file_read_trusted(const char *path, size_t limit_bytes, struct buf *buf, struct err *err)
+{
+	struct stat st;
+	int fd = open_regular(path, &st, err);
+
+	if (fd < 0)
+		return -1;
+	if ((st.st_mode & S_IWOTH) != 0) {
+		close(fd);
+		return err_set(err, ERR_CONFIG, "%s: others may write it, its mode is %04o (chmod o-w)", path,
+			       (unsigned int)(st.st_mode & 07777));
+	}
+	return read_and_close(fd, path, limit_bytes, buf, err);
+}
+
 int file_read_secret(const char *path, size_t limit_bytes, struct buf *buf, struct err *err)
 {
 	struct stat st;
