@@ -49,6 +49,8 @@ struct cert_info {
 struct cert *cert_from_der(struct slice der, struct err *err);
 struct cert *cert_ref(struct cert *cert);
 void cert_free(struct cert *cert);	/* gives one reference back; NULL is fine */
+/* Hands the caller's reference to the arena, which gives it back when it dies. -1: memory, and it is given back at once. */
+int cert_defer(struct arena *arena, struct cert *cert);
 const struct cert_info *cert_info(const struct cert *cert);
 
 /* RFC 8550 4.4.2, 4.4.4 - usage and EKU only, not validity, not trust. */
@@ -65,7 +67,8 @@ struct cert_list {
 
 int cert_list_add(struct cert_list *list, struct cert *cert);	/* takes a reference of its own; skips one that is there. -1: memory */
 void cert_list_clear(struct cert_list *list);
-/* References live until the arena dies. */
+/* References live until the arena dies; the list may be read but neither added to nor cleared from now on. -1: memory,
+ * and the list is empty. */
 int cert_list_defer(struct arena *arena, struct cert_list *list);
 
 #endif
