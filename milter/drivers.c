@@ -1,0 +1,41 @@
+/* drivers.c - the drivers of this program as constant arrays: the only place that knows what was built in. A new driver
+ * is a row here. Called by the milter and smimectl when they load a site, and for -V. */
+#include "milter/drivers.h"
+
+#include <stdio.h>
+
+#ifdef HAVE_LDAP
+#include "ldap/ldap_directory.h"
+#endif
+
+static const struct directory_driver *const directories[] = {
+	&directory_files_driver,
+#ifdef HAVE_LDAP
+	&directory_ldap_driver,
+#endif
+	NULL
+};
+
+static const struct keystore_driver *const keystores[] = {
+	&keystore_pem_driver,
+	&keystore_pkcs12_driver,
+	NULL
+};
+
+const struct site_drivers drivers_all = { directories, keystores };
+
+char *drivers_names(char *out, size_t size)
+{
+	size_t used = 0;
+
+	if (size == 0)
+		return out;
+	used += (size_t)snprintf(out, size, "directories:");
+	for (size_t i = 0; directories[i] != NULL && used < size; i++)
+		used += (size_t)snprintf(out + used, size - used, " %s", directories[i]->type);
+	if (used < size)
+		used += (size_t)snprintf(out + used, size - used, "; keystores:");
+	for (size_t i = 0; keystores[i] != NULL && used < size; i++)
+		used += (size_t)snprintf(out + used, size - used, " %s", keystores[i]->type);
+	return out;
+}
