@@ -38,9 +38,10 @@ int address_list(struct arena *arena, struct slice value, struct address **list,
 int address_single(struct arena *arena, struct slice value, struct address *address, enum mailbox_form *form,
 		   struct err *err);
 
-/* Local part: ASCII case folded, other bytes exact; domain: as above. */
+/* Local part: ASCII case folded, other bytes exact; domain: as above. The null sender equals nothing. */
 bool address_equal(const struct address *a, const struct address *b);
-/* Cuts the local part at the first delimiter character (recipient_delimiter; "" or NULL: nothing). Returns a new one. */
+/* Cuts the local part at the first delimiter character but the very first (recipient_delimiter; "" or NULL: nothing).
+ * Returns a new one whose local alone differs: text stays what it was. */
 struct address address_base(const struct address *address, const char *delimiter);
 
 /* domain as A-labels, lower case; p == NULL: not a domain, or the arena is exhausted. */

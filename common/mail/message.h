@@ -10,6 +10,8 @@ struct message {
 	const struct body *body;	/* behind the empty line; CRLF line ends as they came */
 };
 
+/* All fields and the empty line; a field without line end gets one. p == NULL: arena exhausted. */
+struct slice message_header_bytes(struct arena *arena, const struct header *header);
 /* Header bytes, empty line, body: what the message looks like on the wire. NULL: *err. */
 struct stream *message_open(struct arena *arena, const struct message *message, struct err *err);
 
