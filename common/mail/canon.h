@@ -23,4 +23,8 @@ struct canon {
 int canon_make(struct arena *arena, const struct message *message, const struct mime *mime, bool for_clear_signing,
 	       struct canon *canon, struct err *err);
 
+/* The same split for a message that a step of ours made, whose content is 7-bit already: nothing is parsed, nothing
+ * re-encoded, the body is not read. 0, or -1: arena exhausted. */
+int canon_split(struct arena *arena, const struct message *message, struct canon *canon, struct err *err);
+
 #endif

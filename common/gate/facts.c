@@ -1,0 +1,141 @@
+/* facts.c - directions as INTERFACE 2 defines them, the From mailbox, the kind, who is visible. */
+#include "gate/facts.h"
+
+#include <string.h>
+
+static bool is_originating(const struct site *site, const struct envelope *envelope)
+{
+	const struct conf_strings *names = &site->settings.originating;
+	size_t i;
+
+	for (i = 0; envelope->daemon_name != NULL && i < names->n; i++)
+		if (strcmp(names->items[i], envelope->daemon_name) == 0)
+			return true;
+	return false;
+}
+
+static void facts_client(const struct site *site, const struct envelope *envelope, struct facts *facts)
+{
+	bool vouched = envelope->login != NULL || is_originating(site, envelope);
+
+	facts->ours = vouched || network_list_match(&site->internal_hosts, envelope->client_ip);
+	facts->trusted_results = network_list_match(&site->trusted_results, envelope->client_ip);
+	facts->may_sign_as_sender = (vouched || (facts->ours &&
+				     network_list_match(&site->signing_hosts, envelope->client_ip))) &&
+				    facts->from.text.n > 0 && address_equal(&facts->from, &envelope->sender);
+}
+
+/* RFC 5322 3.6: one From field. Anything but exactly one mailbox in it leaves `from` empty. */
+static int facts_from(const struct message *message, struct arena *arena, struct facts *facts, struct err *err)
+{
+	const struct field *from = header_find(&message->header, "From", 0);
+
+	facts->from_form = MAILBOX_NONE;
+	if (from == NULL)
+		return 0;
+	if (address_single(arena, from->value, &facts->from, &facts->from_form, err) != 0)
+		return -1;
+	if (header_count(&message->header, "From") > 1)
+		facts->from_form = MAILBOX_AMBIGUOUS;
+	if (facts->from_form != MAILBOX_SINGLE)
+		memset(&facts->from, 0, sizeof(facts->from));
+	return 0;
+}
+
+static int facts_skeleton(const struct site *site, const struct message *message, struct arena *arena,
+			  struct facts *facts, struct err *err)
+{
+	const struct mime_limits limits = { .depth = (size_t)site->settings.limits.mime_depth,
+					    .parts = (size_t)site->settings.limits.mime_parts };
+
+	facts->policy.kind = KIND_PLAIN;
+	if (mime_parse(arena, message, &limits, &facts->mime, &facts->mime_err) == 0)
+		return kind_find(arena, message, &facts->mime, &facts->policy.kind, err);
+	facts->mime.root = NULL;
+	if (facts->mime_err.class == ERR_LIMIT)
+		return 0;
+	*err = facts->mime_err;
+	return -1;
+}
+
+static bool address_among(const struct address *address, const struct address *list, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (address_equal(address, &list[i]))
+			return true;
+	return false;
+}
+
+static int mark_visible(const struct field *field, const struct envelope *envelope, struct arena *arena,
+			struct facts *facts, struct err *err)
+{
+	struct address *list = NULL;
+	size_t n = 0, i;
+
+	if (address_list(arena, field->value, &list, &n, err) != 0)
+		return -1;
+	for (i = 0; i < envelope->recipient_count; i++)
+		if (address_among(&envelope->recipients[i].address, list, n))
+			facts->visible[i] = true;
+	return 0;
+}
+
+static int facts_visible(const struct envelope *envelope, const struct message *message, struct arena *arena,
+			 struct facts *facts, struct err *err)
+{
+	static const char *const names[] = { "To", "Cc", "Resent-To", "Resent-Cc" };
+	const struct field *field = NULL;
+	size_t i, k;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		for (k = 0; (field = header_find(&message->header, names[i], k)) != NULL; k++)
+			if (mark_visible(field, envelope, arena, facts, err) != 0)
+				return -1;
+	return 0;
+}
+
+static int facts_recipients(const struct site *site, const struct envelope *envelope, struct arena *arena,
+			    struct facts *facts, struct err *err)
+{
+	size_t i, n = envelope->recipient_count;
+	bool local;
+
+	facts->lookup = arena_array(arena, n, sizeof(*facts->lookup));
+	facts->directions = arena_array(arena, n, sizeof(*facts->directions));
+	facts->visible = arena_array(arena, n, sizeof(*facts->visible));
+	if (facts->lookup == NULL || facts->directions == NULL || facts->visible == NULL)
+		return err_memory(err);
+	for (i = 0; i < n; i++) {
+		facts->lookup[i] = address_base(&envelope->recipients[i].address, site->settings.recipient_delimiter);
+		local = pattern_list_match(&site->local_domains, &facts->lookup[i]);
+		facts->directions[i] = !facts->ours ? DIRECTION_INBOUND :
+				       local ? DIRECTION_INTERNAL : DIRECTION_OUTBOUND;
+	}
+	return 0;
+}
+
+int facts_gather(const struct site *site, const struct envelope *envelope, const struct message *message,
+		 struct arena *arena, struct facts *facts, struct err *err)
+{
+	const struct header *header = &message->header;
+
+	memset(facts, 0, sizeof(*facts));
+	if (facts_from(message, arena, facts, err) != 0 ||
+	    facts_skeleton(site, message, arena, facts, err) != 0 ||
+	    facts_recipients(site, envelope, arena, facts, err) != 0 ||
+	    facts_visible(envelope, message, arena, facts, err) != 0)
+		return -1;
+	facts_client(site, envelope, facts);
+	facts->excused = envelope->sender.text.n == 0 && facts->mime.root != NULL &&
+			 kind_report_is_headers_only(&facts->mime);
+	facts->policy.sender = &envelope->sender;
+	facts->policy.from = facts->from.text.n > 0 ? &facts->from : NULL;
+	facts->policy.client_ip = envelope->client_ip;
+	facts->policy.authenticated = envelope->login != NULL;
+	facts->policy.header = header;
+	facts->policy.reply = header_find(header, "In-Reply-To", 0) != NULL ||
+			      header_find(header, "References", 0) != NULL;
+	return 0;
+}

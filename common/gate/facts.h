@@ -1,0 +1,28 @@
+/* facts.h - what is known of a message before anything is decided: only what the rules mention, nothing fetched. */
+#ifndef GATE_FACTS_H
+#define GATE_FACTS_H
+
+#include "gate/envelope.h"
+#include "gate/site.h"
+#include "policy/policy.h"
+
+struct facts {
+	struct mime mime;		/* root == NULL: over a limit */
+	struct err mime_err;		/* then: which */
+	struct address from;		/* text.n == 0 unless from_form is MAILBOX_SINGLE */
+	enum mailbox_form from_form;
+	bool ours;			/* the client is authenticated, internal, or on an originating listener */
+	bool may_sign_as_sender;	/* sign_for = "sender" is satisfied */
+	bool trusted_results;		/* the client is one of our other gateways */
+	bool excused;			/* a null sender's report that quotes no content: `require` asks no more of it */
+	struct policy_facts policy;
+	struct address *lookup;		/* per recipient: its address without what follows recipient_delimiter */
+	enum direction *directions;	/* per recipient */
+	bool *visible;			/* per recipient: stands in To, Cc, Resent-To or Resent-Cc */
+};
+
+/* 0, or -1: a stream or memory failed. A message over a MIME limit is a fact. */
+int facts_gather(const struct site *site, const struct envelope *envelope, const struct message *message,
+		 struct arena *arena, struct facts *facts, struct err *err);
+
+#endif

@@ -1,0 +1,353 @@
+/* site.c - opens what the configuration names. Every finding is reported, the first one is the error; a site is whole or
+ * it is not there.
+ */
+#include "gate/site.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int report(const struct site *site, const void *member, const struct conf_report *to, const char *text)
+{
+	char line[700];
+	int n = snprintf(line, sizeof(line), "%s: %s", conf_where(site->conf, member), text);
+
+	if (to != NULL && to->finding != NULL && n > 0)
+		to->finding(to->self, line);
+	return -1;
+}
+
+/* Keys of the top level whose function comes with later versions: a wish that would be read and not fulfilled. */
+static int refuse_later(struct site *site, struct err *err)
+{
+	const struct settings *s = &site->settings;
+	const struct { const char *key; const void *member; bool wanted; } keys[] = {
+		{ "triggers.header", &s->triggers.header, s->triggers.header != NULL },
+		{ "triggers.subject_tag", &s->triggers.subject_tag, s->triggers.subject_tag != NULL },
+		{ "audit.path", &s->audit.path, s->audit.path != NULL },
+		{ "metrics.listen", &s->metrics.listen, s->metrics.listen != NULL },
+		{ "sender_login", &s->sender_login, s->sender_login != NULL && *s->sender_login != '\0' },
+		{ "legacy_ciphers", &s->legacy_ciphers, s->legacy_ciphers },
+	};
+	int rc = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (keys[i].wanted)
+			rc = conf_finding(site->conf, keys[i].member, err,
+					  "%s: known, but not available in this version", keys[i].key);
+	return rc;
+}
+
+static int load_domains(struct site *site, struct err *err)
+{
+	const struct conf_strings *names = &site->settings.local_domains;
+	struct pattern_list *list = &site->local_domains;
+	struct err why;
+	size_t i;
+
+	list->items = arena_array(site->arena, names->n, sizeof(*list->items));
+	if (list->items == NULL)
+		return err_memory(err);
+	for (i = 0; i < names->n; i++)
+		if (pattern_parse_domain(site->arena, names->items[i], &list->items[i], &why) != 0)
+			return conf_finding(site->conf, &names->items[i], err, "%s", why.text);
+	list->n = names->n;
+	return 0;
+}
+
+static int load_networks(struct site *site, const struct conf_strings *texts, struct network_list *list,
+			 struct err *err)
+{
+	struct err why;
+	size_t i;
+
+	list->items = arena_array(site->arena, texts->n, sizeof(*list->items));
+	if (list->items == NULL)
+		return err_memory(err);
+	for (i = 0; i < texts->n; i++)
+		if (network_parse(texts->items[i], &list->items[i], &why) != 0)
+			return conf_finding(site->conf, &texts->items[i], err, "%s", why.text);
+	list->n = texts->n;
+	return 0;
+}
+
+static int load_authserv_id(struct site *site, struct err *err)
+{
+	char host[256] = "";
+
+	site->authserv_id = site->settings.authserv_id;
+	if (site->authserv_id != NULL && *site->authserv_id != '\0')
+		return 0;
+	if (gethostname(host, sizeof(host) - 1) != 0 || host[0] == '\0')
+		return err_set(err, ERR_CONFIG, "authserv_id is not set and the host has no name");
+	site->authserv_id = arena_strdup(site->arena, host);
+	return site->authserv_id != NULL ? 0 : err_memory(err);
+}
+
+static int load_collections(struct site *site, const struct site_env *env, struct err *err)
+{
+	const struct conf_groups *groups = &site->settings.collections;
+	struct collection *collection = NULL;
+	struct err why;
+	size_t i;
+	int rc = 0;
+
+	site->collections = arena_array(site->arena, groups->n, sizeof(*site->collections));
+	if (site->collections == NULL)
+		return err_memory(err);
+	for (i = 0; i < groups->n; i++) {
+		collection = collection_load(groups->items[i], env->warnings, &why);
+		if (collection == NULL) {
+			rc = conf_finding(site->conf, groups->items[i], err, "%s", why.text);
+			continue;
+		}
+		site->collections[site->collection_count++] = collection;
+	}
+	return rc;
+}
+
+static const struct directory_driver *directory_driver_find(const struct site_drivers *drivers, const char *type)
+{
+	size_t i;
+
+	for (i = 0; drivers->directories[i] != NULL; i++)
+		if (strcmp(drivers->directories[i]->type, type) == 0)
+			return drivers->directories[i];
+	return NULL;
+}
+
+static const struct keystore_driver *keystore_driver_find(const struct site_drivers *drivers, const char *type)
+{
+	size_t i;
+
+	for (i = 0; drivers->keystores[i] != NULL; i++)
+		if (strcmp(drivers->keystores[i]->type, type) == 0)
+			return drivers->keystores[i];
+	return NULL;
+}
+
+static int load_directories(struct site *site, const struct site_env *env, struct err *err)
+{
+	const struct directory_env directory_env = { &site->clock, site->sink, site->arena };
+	const struct conf_groups *groups = &site->settings.directories;
+	const struct directory_settings *settings = NULL;
+	const struct directory_driver *driver = NULL;
+	size_t i;
+	int rc = 0;
+
+	site->directories = arena_array(site->arena, groups->n, sizeof(*site->directories));
+	if (site->directories == NULL)
+		return err_memory(err);
+	for (i = 0; i < groups->n; i++) {
+		settings = groups->items[i];
+		driver = directory_driver_find(env->drivers, settings->type);
+		if (driver == NULL || directory_open(driver, settings, site->conf, env->findings, &directory_env,
+						     &site->directories[site->directory_count], err) != 0)
+			rc = -1;
+		else
+			site->directory_count++;
+	}
+	return rc;
+}
+
+static int load_keystores(struct site *site, const struct site_env *env, struct err *err)
+{
+	const struct conf_groups *groups = &site->settings.keystores;
+	const struct keystore_driver *driver = NULL;
+	size_t i;
+	int rc = 0;
+
+	site->keystores = arena_array(site->arena, groups->n, sizeof(*site->keystores));
+	if (site->keystores == NULL)
+		return err_memory(err);
+	for (i = 0; i < groups->n; i++) {
+		driver = keystore_driver_find(env->drivers, *(const char *const *)groups->items[i]);
+		if (driver == NULL || driver->open(groups->items[i], site->conf, env->findings,
+						   &site->keystores[site->keystore_count], err) != 0)
+			rc = -1;
+		else
+			site->keystore_count++;
+	}
+	return rc;
+}
+
+static const struct collection *collection_find(const struct site *site, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < site->collection_count; i++)
+		if (strcmp(collection_name(site->collections[i]), name) == 0)
+			return site->collections[i];
+	return NULL;
+}
+
+static const char *nearest_collection(struct site *site, const char *name)
+{
+	const char **names = arena_array(site->arena, site->collection_count + 1, sizeof(*names));
+	const char *nearest = NULL;
+	size_t i;
+
+	for (i = 0; names != NULL && i < site->collection_count; i++)
+		names[i] = collection_name(site->collections[i]);
+	nearest = names != NULL ? conf_nearest(name, names) : NULL;
+	return nearest != NULL ? nearest : "none configured is near";
+}
+
+/* A rule without `collection` uses every one. */
+static int resolve_collections(struct site *site, struct rule *rule, struct err *err)
+{
+	const struct conf_strings *names = &rule->settings->collection;
+	size_t i;
+
+	rule->collections = site->collections;
+	rule->collection_count = site->collection_count;
+	if (names->n == 0)
+		return 0;
+	rule->collections = arena_array(site->arena, names->n, sizeof(*rule->collections));
+	if (rule->collections == NULL)
+		return err_memory(err);
+	rule->collection_count = names->n;
+	for (i = 0; i < names->n; i++) {
+		rule->collections[i] = collection_find(site, names->items[i]);
+		if (rule->collections[i] == NULL)
+			return conf_finding(site->conf, &names->items[i], err,
+					    "no collection is named \"%s\"; nearest: %s", names->items[i],
+					    nearest_collection(site, names->items[i]));
+	}
+	return 0;
+}
+
+static int load_rules(struct site *site, struct err *err)
+{
+	const struct conf_groups *groups = &site->settings.rules;
+	size_t i;
+	int rc = 0;
+
+	site->rules = arena_array(site->arena, groups->n, sizeof(*site->rules));
+	if (site->rules == NULL)
+		return err_memory(err);
+	for (i = 0; i < groups->n; i++)
+		if (rule_compile(site->arena, groups->items[i], site->conf, &site->rules[i], err) != 0 ||
+		    resolve_collections(site, &site->rules[i], err) != 0)
+			rc = -1;
+	site->rule_count = groups->n;
+	return rc;
+}
+
+/* Does a rule take every message of that direction? */
+static bool rule_is_last(const struct rule *rule, enum direction direction)
+{
+	return (rule->directions == 0 || (rule->directions & (1U << direction)) != 0) && rule->sender.n == 0 &&
+	       rule->recipient.n == 0 && rule->from.n == 0 && rule->client.n == 0 && rule->authenticated < 0 &&
+	       rule->kinds == 0 && rule->settings->header.name == NULL && rule->settings->reply == REPLY_ANY;
+}
+
+static void warn_no_last_rule(const struct site *site, const struct conf_report *warnings)
+{
+	static const char *const texts[] = {
+		"no last rule for inbound mail: where none matches it is verified against every collection and marked",
+		"no last rule for outbound mail: where none matches it goes on unchanged",
+		"no last rule for internal mail: where none matches it goes on unchanged",
+	};
+	int direction;
+	size_t i;
+
+	for (direction = DIRECTION_INBOUND; direction <= DIRECTION_INTERNAL; direction++) {
+		for (i = 0; i < site->rule_count; i++)
+			if (rule_is_last(&site->rules[i], (enum direction)direction))
+				break;
+		if (i == site->rule_count)
+			report(site, &site->settings.rules, warnings, texts[direction]);
+	}
+}
+
+static void warn(const struct site *site, const struct conf_report *warnings)
+{
+	const struct collection_settings *collection = NULL;
+	const struct rule *rule = NULL;
+	size_t i;
+
+	warn_no_last_rule(site, warnings);
+	for (i = 0; i < site->rule_count; i++) {
+		rule = &site->rules[i];
+		if (rule->settings->decrypt != 0)
+			report(site, &rule->settings->decrypt, warnings,
+			       "decrypt: not available in this version, encrypted mail is delivered as it came");
+	}
+	for (i = 0; i < site->settings.collections.n; i++) {
+		collection = site->settings.collections.items[i];
+		if (collection->revocation == REVOCATION_SOFT && collection->crls.n == 0)
+			report(site, &collection->revocation, warnings,
+			       "revocation = \"soft\" without crls: every answer will be unknown");
+	}
+	if (site->settings.local_domains.n == 0)
+		report(site, &site->settings.local_domains, warnings,
+		       "local_domains is empty: no recipient counts as internal");
+}
+
+static int site_open(struct site *site, const char *path, const struct site_env *env, struct err *err)
+{
+	const struct conf_table *table = settings_table(site->arena, env->drivers);
+	struct settings *s = &site->settings;
+	int bad = 0;
+
+	if (table == NULL)
+		return err_memory(err);
+	if (conf_load(path, table, s, env->findings, &site->conf, err) != 0)
+		return -1;
+	bad |= refuse_later(site, err);
+	bad |= load_authserv_id(site, err);
+	bad |= load_domains(site, err);
+	bad |= load_networks(site, &s->internal_hosts, &site->internal_hosts, err);
+	bad |= load_networks(site, &s->signing_hosts, &site->signing_hosts, err);
+	bad |= load_networks(site, &s->trusted_results, &site->trusted_results, err);
+	bad |= load_collections(site, env, err);
+	bad |= load_directories(site, env, err);
+	bad |= load_keystores(site, env, err);
+	bad |= load_rules(site, err);
+	if (bad != 0)
+		return -1;
+	warn(site, env->warnings);
+	return 0;
+}
+
+int site_load(const char *path, const struct site_env *env, struct site **site, struct err *err)
+{
+	struct arena *arena = arena_new(0);
+	struct site *new = arena != NULL ? arena_alloc(arena, sizeof(*new)) : NULL;
+
+	*site = NULL;
+	if (new == NULL) {
+		arena_free(arena);
+		return err_memory(err);
+	}
+	new->arena = arena;
+	new->clock = *env->clock;
+	new->sink = env->sink;
+	if (site_open(new, path, env, err) != 0) {
+		site_free(new);
+		return -1;
+	}
+	*site = new;
+	return 0;
+}
+
+void site_free(struct site *site)
+{
+	struct conf *conf = NULL;
+	size_t i;
+
+	if (site == NULL)
+		return;
+	for (i = 0; i < site->keystore_count; i++)
+		site->keystores[i].class->free(site->keystores[i].self);
+	for (i = 0; i < site->directory_count; i++)
+		directory_free(&site->directories[i]);
+	for (i = 0; i < site->collection_count; i++)
+		collection_free((struct collection *)(uintptr_t)site->collections[i]);
+	conf = site->conf;
+	arena_free(site->arena);
+	conf_free(conf);
+}
