@@ -1,0 +1,396 @@
+/* candidate.c - asks every responsible directory for all recipients in one go and ranks what came: which certificate each
+ * one's mail is encrypted to, and why the others were refused (RFC 8550 3 and 4.4, RFC 8551 4.2). The directories are
+ * behind directory.h, chains are path.c's. Called by gate and smimectl. */
+#include "pki/candidate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/event.h"
+
+#define RSA_MIN_BITS 2048
+#define RSA_MAX_BITS 16384		/* more than this OpenSSL does not encrypt to */
+
+/* One address while its candidates are put together. */
+struct gathering {
+	struct arena *arena;
+	const struct candidate_query *query;
+	const struct address *address;
+	struct candidate_list *list;
+	bool *trusted;			/* for each of list->items: a trusted directory has it too */
+	struct cert_list chain;		/* of all answers, doubles included; in the arena */
+	const struct collection **collections;	/* those that cover the address */
+	size_t collection_count;
+};
+
+/* What one directory was asked and answered. */
+struct asking {
+	struct directory_answer *answers;	/* one for each address of the query */
+	bool *asked;
+};
+
+static bool is_responsible(const struct directory *directory, const struct address *address)
+{
+	return directory->domains.n == 0 || pattern_list_match(&directory->domains, address);
+}
+
+/* Asks one directory for those of the addresses that are its business. */
+static int ask(struct arena *arena, const struct candidate_query *query, const struct directory *directory,
+	       struct asking *asking, struct err *err)
+{
+	struct address *addresses = arena_array(arena, query->n, sizeof(*addresses));
+	struct directory_answer *answers = arena_array(arena, query->n, sizeof(*answers));
+	size_t n = 0;
+
+	asking->answers = arena_array(arena, query->n, sizeof(*asking->answers));
+	asking->asked = arena_array(arena, query->n, sizeof(*asking->asked));
+	if (addresses == NULL || answers == NULL || asking->answers == NULL || asking->asked == NULL)
+		return err_memory(err);
+	for (size_t i = 0; i < query->n; i++) {
+		asking->asked[i] = is_responsible(directory, &query->addresses[i]);
+		if (asking->asked[i])
+			addresses[n++] = query->addresses[i];
+	}
+	if (n == 0)
+		return 0;
+	if (directory->class->find(directory->self, arena, addresses, n, query->deadline_ms, answers, err) != 0)
+		return -1;
+	n = 0;
+	for (size_t i = 0; i < query->n; i++) {
+		if (asking->asked[i])
+			asking->answers[i] = answers[n++];
+	}
+	return 0;
+}
+
+/* Text for explain, log and audit: "ldap://dc1: 2 certificates; userCertificate: not DER at offset 0". NULL: exhausted. */
+static const char *describe(struct arena *arena, const char *name, const struct directory_answer *answer)
+{
+	const char *text;
+
+	if (answer->status == DIRECTORY_FAILED)
+		text = arena_printf(arena, "%s: could not ask: %s", name, answer->failure);
+	else if (answer->status == DIRECTORY_NONE)
+		text = arena_printf(arena, "%s: none", name);
+	else
+		text = arena_printf(arena, "%s: %zu certificate%s", name, answer->n, answer->n == 1 ? "" : "s");
+	for (size_t i = 0; i < answer->problem_count && text != NULL; i++)
+		text = arena_printf(arena, "%s; %s", text, answer->problems[i]);
+	return text;
+}
+
+static int add_failure(struct arena *arena, struct candidate_list *list, const char *name, const char *failure)
+{
+	if (list->failure == NULL)
+		list->failure = arena_printf(arena, "%s: %s", name, failure);
+	else
+		list->failure = arena_printf(arena, "%s; %s: %s", list->failure, name, failure);
+	return list->failure == NULL ? -1 : 0;
+}
+
+static int note_answer(struct gathering *g, const struct directory *directory, const struct directory_answer *answer)
+{
+	struct candidate_list *list = g->list;
+
+	list->asked[list->asked_count] = describe(g->arena, directory->name, answer);
+	if (list->asked[list->asked_count++] == NULL)
+		return -1;
+	return answer->status == DIRECTORY_FAILED ? add_failure(g->arena, list, directory->name, answer->failure) : 0;
+}
+
+static struct candidate *same_cert(struct candidate_list *list, const struct cert *cert)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		if (cert_equal(list->items[i].cert, cert))
+			return &list->items[i];
+	}
+	return NULL;
+}
+
+/* Is the source among the ones joined by ", " already? */
+static bool is_joined(const char *sources, const char *source)
+{
+	const char *at = strstr(sources, source);
+	size_t n = strlen(source);
+
+	for (; at != NULL; at = strstr(at + 1, source)) {
+		if ((at == sources || at[-1] == ' ') && (at[n] == '\0' || at[n] == ','))
+			return true;
+	}
+	return false;
+}
+
+static int merge(struct gathering *g, struct candidate *known, const struct directory_entry *entry, const char *source)
+{
+	if (entry->capabilities.known && !known->capabilities.known)
+		known->capabilities = entry->capabilities;
+	if (is_joined(known->source, source))
+		return 0;
+	known->source = arena_printf(g->arena, "%s, %s", known->source, source);
+	return known->source == NULL ? -1 : 0;
+}
+
+static int add_entry(struct gathering *g, const struct directory *directory, const struct directory_entry *entry)
+{
+	const char *source = arena_printf(g->arena, "%s %s", directory->name, entry->attribute);
+	struct candidate *item = same_cert(g->list, entry->cert);
+
+	if (source == NULL)
+		return -1;
+	if (item != NULL) {
+		g->trusted[item - g->list->items] |= directory->trusted;
+		return merge(g, item, entry, source);
+	}
+	g->trusted[g->list->n] = directory->trusted;
+	item = &g->list->items[g->list->n++];
+	item->cert = entry->cert;
+	item->capabilities = entry->capabilities;
+	item->source = source;
+	return 0;
+}
+
+/* Arrays large enough for all that was answered. */
+static int make_room(struct gathering *g, const struct asking *askings, size_t address)
+{
+	size_t entries = 0, chain = 0, directories = g->query->directory_count;
+
+	for (size_t i = 0; i < directories; i++) {
+		entries += askings[i].answers[address].n;
+		chain += askings[i].answers[address].chain.n;
+	}
+	g->list->items = arena_array(g->arena, entries, sizeof(*g->list->items));
+	g->trusted = arena_array(g->arena, entries, sizeof(*g->trusted));
+	g->chain.items = arena_array(g->arena, chain, sizeof(*g->chain.items));
+	g->list->asked = arena_array(g->arena, directories, sizeof(*g->list->asked));
+	g->collections = arena_array(g->arena, g->query->collection_count, sizeof(*g->collections));
+	return g->list->items == NULL || g->trusted == NULL || g->chain.items == NULL || g->list->asked == NULL ||
+			       g->collections == NULL
+		       ? -1
+		       : 0;
+}
+
+static int gather(struct gathering *g, const struct asking *askings, size_t address)
+{
+	if (make_room(g, askings, address) != 0)
+		return -1;
+	for (size_t i = 0; i < g->query->directory_count; i++) {
+		const struct directory_answer *answer = &askings[i].answers[address];
+
+		if (!askings[i].asked[address])
+			continue;
+		if (note_answer(g, &g->query->directories[i], answer) != 0)
+			return -1;
+		for (size_t j = 0; j < answer->n; j++) {
+			if (add_entry(g, &g->query->directories[i], &answer->entries[j]) != 0)
+				return -1;
+		}
+		for (size_t j = 0; j < answer->chain.n; j++)
+			g->chain.items[g->chain.n++] = answer->chain.items[j];
+	}
+	for (size_t i = 0; i < g->query->collection_count; i++) {
+		if (collection_covers(g->query->collections[i], g->address))
+			g->collections[g->collection_count++] = g->query->collections[i];
+	}
+	return 0;
+}
+
+/* The checks below each return the reason to refuse, "" when there is none, NULL when the arena is exhausted. */
+
+static const char *check_key(struct gathering *g, const struct cert *cert)
+{
+	const struct cert_info *info = cert_info(cert);
+
+	switch (info->key_kind) {
+	case KEY_RSA:
+		if (info->bits < RSA_MIN_BITS)
+			return arena_printf(g->arena, "RFC 8551 4.2: RSA %u bits: too weak", info->bits);
+		return info->bits <= RSA_MAX_BITS ? "" : arena_printf(g->arena, "RSA %u bits: too long", info->bits);
+	case KEY_EC_P256:
+	case KEY_EC_P384:
+	case KEY_EC_P521:
+		return "";
+	case KEY_RSA_PSS:
+		return "RFC 4055 1.2: unsupported key type: RSA-PSS keys cannot encrypt";
+	case KEY_EC_OTHER:
+		return "unsupported key type: elliptic curve other than P-256, P-384, P-521";
+	case KEY_ED25519:
+		return "unsupported key type: Ed25519 keys cannot encrypt";
+	case KEY_OTHER:
+		break;
+	}
+	return "unsupported key type";
+}
+
+static const char *check_time(struct gathering *g, const struct cert *cert)
+{
+	const struct cert_info *info = cert_info(cert);
+	char text[32];
+
+	if (g->query->at > info->not_after) {
+		clock_format(info->not_after, text, sizeof(text));
+		return arena_printf(g->arena, "expired %s", text);
+	}
+	if (g->query->at < info->not_before) {
+		clock_format(info->not_before, text, sizeof(text));
+		return arena_printf(g->arena, "not valid before %s", text);
+	}
+	return "";
+}
+
+static const char *check_usage(struct gathering *g, const struct cert *cert)
+{
+	const struct cert_info *info = cert_info(cert);
+
+	(void)g;
+	if (cert_may_encrypt(cert))
+		return "";
+	if (info->usage_given && info->key_kind == KEY_RSA && (info->usage & KU_KEY_ENCIPHERMENT) == 0)
+		return "RFC 8550 4.4.2: keyUsage does not allow keyEncipherment";
+	if (info->usage_given && info->key_kind != KEY_RSA && (info->usage & KU_KEY_AGREEMENT) == 0)
+		return "RFC 8550 4.4.2: keyUsage does not allow keyAgreement";
+	if (info->usage_given && (info->usage & KU_DECIPHER_ONLY) != 0)
+		return "RFC 5280 4.2.1.3: keyUsage allows to decipher only";
+	if (info->eku_given && !info->eku_email && !info->eku_any)
+		return "RFC 8550 4.4.4: extendedKeyUsage does not allow emailProtection";
+	return "RFC 8550 4.4: may not be used to encrypt";
+}
+
+static const char *check_address(struct gathering *g, const struct cert *cert)
+{
+	char wanted[200];
+
+	if (cert_has_address(cert, g->address))
+		return "";
+	if (cert_info(cert)->address_count == 0)
+		return "RFC 8550 3: no address in the certificate";
+	return arena_printf(g->arena, "RFC 8550 3: no address equals %s",
+			    event_escape(g->address->text, wanted, sizeof(wanted)));
+}
+
+static const char *collection_names(struct gathering *g)
+{
+	const char *names = g->collection_count == 0 ? "" : collection_name(g->collections[0]);
+
+	for (size_t i = 1; i < g->collection_count && names != NULL; i++)
+		names = arena_printf(g->arena, "%s, %s", names, collection_name(g->collections[i]));
+	return names;
+}
+
+static const char *distrust(struct gathering *g, const struct path_result *result)
+{
+	const char *names = collection_names(g);
+
+	if (names == NULL)
+		return NULL;
+	return arena_printf(g->arena, "not trusted by collection%s %s: %s", g->collection_count == 1 ? "" : "s", names,
+			    result->detail[0] != '\0' ? result->detail : path_chain_name(result->chain));
+}
+
+/* 0 with *reason, or -1: it could not be found out. */
+static int check_trust(struct gathering *g, const struct cert *cert, const char **reason, struct err *err)
+{
+	struct path_query query = { .cert = cert, .untrusted = &g->chain, .collections = g->collections,
+				    .collection_count = g->collection_count, .at = g->query->at };
+	struct path_result result = { .chain = CHAIN_BAD };
+
+	if (g->collection_count == 0) {
+		*reason = "not trusted: no collection may vouch for this address";
+		return 0;
+	}
+	if (path_check(&query, &result, err) != 0)
+		return -1;
+	if (result.chain != CHAIN_GOOD)
+		*reason = distrust(g, &result);
+	else if (result.revocation == REV_REVOKED)
+		*reason = arena_printf(g->arena, "revoked, says collection %s", collection_name(result.collection));
+	else if (collection_revocation(result.collection) == REVOCATION_HARD && result.revocation != REV_GOOD)
+		*reason = arena_printf(g->arena, "revocation is %s, and collection %s demands to know",
+				       path_revocation_name(result.revocation), collection_name(result.collection));
+	else
+		*reason = "";
+	return *reason == NULL ? err_memory(err) : 0;
+}
+
+/* The first rule that speaks against the candidate; the chain last, since it costs most. */
+static int judge(struct gathering *g, struct candidate *item, bool trusted, struct err *err)
+{
+	static const char *(*const checks[])(struct gathering *, const struct cert *) = {
+		check_key, check_time, check_usage, check_address,
+	};
+
+	item->reason = "";
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]) && item->reason[0] == '\0'; i++) {
+		item->reason = checks[i](g, item->cert);
+		if (item->reason == NULL)
+			return err_memory(err);
+	}
+	if (item->reason[0] == '\0' && !trusted && check_trust(g, item->cert, &item->reason, err) != 0)
+		return -1;
+	item->usable = item->reason[0] == '\0';
+	return 0;
+}
+
+/* Usable ones first, then the newest; what is equally new stands in an order that does not depend on the directory. */
+static int by_rank(const void *left, const void *right)
+{
+	const struct candidate *a = left, *b = right;
+	const struct cert_info *first = cert_info(a->cert), *second = cert_info(b->cert);
+
+	if (a->usable != b->usable)
+		return a->usable ? -1 : 1;
+	if (first->not_before != second->not_before)
+		return first->not_before > second->not_before ? -1 : 1;
+	if (first->not_after != second->not_after)
+		return first->not_after > second->not_after ? -1 : 1;
+	return strcmp(first->sha256, second->sha256);
+}
+
+static void rank(struct candidate_list *list)
+{
+	bool failed = list->failure != NULL;
+
+	if (list->n > 1)
+		qsort(list->items, list->n, sizeof(*list->items), by_rank);
+	for (size_t i = 0; i < list->n && list->items[i].usable; i++)
+		list->items[i].rank = (unsigned)i + 1;
+	if (list->n > 0 && list->items[0].usable) {
+		list->status = DIRECTORY_FOUND;
+		list->incomplete = failed;
+	} else {
+		list->status = failed ? DIRECTORY_FAILED : DIRECTORY_NONE;
+	}
+}
+
+static int choose(struct arena *arena, const struct candidate_query *query, const struct asking *askings, size_t address,
+		  struct candidate_list *list, struct err *err)
+{
+	struct gathering g = { .arena = arena, .query = query, .address = &query->addresses[address], .list = list };
+
+	*list = (struct candidate_list){ .status = DIRECTORY_FAILED };
+	if (gather(&g, askings, address) != 0)
+		return err_memory(err);
+	for (size_t i = 0; i < list->n; i++) {
+		if (judge(&g, &list->items[i], g.trusted[i], err) != 0)
+			return -1;
+	}
+	rank(list);
+	return 0;
+}
+
+int candidate_find(struct arena *arena, const struct candidate_query *query, struct candidate_list *lists,
+		   struct err *err)
+{
+	struct asking *askings = arena_array(arena, query->directory_count, sizeof(*askings));
+
+	if (askings == NULL)
+		return err_memory(err);
+	for (size_t i = 0; i < query->directory_count; i++) {
+		if (ask(arena, query, &query->directories[i], &askings[i], err) != 0)
+			return -1;
+	}
+	for (size_t i = 0; i < query->n; i++) {
+		if (choose(arena, query, askings, i, &lists[i], err) != 0)
+			return -1;
+	}
+	return 0;
+}

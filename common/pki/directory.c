@@ -1,0 +1,229 @@
+/* directory.c - opens directories by their driver and builds the answers that drivers give. What a driver asks lies in
+ * directory_files.c and ldap/, the memory of answers in directory_cache.c, the choice among them in candidate.c. Called by
+ * gate's site, milter and smimectl. */
+#include "pki/directory.h"
+
+#include <string.h>
+
+#include "pki/directory_cache.h"
+#include "pki/directory_driver.h"
+
+/* Entries, chain and problems hold their capacity in their number: full at 0, 4, 8, 16 and so on. */
+#define FIRST_ITEMS 4
+
+/* Room for one item more behind n: the array itself or a larger copy. NULL: exhausted. */
+static void *grow(struct arena *arena, void *items, size_t n, size_t size)
+{
+	void *larger;
+
+	if (n != 0 && (n < FIRST_ITEMS || (n & (n - 1)) != 0))
+		return items;
+	larger = arena_array(arena, n == 0 ? FIRST_ITEMS : n * 2, size);
+	if (larger != NULL && n > 0)
+		memcpy(larger, items, n * size);
+	return larger;
+}
+
+static void release_cert(void *cert)
+{
+	cert_free(cert);
+}
+
+static struct cert *hold(struct arena *arena, struct cert *cert)
+{
+	return arena_defer(arena, release_cert, cert_ref(cert)) == 0 ? cert : NULL;
+}
+
+struct slice directory_key(struct arena *arena, const struct address *address)
+{
+	char *key = arena_string(arena, address->text);
+
+	if (key == NULL)
+		return (struct slice){ NULL, 0 };
+	ascii_lower(key, address->text.n);
+	return slice_make(key, address->text.n);
+}
+
+int directory_answer_add(struct arena *arena, struct directory_answer *answer, struct cert *cert,
+			 const struct capabilities *capabilities, const char *attribute)
+{
+	struct directory_entry *entries = grow(arena, answer->entries, answer->n, sizeof(*entries));
+	struct directory_entry entry = { .capabilities = *capabilities };
+
+	if (entries == NULL)
+		return -1;
+	answer->entries = entries;
+	entry.cert = hold(arena, cert);
+	entry.attribute = arena_strdup(arena, attribute);
+	if (entry.cert == NULL || entry.attribute == NULL)
+		return -1;
+	entries[answer->n++] = entry;
+	answer->status = DIRECTORY_FOUND;
+	return 0;
+}
+
+int directory_answer_chain(struct arena *arena, struct directory_answer *answer, struct cert *cert)
+{
+	struct cert **items;
+
+	for (size_t i = 0; i < answer->chain.n; i++) {
+		if (cert_equal(answer->chain.items[i], cert))
+			return 0;
+	}
+	items = grow(arena, answer->chain.items, answer->chain.n, sizeof(*items));
+	if (items == NULL)
+		return -1;
+	answer->chain.items = items;
+	if ((items[answer->chain.n] = hold(arena, cert)) == NULL)
+		return -1;
+	answer->chain.n++;
+	return 0;
+}
+
+int directory_answer_problem(struct arena *arena, struct directory_answer *answer, const char *text)
+{
+	const char **problems = grow(arena, answer->problems, answer->problem_count, sizeof(*problems));
+
+	if (problems == NULL)
+		return -1;
+	answer->problems = problems;
+	if ((problems[answer->problem_count] = arena_strdup(arena, text)) == NULL)
+		return -1;
+	answer->problem_count++;
+	return 0;
+}
+
+static int add_problem(struct arena *arena, struct directory_answer *answer, const char *attribute, const char *why,
+		       size_t offset)
+{
+	struct err text;
+
+	/* err_set escapes what the value's maker put into why. */
+	err_set(&text, ERR_MESSAGE, "%s: %s at offset %zu", attribute, why, offset);
+	return directory_answer_problem(arena, answer, text.text);
+}
+
+static size_t count_certs(const struct bundle *bundle)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < bundle->n; i++) {
+		if (bundle->entries[i].cert != NULL)
+			n++;
+	}
+	return n;
+}
+
+int directory_answer_bundle(struct arena *arena, struct directory_answer *answer, const struct bundle *bundle,
+			    const char *attribute)
+{
+	size_t certs = count_certs(bundle);
+	int rc = 0;
+
+	for (size_t i = 0; i < bundle->n && rc == 0; i++) {
+		const struct bundle_entry *entry = &bundle->entries[i];
+
+		if (entry->problem != NULL)
+			rc = add_problem(arena, answer, attribute, entry->problem, entry->offset);
+		else if (entry->cert == NULL)
+			continue;
+		else if (certs > 1 && cert_info(entry->cert)->ca)
+			rc = directory_answer_chain(arena, answer, entry->cert);
+		else
+			rc = directory_answer_add(arena, answer, entry->cert, &bundle->capabilities, attribute);
+	}
+	if (rc == 0 && certs == 0)
+		rc = add_problem(arena, answer, attribute, "holds no certificate", 0);
+	return rc;
+}
+
+/* Without looking for doubles again, which takes its time in long chains. */
+static int copy_chain(struct arena *arena, const struct cert_list *from, struct cert_list *to)
+{
+	size_t capacity = FIRST_ITEMS;
+
+	if (from->n == 0)
+		return 0;
+	while (capacity < from->n)
+		capacity *= 2;
+	to->items = arena_array(arena, capacity, sizeof(*to->items));
+	if (to->items == NULL)
+		return -1;
+	for (; to->n < from->n; to->n++) {
+		if ((to->items[to->n] = hold(arena, from->items[to->n])) == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+int directory_answer_copy(struct arena *arena, const struct directory_answer *from, struct directory_answer *to)
+{
+	*to = (struct directory_answer){ .status = DIRECTORY_NONE };
+	for (size_t i = 0; i < from->n; i++) {
+		const struct directory_entry *entry = &from->entries[i];
+
+		if (directory_answer_add(arena, to, entry->cert, &entry->capabilities, entry->attribute) != 0)
+			return -1;
+	}
+	if (copy_chain(arena, &from->chain, &to->chain) != 0)
+		return -1;
+	for (size_t i = 0; i < from->problem_count; i++) {
+		if (directory_answer_problem(arena, to, from->problems[i]) != 0)
+			return -1;
+	}
+	if (from->failure != NULL && (to->failure = arena_strdup(arena, from->failure)) == NULL)
+		return -1;
+	to->status = from->status;
+	return 0;
+}
+
+int directory_answer_fail(struct arena *arena, struct directory_answer *answer, const char *failure)
+{
+	*answer = (struct directory_answer){ .status = DIRECTORY_FAILED };
+	answer->failure = arena_strdup(arena, failure);
+	return answer->failure == NULL ? -1 : 0;
+}
+
+static int parse_domains(const struct conf_strings *domains, struct conf *conf, struct arena *arena,
+			 struct pattern_list *list, struct err *err)
+{
+	if (domains->n == 0)
+		return 0;
+	list->items = arena_array(arena, domains->n, sizeof(*list->items));
+	if (list->items == NULL)
+		return err_memory(err);
+	for (size_t i = 0; i < domains->n; i++) {
+		struct err why;
+
+		if (pattern_parse_domain(arena, domains->items[i], &list->items[i], &why) != 0)
+			return conf_finding(conf, &domains->items[i], err, "domains: %s", why.text);
+	}
+	list->n = domains->n;
+	return 0;
+}
+
+int directory_open(const struct directory_driver *driver, const struct directory_settings *settings, struct conf *conf,
+		   const struct conf_report *report, const struct directory_env *env, struct directory *directory,
+		   struct err *err)
+{
+	struct directory opened = { .trusted = settings->trusted };
+
+	if (parse_domains(&settings->domains, conf, env->arena, &opened.domains, err) != 0 ||
+	    driver->open(settings, conf, report, env, &opened, err) != 0)
+		return -1;
+	if ((settings->cache_s > 0 || settings->negative_cache_s > 0) &&
+	    directory_cache_wrap(&opened, settings->cache_s, settings->negative_cache_s, env->clock, err) != 0) {
+		directory_free(&opened);
+		return -1;
+	}
+	*directory = opened;
+	return 0;
+}
+
+void directory_free(struct directory *directory)
+{
+	if (directory == NULL || directory->class == NULL)
+		return;
+	directory->class->free(directory->self);
+	*directory = (struct directory){ .class = NULL };
+}
