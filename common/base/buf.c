@@ -109,7 +109,7 @@ int buf_printf(struct buf *buf, const char *format, ...)
 
 unsigned char *buf_reserve(struct buf *buf, size_t n)
 {
-	size_t most = buf->limit_bytes == 0 ? SIZE_MAX - 1 : buf->limit_bytes;
+	size_t most = buf->limit_bytes == 0 ? PTRDIFF_MAX - 1 : buf->limit_bytes;
 
 	if (buf->n > most || n > most - buf->n || grow(buf, buf->n + (n == 0 ? 1 : n)) != 0)
 		return NULL;

@@ -52,12 +52,12 @@ struct conf_row {
 	const char *name;
 	enum conf_type type;
 	size_t offset;			/* offsetof in the settings struct */
-	const char *preset;		/* default, written as text ("2000", "true", "mark"; lists: blank-separated); NULL:
-					   0, false, NULL, first name, empty */
+	const char *preset;		/* default, written as text ("2000", "true", "mark"; lists: blank-separated);
+					   NULL: 0, false, NULL, first name, empty */
 	int64_t min, max;		/* CONF_INT; both 0: 0 .. INT32_MAX */
 	const char *const *names;	/* CONF_ENUM(S): ends with NULL */
 	const struct conf_table *table;	/* CONF_GROUP, CONF_GROUPS */
-	/* CONF_GROUPS whose members differ by their "type": NULL-terminated, each with its name; `table` is NULL then. */
+	/* CONF_GROUPS whose members differ by "type": NULL-terminated, each with its name; `table` is NULL then. */
 	const struct conf_variant *variants;
 	bool required;
 	bool unique;			/* CONF_STRING in CONF_GROUPS: no two groups share it (ids, names) */
@@ -72,8 +72,9 @@ struct conf_report {
 
 /* Reads path, fills settings (top->size bytes). Every finding goes to report (unknown key with the nearest known name,
  * wrong type, range - also integers beyond 32 bits, which libconfig wraps silently -, missing, duplicate), then the
- * result is -1 with *err the first of them. @include works as libconfig does it, findings name the included file. The
- * file may not be writable by others. 0: *conf, which owns all that settings points to. */
+ * result is -1 with *err the first of them. @include works as libconfig does it, a relative name beginning at path's
+ * directory; findings name the included file. No file may be writable by others. 0: *conf, which owns all that settings
+ * points to. */
 int conf_load(const char *path, const struct conf_table *top, void *settings, const struct conf_report *report,
 	      struct conf **conf, struct err *err);
 /* A finding of the caller's own, in the same form: reports "FILE:LINE: text" for the member and sets *err (ERR_CONFIG).
@@ -83,7 +84,8 @@ int conf_finding(struct conf *conf, const void *member, struct err *err, const c
 void conf_free(struct conf *conf);	/* NULL is fine */
 
 /* "FILE:LINE" of the value that was read into member (its address; also the address of a string list's item, or of a
- * group's struct: the group itself). For a defaulted member, the enclosing group; never NULL. */
+ * group's struct: the group itself; of a group and its first key, which share an address, the key counts). For a
+ * defaulted member, the enclosing group; never NULL. */
 const char *conf_where(const struct conf *conf, const void *member);
 /* False where the file has no such value and the default stands. */
 bool conf_given(const struct conf *conf, const void *member);

@@ -9,7 +9,8 @@
 enum event_level { EVENT_DEBUG, EVENT_INFO, EVENT_WARNING, EVENT_ERROR };
 
 struct event_sink {
-	void (*emit)(void *self, enum event_level level, const char *line);	/* one line, printable ASCII, <= 900 bytes */
+	/* line: one line, printable ASCII, at most 900 bytes */
+	void (*emit)(void *self, enum event_level level, const char *line);
 	void *self;
 };
 

@@ -90,34 +90,33 @@ int file_read(const char *path, size_t limit_bytes, struct buf *buf, struct err 
 	return fd < 0 ? -1 : read_and_close(fd, path, limit_bytes, buf, err);
 }
 
-int file_read_trusted(const char *path, size_t limit_bytes, struct buf *buf, struct err *err)
+/* As file_read, but looks at the mode of what was opened. */
+static int read_checked(const char *path, size_t limit_bytes, struct buf *buf, bool secret, struct err *err)
 {
 	struct stat st;
 	int fd = open_regular(path, &st, err);
+	mode_t forbidden = S_IWOTH;
 
 	if (fd < 0)
 		return -1;
-	if ((st.st_mode & S_IWOTH) != 0) {
+	if (secret)
+		forbidden = S_IRWXO | S_IWGRP | (st.st_uid == 0 ? 0 : S_IRGRP);
+	if ((st.st_mode & forbidden) != 0) {
 		close(fd);
-		return err_set(err, ERR_CONFIG, "%s: others may write it, its mode is %04o (chmod o-w)", path,
-			       (unsigned int)(st.st_mode & 07777));
+		return err_set(err, ERR_CONFIG, "%s: its mode is %04o: %s", path, (unsigned int)(st.st_mode & 07777),
+			       secret ? "others may use this secret (chmod 600)" : "others may write it (chmod o-w)");
 	}
 	return read_and_close(fd, path, limit_bytes, buf, err);
 }
 
+int file_read_trusted(const char *path, size_t limit_bytes, struct buf *buf, struct err *err)
+{
+	return read_checked(path, limit_bytes, buf, false, err);
+}
+
 int file_read_secret(const char *path, size_t limit_bytes, struct buf *buf, struct err *err)
 {
-	struct stat st;
-	int fd = open_regular(path, &st, err);
-
-	if (fd < 0)
-		return -1;
-	if ((st.st_mode & (S_IRWXO | S_IWGRP)) != 0 || ((st.st_mode & S_IRGRP) != 0 && st.st_uid != 0)) {
-		close(fd);
-		return err_set(err, ERR_CONFIG, "%s: holds a secret, but its mode is %04o: others may use it (chmod 600)",
-			       path, (unsigned int)(st.st_mode & 07777));
-	}
-	return read_and_close(fd, path, limit_bytes, buf, err);
+	return read_checked(path, limit_bytes, buf, true, err);
 }
 
 static int by_name(const void *a, const void *b)
@@ -163,7 +162,9 @@ int file_list(struct arena *arena, const char *directory, char ***paths, size_t 
 		if (!is_wanted(dir, entry->d_name))
 			continue;
 		list = enlarge(arena, list, n, &capacity);
-		if (list == NULL || (list[n] = arena_printf(arena, "%s%s%s", directory, slash, entry->d_name)) == NULL) {
+		if (list != NULL)
+			list[n] = arena_printf(arena, "%s%s%s", directory, slash, entry->d_name);
+		if (list == NULL || list[n] == NULL) {
 			err_memory(err);
 			goto out;
 		}
