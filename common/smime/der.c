@@ -36,7 +36,8 @@ static unsigned octet(struct slice bytes, size_t i)
 	return (unsigned char)bytes.p[i];
 }
 
-/* The length octets behind the identifier. Lengths that do not fit size_t are malformed: nothing here is so long. */
+/* The length octets behind the identifier: 1, 0 (bytes end among them), -1. A length that does not fit size_t is
+ * malformed: nothing here is so long. */
 static int read_length(struct slice bytes, struct head *head)
 {
 	size_t octets = octet(bytes, 1) & 0x7f;
@@ -44,28 +45,31 @@ static int read_length(struct slice bytes, struct head *head)
 	head->header_bytes = 2;
 	if (octet(bytes, 1) < 0x80) {
 		head->content_bytes = octet(bytes, 1);
-		return 0;
+		return 1;
 	}
 	if (octets == 0) {
 		head->indefinite = true;
 		/* X.690 8.1.3.2: only a constructed item can be told where it ends by its contents. */
-		return (head->tag & 0x20) != 0 ? 0 : -1;
+		return (head->tag & 0x20) != 0 ? 1 : -1;
 	}
-	if (octets >= sizeof(size_t) || octets > bytes.n - 2)
+	if (octets >= sizeof(size_t))
 		return -1;
+	if (octets > bytes.n - 2)
+		return 0;
 	for (size_t i = 0; i < octets; i++)
 		head->content_bytes = head->content_bytes << 8 | octet(bytes, 2 + i);
 	head->header_bytes += octets;
-	return 0;
+	return 1;
 }
 
+/* As read_length. Tag 0 is end-of-contents, no item. */
 static int read_head(struct slice bytes, struct head *head)
 {
 	*head = (struct head){ .tag = 0 };
 	if (bytes.n < 2)
-		return -1;
+		return 0;
 	head->tag = octet(bytes, 0);
-	if ((head->tag & 0x1f) == 0x1f)
+	if (head->tag == 0 || (head->tag & 0x1f) == 0x1f)
 		return -1;
 	return read_length(bytes, head);
 }
@@ -81,6 +85,7 @@ static int find_end(struct slice bytes, size_t *content_bytes)
 	struct head head;
 	size_t at = 0;
 	unsigned depth = 1;
+	int rc;
 
 	while (at < bytes.n) {
 		if (is_end_of_contents(slice_from(bytes, at))) {
@@ -91,10 +96,9 @@ static int find_end(struct slice bytes, size_t *content_bytes)
 			at += 2;
 			continue;
 		}
-		if (bytes.n - at < 2)
-			return 0;
-		if (read_head(slice_from(bytes, at), &head) != 0)
-			return -1;
+		rc = read_head(slice_from(bytes, at), &head);
+		if (rc <= 0)
+			return rc;
 		if (head.indefinite && ++depth > DER_INDEFINITE_DEPTH)
 			return -1;
 		if (head.content_bytes > bytes.n - at - head.header_bytes)
@@ -138,7 +142,7 @@ int der_next(struct der *der, struct der_item *item)
 	*item = (struct der_item){ .tag = 0 };
 	if (der->rest.n == 0 && !der->cut)
 		return 0;
-	if (read_head(der->rest, &head) != 0)
+	if (read_head(der->rest, &head) <= 0)
 		return -1;
 	item->tag = head.tag;
 	if ((head.indefinite ? set_indefinite(der, &head, item) : set_definite(der, &head, item)) != 0)
