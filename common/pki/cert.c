@@ -192,10 +192,10 @@ static unsigned usage_bits(uint32_t usage)
 		uint32_t openssl;
 		unsigned ours;
 	} rows[] = {
-		{ X509v3_KU_DIGITAL_SIGNATURE, KU_DIGITAL_SIGNATURE }, { X509v3_KU_NON_REPUDIATION, KU_NON_REPUDIATION },
-		{ X509v3_KU_KEY_ENCIPHERMENT, KU_KEY_ENCIPHERMENT }, { X509v3_KU_KEY_AGREEMENT, KU_KEY_AGREEMENT },
-		{ X509v3_KU_KEY_CERT_SIGN, KU_CERT_SIGN }, { X509v3_KU_ENCIPHER_ONLY, KU_ENCIPHER_ONLY },
-		{ X509v3_KU_DECIPHER_ONLY, KU_DECIPHER_ONLY },
+		{ X509v3_KU_DIGITAL_SIGNATURE, USAGE_DIGITAL_SIGNATURE }, { X509v3_KU_NON_REPUDIATION, USAGE_NON_REPUDIATION },
+		{ X509v3_KU_KEY_ENCIPHERMENT, USAGE_KEY_ENCIPHERMENT }, { X509v3_KU_KEY_AGREEMENT, USAGE_KEY_AGREEMENT },
+		{ X509v3_KU_KEY_CERT_SIGN, USAGE_CERT_SIGN }, { X509v3_KU_ENCIPHER_ONLY, USAGE_ENCIPHER_ONLY },
+		{ X509v3_KU_DECIPHER_ONLY, USAGE_DECIPHER_ONLY },
 	};
 	unsigned bits = 0;
 
@@ -468,7 +468,7 @@ bool cert_may_sign(const struct cert *cert)
 	const struct cert_info *info = &cert->info;
 
 	return eku_allows(info) &&
-	       (!info->usage_given || (info->usage & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) != 0);
+	       (!info->usage_given || (info->usage & (USAGE_DIGITAL_SIGNATURE | USAGE_NON_REPUDIATION)) != 0);
 }
 
 bool cert_may_encrypt(const struct cert *cert)
@@ -479,13 +479,13 @@ bool cert_may_encrypt(const struct cert *cert)
 		return false;
 	switch (info->key_kind) {
 	case KEY_RSA:
-		return !info->usage_given || (info->usage & KU_KEY_ENCIPHERMENT) != 0;
+		return !info->usage_given || (info->usage & USAGE_KEY_ENCIPHERMENT) != 0;
 	case KEY_EC_P256:
 	case KEY_EC_P384:
 	case KEY_EC_P521:
 	case KEY_EC_OTHER:
 		/* Restricted to one direction of the agreement: what that means to CMS is read differently, so no. */
-		return !info->usage_given || (info->usage & (KU_KEY_AGREEMENT | KU_DECIPHER_ONLY)) == KU_KEY_AGREEMENT;
+		return !info->usage_given || (info->usage & (USAGE_KEY_AGREEMENT | USAGE_DECIPHER_ONLY)) == USAGE_KEY_AGREEMENT;
 	default:
 		return false;
 	}

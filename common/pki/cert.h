@@ -19,9 +19,9 @@ struct cert;
 
 enum key_kind { KEY_RSA, KEY_RSA_PSS, KEY_EC_P256, KEY_EC_P384, KEY_EC_P521, KEY_EC_OTHER, KEY_ED25519, KEY_OTHER };
 
-enum key_usage_bits {	/* as in keyUsage */
-	KU_DIGITAL_SIGNATURE = 1, KU_NON_REPUDIATION = 2, KU_KEY_ENCIPHERMENT = 4, KU_KEY_AGREEMENT = 8, KU_CERT_SIGN = 16,
-	KU_ENCIPHER_ONLY = 32, KU_DECIPHER_ONLY = 64
+enum usage_bits {	/* as in keyUsage */
+	USAGE_DIGITAL_SIGNATURE = 1, USAGE_NON_REPUDIATION = 2, USAGE_KEY_ENCIPHERMENT = 4, USAGE_KEY_AGREEMENT = 8, USAGE_CERT_SIGN = 16,
+	USAGE_ENCIPHER_ONLY = 32, USAGE_DECIPHER_ONLY = 64
 };
 
 struct cert_info {
@@ -38,7 +38,7 @@ struct cert_info {
 	enum key_kind key_kind;
 	unsigned bits;
 	bool usage_given;
-	unsigned usage;			/* enum key_usage_bits; meaningful when usage_given */
+	unsigned usage;			/* enum usage_bits; meaningful when usage_given */
 	bool eku_given, eku_email, eku_any;
 	bool ca;			/* basicConstraints cA */
 	bool self_issued;		/* issuer equals subject */

@@ -9,11 +9,11 @@
 #include "pki/key.h"
 
 X509 *cert_x509(const struct cert *cert);	/* borrowed; use as const */
-/* Takes a reference to x509. NULL: *err. */
+/* Takes a reference of its own to x509. NULL: *err. */
 struct cert *cert_from_x509(X509 *x509, struct err *err);
 
 EVP_PKEY *key_pkey(const struct key *key);	/* borrowed */
-/* Takes references of cert, pkey and each of chain. ERR_CONFIG when key and certificate do not match. */
+/* Takes references of its own to cert, pkey and each of chain (NULL: none). ERR_CONFIG when key and certificate do not match. */
 struct key *key_new(struct cert *cert, EVP_PKEY *pkey, const struct cert_list *chain, const char *source,
 		    struct err *err);
 
