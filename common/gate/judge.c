@@ -1,0 +1,122 @@
+/* judge.c - verification by the rule that applies, and the refusals that follow from it. Only what shows outside any
+ * envelope counts here: nothing is opened.
+ */
+#include "gate/judge.h"
+
+#include <string.h>
+
+#include "gate/gate.h"
+
+static void judge_env(const struct site *site, const struct rule *rule, struct verify_env *env)
+{
+	const struct limits *limits = &site->settings.limits;
+
+	memset(env, 0, sizeof(*env));
+	env->collections = site->collections;
+	env->collection_count = site->collection_count;
+	env->at = clock_now(&site->clock);
+	env->limits.object_bytes = (size_t)limits->message_mb << 20;
+	env->limits.signer_infos = (size_t)limits->signer_infos;
+	env->limits.certificates = (size_t)limits->certificates;
+	env->limits.recipient_infos = (size_t)limits->recipient_infos;
+	env->limits.cms_layers = (size_t)limits->cms_layers;
+	env->limits.mime.depth = (size_t)limits->mime_depth;
+	env->limits.mime.parts = (size_t)limits->mime_parts;
+	if (rule == NULL)
+		return;
+	env->collections = rule->collections;
+	env->collection_count = rule->collection_count;
+	env->accept_addresses = rule->accept_addresses;
+	env->accept_address_count = rule->accept_address_count;
+	env->accept_sha256 = rule->accept_sha256;
+	env->accept_sha256_count = rule->accept_sha256_count;
+	env->accept_from = &rule->from;
+}
+
+int judge_verify(const struct site *site, const struct facts *facts, const struct message *message,
+		 struct arena *arena, struct plan *plan, struct err *err)
+{
+	struct layer_list layers = { NULL, 0 };
+	struct verify_env env;
+
+	if (facts->mime.root == NULL) {
+		plan->verdict = (struct verdict){ .result = RESULT_NEUTRAL,
+						  .reason = arena_strdup(arena, facts->mime_err.text) };
+		plan->verified = true;
+		return plan->verdict.reason != NULL ? 0 : err_memory(err);
+	}
+	judge_env(site, plan->treatment.rule, &env);
+	if (verify_message(arena, message, &facts->mime, &env, &layers, err) != 0)
+		return -1;
+	verdict_make(&layers, &plan->verdict);
+	plan->verified = true;
+	return 0;
+}
+
+/* Is the outermost layer an envelope that was not opened? */
+static bool is_envelope(const struct verdict *verdict)
+{
+	const struct layer *outer = verdict->layers.n > 0 ? &verdict->layers.items[0] : NULL;
+
+	return outer != NULL && outer->covers_message &&
+	       (outer->type == LAYER_ENVELOPED || outer->type == LAYER_AUTH_ENVELOPED);
+}
+
+static bool integrity_bad(const struct verdict *verdict)
+{
+	size_t i;
+
+	for (i = 0; i < verdict->layers.n; i++)
+		if (verdict->layers.items[i].covers_message && verdict->layers.items[i].known &&
+		    verdict->layers.items[i].integrity == INTEGRITY_BAD)
+			return true;
+	return false;
+}
+
+static void refuse(struct plan *plan, enum reply reply, enum action action, const char *detail)
+{
+	if (plan->refusal.reply == REPLY_NONE)
+		plan->refusal = (struct refusal){ reply, action, detail };
+}
+
+static void refuse_verdict(struct plan *plan)
+{
+	const struct verdict *verdict = &plan->verdict;
+
+	if (verdict->result == RESULT_PASS || verdict->result == RESULT_NONE || is_envelope(verdict))
+		return;
+	if (integrity_bad(verdict))
+		refuse(plan, REPLY_INTEGRITY, ACTION_REJECT, "the signature does not fit the message");
+	else if (verdict->result == RESULT_TEMPERROR)
+		refuse(plan, REPLY_REVOCATION, ACTION_TEMPFAIL, "revocation could not be checked");
+	else
+		refuse(plan, REPLY_VERDICT, ACTION_REJECT, "the signature is not acceptable here");
+}
+
+static void refuse_protection(struct plan *plan, enum protection wanted)
+{
+	const struct verdict *verdict = &plan->verdict;
+
+	if (is_envelope(verdict))
+		return;
+	if (wanted == PROTECTION_ENCRYPTED)
+		refuse(plan, REPLY_PROTECTION, ACTION_REJECT, "mail from this sender must be encrypted");
+	else if (verdict->result == RESULT_TEMPERROR)
+		refuse(plan, REPLY_REVOCATION, ACTION_TEMPFAIL, "revocation could not be checked");
+	else if (verdict->result != RESULT_PASS)
+		refuse(plan, REPLY_PROTECTION, ACTION_REJECT, "mail from this sender must bear a valid signature");
+}
+
+/* An excused report quotes nothing that a signature would have to vouch for. */
+void judge_refuse(const struct facts *facts, struct plan *plan)
+{
+	const struct rule *rule = plan->treatment.rule;
+	size_t i;
+
+	if (rule == NULL || !plan->verified)
+		return;
+	if (rule->settings->verify == VERIFY_REJECT)
+		refuse_verdict(plan);
+	for (i = 0; i < rule->settings->require_protection.n && !facts->excused; i++)
+		refuse_protection(plan, (enum protection)rule->settings->require_protection.items[i]);
+}

@@ -1,0 +1,14 @@
+/* judge.h - what a verdict means for acceptance: `verify = "reject"` and `require_protection` (INTERFACE 3). */
+#ifndef GATE_JUDGE_H
+#define GATE_JUDGE_H
+
+#include "gate/plan.h"
+
+/* Verifies the message by the treatment's rule; fills plan->verdict. 0, or -1: a stream or memory failed. */
+int judge_verify(const struct site *site, const struct facts *facts, const struct message *message,
+		 struct arena *arena, struct plan *plan, struct err *err);
+
+/* Sets plan->refusal where the rule does not let the verdict pass. */
+void judge_refuse(const struct facts *facts, struct plan *plan);
+
+#endif

@@ -1,0 +1,311 @@
+/* plan.c - rule by recipient, keys, certificates, refusals, agreement: in this order.
+ *
+ * "Could not ask" always comes before "none": a directory that is down must never make a 550, nor plaintext.
+ */
+#include "gate/plan.h"
+
+#include <string.h>
+
+#include "gate/gate.h"
+#include "gate/treatment.h"
+
+struct planner {
+	const struct gate_env *env;
+	const struct site *site;
+	const struct envelope *envelope;
+	const struct facts *facts;
+	struct arena *arena;
+	struct plan *plan;
+};
+
+/* The first refusal of a kind stands; "could not ask" replaces a final one. */
+static void refuse(struct plan *plan, enum reply reply, enum action action, const char *detail)
+{
+	struct refusal *refusal = &plan->refusal;
+
+	if (refusal->reply != REPLY_NONE && !(action == ACTION_TEMPFAIL && refusal->action == ACTION_REJECT))
+		return;
+	*refusal = (struct refusal){ reply, action, detail != NULL ? detail : "" };
+}
+
+static void plan_rules(struct planner *p)
+{
+	const struct rule *rule = NULL;
+	size_t i;
+
+	for (i = 0; i < p->envelope->recipient_count; i++) {
+		rule = policy_match(p->site->rules, p->site->rule_count, &p->facts->policy, &p->facts->lookup[i],
+				    p->facts->directions[i]);
+		treatment_wish(rule, p->facts->directions[i], p->facts, &p->plan->each[i]);
+	}
+}
+
+/* May this message be signed in the name of its From address at all? */
+static bool may_sign(const struct planner *p, const struct rule *rule, const char **why)
+{
+	if (p->facts->from_form != MAILBOX_SINGLE) {
+		*why = "From is not exactly one mailbox";
+		return false;
+	}
+	if (rule->settings->sign_for == SIGN_FOR_ANY || p->facts->may_sign_as_sender)
+		return true;
+	*why = "sign_for = \"sender\": From must equal MAIL FROM, from a client that logged in or may sign";
+	return false;
+}
+
+/* sign_as in its order. 1 found, 0 none, -1 the key store could not be asked. */
+static int find_key(const struct planner *p, struct treatment *treatment, struct err *err)
+{
+	const struct rule *rule = treatment->rule;
+	const struct address *as = NULL;
+	time_t now = clock_now(&p->site->clock);
+	size_t i;
+	int found = 0;
+
+	for (i = 0; found == 0 && i < rule->sign_as_count; i++) {
+		as = rule->sign_as[i].text.n > 0 ? &rule->sign_as[i] : &p->facts->from;
+		found = keystore_signing_key(p->site->keystores, p->site->keystore_count, p->arena, as, now,
+					     &treatment->key, &treatment->why, err);
+	}
+	if (found != 1 || !rule->settings->announce_encryption)
+		return found;
+	return keystore_encryption_cert(p->site->keystores, p->site->keystore_count, p->arena, as, now,
+					&treatment->own_encryption_cert, err) < 0 ? -1 : 1;
+}
+
+static const char *name_from(const struct planner *p)
+{
+	return p->facts->from.text.n > 0 ? arena_string(p->arena, p->facts->from.text) : "";
+}
+
+static void plan_key(struct planner *p, struct treatment *treatment)
+{
+	struct err err = { .class = ERR_NONE };
+	bool must = treatment_must_sign(treatment, p->facts);
+	int found = 0;
+
+	if (may_sign(p, treatment->rule, &treatment->why))
+		found = find_key(p, treatment, &err);
+	if (found == 1)
+		return;
+	treatment->sign = false;
+	if (found < 0) {
+		treatment->why = arena_strdup(p->arena, err.text);
+		refuse(p->plan, REPLY_KEYSTORE, ACTION_TEMPFAIL, "signing keys unavailable");
+	} else if (must) {
+		refuse(p->plan, REPLY_NO_KEY, ACTION_REJECT,
+		       arena_printf(p->arena, "no usable signing key for <%s> (rule %s)", name_from(p),
+				    treatment->rule->id));
+	}
+}
+
+/* The same rule gives the same key: it is looked up once. */
+static void plan_keys(struct planner *p)
+{
+	struct treatment *each = p->plan->each;
+	size_t i, k;
+
+	for (i = 0; i < p->envelope->recipient_count; i++) {
+		if (!each[i].sign)
+			continue;
+		for (k = 0; k < i; k++)
+			if (each[k].rule == each[i].rule && each[k].key != NULL)
+				break;
+		if (k < i) {
+			each[i].key = each[k].key;
+			each[i].own_encryption_cert = each[k].own_encryption_cert;
+		} else {
+			plan_key(p, &each[i]);
+		}
+	}
+}
+
+/* Looks up in one go all recipients that one rule wants encrypted. */
+static int look_up_rule(struct planner *p, const struct rule *rule, struct err *err)
+{
+	size_t n = p->envelope->recipient_count, count = 0, i;
+	struct address *addresses = arena_array(p->arena, n, sizeof(*addresses));
+	struct candidate_list *lists = arena_array(p->arena, n, sizeof(*lists));
+	struct candidate_query query = { .directories = p->site->directories };
+
+	if (addresses == NULL || lists == NULL)
+		return err_memory(err);
+	for (i = 0; i < n; i++)
+		if (p->plan->each[i].encrypt && p->plan->each[i].rule == rule)
+			addresses[count++] = p->facts->lookup[i];
+	query.addresses = addresses;
+	query.n = count;
+	query.directory_count = p->site->directory_count;
+	query.collections = rule->collections;
+	query.collection_count = rule->collection_count;
+	query.at = clock_now(&p->site->clock);
+	query.deadline_ms = p->env->deadline_ms;
+	if (candidate_find(p->arena, &query, lists, err) != 0)
+		return -1;
+	for (i = 0, count = 0; i < n; i++)
+		if (p->plan->each[i].encrypt && p->plan->each[i].rule == rule) {
+			p->plan->candidates[i] = lists[count++];
+			p->plan->looked_up[i] = true;
+		}
+	return 0;
+}
+
+static int plan_candidates(struct planner *p, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < p->envelope->recipient_count; i++) {
+		if (!p->plan->each[i].encrypt || p->plan->looked_up[i])
+			continue;
+		if (look_up_rule(p, p->plan->each[i].rule, err) != 0)
+			return -1;
+		if (p->env->tick != NULL)
+			p->env->tick(p->env->tick_self);
+	}
+	return 0;
+}
+
+/* Every recipient without a certificate is named, as far as a reply has room. */
+static const char *name_missing(const struct planner *p, const struct rule *rule)
+{
+	const char *names = "", *separator = "";
+	size_t i, named = 0;
+
+	for (i = 0; names != NULL && i < p->envelope->recipient_count; i++) {
+		if (p->plan->each[i].rule != rule || !p->plan->looked_up[i] ||
+		    p->plan->candidates[i].status != DIRECTORY_NONE)
+			continue;
+		if (++named > 8)
+			return arena_printf(p->arena, "no usable certificate for %s and others (rule %s)", names,
+					    rule->id);
+		names = arena_printf(p->arena, "%s%s<%.*s>", names, separator,
+				     SLICE_ARGS(p->envelope->recipients[i].address.text));
+		separator = ", ";
+	}
+	return names != NULL ? arena_printf(p->arena, "no usable certificate for %s (rule %s)", names, rule->id) : NULL;
+}
+
+static void judge_candidates(struct planner *p, size_t i)
+{
+	struct treatment *treatment = &p->plan->each[i];
+	bool must = treatment_must_encrypt(treatment, p->facts);
+	enum directory_status status = p->plan->candidates[i].status;
+
+	if (status == DIRECTORY_FOUND)
+		return;
+	treatment->encrypt = false;
+	if (status == DIRECTORY_FAILED) {
+		treatment->why = "directory unavailable";
+		refuse(p->plan, REPLY_DIRECTORY, ACTION_TEMPFAIL, "directory unavailable, try again later");
+		return;
+	}
+	treatment->why = "no usable certificate";
+	if (must && treatment->rule->settings->no_certificate == NO_CERTIFICATE_TEMPFAIL)
+		refuse(p->plan, REPLY_NO_CERTIFICATE_LATER, ACTION_TEMPFAIL, name_missing(p, treatment->rule));
+	else if (must)
+		refuse(p->plan, REPLY_NO_CERTIFICATE, ACTION_REJECT, name_missing(p, treatment->rule));
+}
+
+/* Everything is encrypted in one CMS object, in which each recipient sees the others' certificates. */
+static bool hidden_recipient(const struct planner *p)
+{
+	const struct treatment *treatment = &p->plan->treatment;
+	size_t i;
+
+	if (!treatment->encrypt || p->envelope->recipient_count < 2 ||
+	    treatment->rule->settings->bcc == BCC_TOGETHER)
+		return false;
+	for (i = 0; i < p->envelope->recipient_count; i++)
+		if (!p->facts->visible[i])
+			return true;
+	return false;
+}
+
+static void plan_agreement(struct planner *p)
+{
+	size_t i;
+
+	p->plan->treatment = p->plan->each[0];
+	for (i = 1; i < p->envelope->recipient_count; i++)
+		if (!treatment_equal(&p->plan->each[0], &p->plan->each[i]))
+			refuse(p->plan, REPLY_SEPARATE, ACTION_REJECT,
+			       arena_printf(p->arena, "<%.*s> and <%.*s> need different treatment: "
+					    "send to them separately",
+					    SLICE_ARGS(p->envelope->recipients[0].address.text),
+					    SLICE_ARGS(p->envelope->recipients[i].address.text)));
+	if (hidden_recipient(p))
+		refuse(p->plan, REPLY_SEPARATE, ACTION_REJECT,
+		       "a Bcc recipient of an encrypted message needs a copy of his own: send to him separately");
+}
+
+/* A message whose skeleton could not be read cannot be signed or encrypted. */
+static void plan_skeleton(struct planner *p)
+{
+	const struct treatment *treatment = &p->plan->treatment;
+
+	if (p->facts->mime.root == NULL && (treatment->sign || treatment->encrypt))
+		refuse(p->plan, REPLY_MALFORMED, ACTION_REJECT, arena_strdup(p->arena, p->facts->mime_err.text));
+}
+
+static int plan_certs(struct planner *p, struct err *err)
+{
+	const struct conf_enums *ciphers = NULL;
+	enum cipher listed[CIPHER_COUNT];
+	size_t i, n = p->envelope->recipient_count;
+
+	if (!p->plan->treatment.encrypt)
+		return 0;
+	p->plan->certs = arena_array(p->arena, n, sizeof(*p->plan->certs));
+	p->plan->peers = arena_array(p->arena, n, sizeof(*p->plan->peers));
+	if (p->plan->certs == NULL || p->plan->peers == NULL)
+		return err_memory(err);
+	p->plan->cert_count = n;
+	for (i = 0; i < n; i++) {
+		p->plan->certs[i] = p->plan->candidates[i].items[0].cert;
+		p->plan->peers[i] = p->plan->candidates[i].items[0].capabilities;
+	}
+	ciphers = &p->plan->treatment.rule->settings->ciphers;
+	for (i = 0; i < ciphers->n; i++)
+		listed[i] = (enum cipher)ciphers->items[i];
+	p->plan->cipher = cipher_choose(listed, ciphers->n, p->plan->peers, n);
+	return 0;
+}
+
+static int plan_allocate(struct planner *p, struct err *err)
+{
+	size_t n = p->envelope->recipient_count;
+
+	memset(p->plan, 0, sizeof(*p->plan));
+	p->plan->refusal.reply = REPLY_NONE;
+	p->plan->refusal.action = ACTION_ACCEPT;
+	p->plan->each = arena_array(p->arena, n, sizeof(*p->plan->each));
+	p->plan->candidates = arena_array(p->arena, n, sizeof(*p->plan->candidates));
+	p->plan->looked_up = arena_array(p->arena, n, sizeof(*p->plan->looked_up));
+	if (p->plan->each == NULL || p->plan->candidates == NULL || p->plan->looked_up == NULL)
+		return err_memory(err);
+	if (n == 0)
+		return err_set(err, ERR_BUG, "a message without recipients");
+	return 0;
+}
+
+int plan_make(const struct gate_env *env, const struct envelope *envelope, const struct facts *facts,
+	      struct arena *arena, struct plan *plan, struct err *err)
+{
+	struct planner planner = { env, env->site, envelope, facts, arena, plan };
+	size_t i;
+
+	if (plan_allocate(&planner, err) != 0)
+		return -1;
+	plan_rules(&planner);
+	plan_keys(&planner);
+	if (plan_candidates(&planner, err) != 0)
+		return -1;
+	for (i = 0; i < envelope->recipient_count; i++)
+		if (plan->looked_up[i])
+			judge_candidates(&planner, i);
+	plan_agreement(&planner);
+	plan_skeleton(&planner);
+	if (plan->refusal.reply != REPLY_NONE)
+		return 0;
+	return plan_certs(&planner, err);
+}

@@ -1,0 +1,71 @@
+/* report.c - from a plan to what is told about it. Decides nothing. */
+#include "gate/report.h"
+
+static const char *action_of(const struct treatment *treatment, const struct refusal *refusal)
+{
+	if (refusal->reply != REPLY_NONE)
+		return action_names[refusal->action];
+	if (treatment->sign && treatment->encrypt)
+		return "sign+encrypt";
+	if (treatment->sign)
+		return "sign";
+	if (treatment->encrypt)
+		return "encrypt";
+	return treatment->verify ? "verify" : "pass";
+}
+
+static int fill_encrypted(const struct envelope *envelope, const struct plan *plan, struct arena *arena, size_t i,
+			  struct recipient_outcome *to, struct err *err)
+{
+	const struct candidate *used = &plan->candidates[i].items[0];
+
+	to->encrypted_to = arena_alloc(arena, sizeof(*to->encrypted_to));
+	if (to->encrypted_to == NULL)
+		return err_memory(err);
+	to->encrypted_to->address = arena_string(arena, envelope->recipients[i].address.text);
+	to->encrypted_to->cert = used->cert;
+	to->encrypted_to->source = used->source;
+	to->encrypted_to->role = "recipient";
+	to->encrypted_count = 1;
+	to->cipher = cipher_name(plan->cipher);
+	return to->encrypted_to->address != NULL ? 0 : err_memory(err);
+}
+
+static int fill_one(const struct envelope *envelope, const struct facts *facts, const struct plan *plan,
+		    struct arena *arena, size_t i, struct recipient_outcome *to, struct err *err)
+{
+	const struct treatment *treatment = &plan->each[i];
+	bool refused = plan->refusal.reply != REPLY_NONE;
+
+	to->recipient = &envelope->recipients[i];
+	to->direction = facts->directions[i];
+	to->rule = treatment->rule;
+	to->action = action_of(treatment, &plan->refusal);
+	to->reason = treatment->why != NULL ? treatment->why : "";
+	to->candidates = plan->looked_up[i] ? &plan->candidates[i] : NULL;
+	if (treatment->sign && treatment->key != NULL && !refused) {
+		to->signed_by = key_cert(treatment->key);
+		to->key_source = key_source(treatment->key);
+	}
+	if (treatment->encrypt && !refused)
+		return fill_encrypted(envelope, plan, arena, i, to, err);
+	return 0;
+}
+
+int report_fill(const struct envelope *envelope, const struct facts *facts, const struct plan *plan,
+		struct arena *arena, struct outcome *outcome, struct err *err)
+{
+	size_t i;
+
+	outcome->kind = facts->policy.kind;
+	outcome->verdict = plan->verdict;
+	outcome->verified = plan->verified;
+	outcome->recipients = arena_array(arena, envelope->recipient_count, sizeof(*outcome->recipients));
+	if (outcome->recipients == NULL)
+		return err_memory(err);
+	outcome->recipient_count = envelope->recipient_count;
+	for (i = 0; i < envelope->recipient_count; i++)
+		if (fill_one(envelope, facts, plan, arena, i, &outcome->recipients[i], err) != 0)
+			return -1;
+	return 0;
+}

@@ -1,0 +1,156 @@
+/* step.c - the table of steps and the run through it. Order matters: what came is judged and marked first, then signed,
+ * then encrypted, and with triple_wrap signed again.
+ */
+#include "gate/step.h"
+
+struct step {
+	const char *name;
+	bool (*applies)(const struct plan *plan);
+	int (*run)(const struct step_env *env, const struct message *in, struct message *out, struct err *err);
+};
+
+static bool applies_clean(const struct plan *plan)
+{
+	return plan->treatment.clean;
+}
+
+static int run_clean(const struct step_env *env, const struct message *in, struct message *out, struct err *err)
+{
+	const struct rule *rule = env->plan->treatment.rule;
+	bool all = rule != NULL && rule->settings->remove_results != 0;
+	size_t removed = 0;
+
+	out->body = in->body;
+	if (env->facts->trusted_results) {
+		out->header = in->header;
+		return 0;
+	}
+	return verdict_clean_header(env->arena, &in->header, env->site->authserv_id, all, &out->header, &removed, err);
+}
+
+static bool applies_mark(const struct plan *plan)
+{
+	return plan->verified;
+}
+
+/* Our fields go to the top, before everything that came. */
+static int run_mark(const struct step_env *env, const struct message *in, struct message *out, struct err *err)
+{
+	const struct rule *rule = env->plan->treatment.rule;
+	struct field *fields = NULL;
+	size_t n = 0, i;
+	int bad = 0;
+
+	if (verdict_fields(env->arena, &env->plan->verdict, env->site->authserv_id, rule != NULL ? rule->id : "none",
+			   &fields, &n, err) != 0)
+		return -1;
+	out->header = (struct header){ NULL, 0 };
+	out->body = in->body;
+	for (i = 0; i < n; i++)
+		bad |= header_append(env->arena, &out->header, fields[i]);
+	for (i = 0; i < in->header.n; i++)
+		bad |= header_append(env->arena, &out->header, in->header.fields[i]);
+	return bad == 0 ? 0 : err_memory(err);
+}
+
+static bool applies_sign(const struct plan *plan)
+{
+	return plan->treatment.sign;
+}
+
+static bool applies_encrypt(const struct plan *plan)
+{
+	return plan->treatment.encrypt;
+}
+
+static bool applies_wrap(const struct plan *plan)
+{
+	return plan->treatment.sign && plan->treatment.encrypt && plan->treatment.rule->settings->triple_wrap;
+}
+
+/* What came is brought into canonical form once, by the first of sign and encrypt (canon_make); what a step of ours made
+ * is in that form already (canon_split). */
+static int sign(const struct step_env *env, const struct canon *canon, struct message *out, struct err *err)
+{
+	const struct treatment *treatment = &env->plan->treatment;
+	const struct rule_settings *settings = treatment->rule->settings;
+	enum digest listed[16];
+	struct sign_options options = {
+		.key = treatment->key,
+		.format = (enum sign_format)settings->sign_format,
+		.padding = (enum sign_padding)settings->sign_padding,
+		.include_chain = (enum include_chain)settings->include_chain,
+		.encryption_cert = treatment->own_encryption_cert,
+		.now = clock_now(&env->site->clock),
+	};
+	size_t i;
+
+	for (i = 0; i < settings->digests.n; i++)
+		listed[i] = (enum digest)settings->digests.items[i];
+	options.digest = sign_choose_digest(treatment->key, listed, settings->digests.n);
+	return sign_message(env->arena, canon, &options, out, err);
+}
+
+static int run_sign(const struct step_env *env, const struct message *in, struct message *out, struct err *err)
+{
+	bool clear = env->plan->treatment.rule->settings->sign_format == SIGN_CLEAR;
+	struct canon canon;
+
+	if (canon_make(env->arena, in, &env->facts->mime, clear, &canon, err) != 0)
+		return -1;
+	return sign(env, &canon, out, err);
+}
+
+static int run_wrap(const struct step_env *env, const struct message *in, struct message *out, struct err *err)
+{
+	struct canon canon;
+
+	if (canon_split(env->arena, in, &canon, err) != 0)
+		return -1;
+	return sign(env, &canon, out, err);
+}
+
+static int run_encrypt(const struct step_env *env, const struct message *in, struct message *out, struct err *err)
+{
+	const struct plan *plan = env->plan;
+	const struct encrypt_options options = {
+		.certs = plan->certs,
+		.n = plan->cert_count,
+		.cipher = plan->cipher,
+		.key_transport = (enum key_transport)plan->treatment.rule->settings->key_transport,
+		.recipient_identifier =
+			(enum recipient_identifier)plan->treatment.rule->settings->recipient_identifier,
+	};
+	struct canon canon;
+	int rc;
+
+	rc = plan->treatment.sign ? canon_split(env->arena, in, &canon, err) :
+				    canon_make(env->arena, in, &env->facts->mime, false, &canon, err);
+	if (rc != 0)
+		return -1;
+	return encrypt_message(env->arena, &canon, &options, out, err);
+}
+
+static const struct step steps[] = {
+	{ "clean", applies_clean, run_clean },
+	{ "mark", applies_mark, run_mark },
+	{ "sign", applies_sign, run_sign },
+	{ "encrypt", applies_encrypt, run_encrypt },
+	{ "wrap", applies_wrap, run_wrap },
+};
+
+int step_run(const struct step_env *env, const struct message *in, struct message *out, struct err *err)
+{
+	struct message now = *in, next;
+	size_t i;
+
+	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		if (!steps[i].applies(env->plan))
+			continue;
+		if (steps[i].run(env, &now, &next, err) != 0)
+			return err_prefix(err, "%s", steps[i].name);
+		now = next;
+	}
+	*out = now;
+	return 0;
+}
