@@ -10,10 +10,7 @@
 #include "gate/facts.h"
 #include "gate/judge.h"
 #include "gate/plan.h"
-#include "gate/report.h"
 #include "gate/step.h"
-
-const char *const action_names[] = { "tempfail", "accept", "reject" };
 
 static void tick(const struct gate_env *env)
 {
@@ -76,7 +73,7 @@ static int process(const struct gate_env *env, const struct envelope *envelope, 
 		judge_refuse(&facts, &plan);
 		tick(env);
 	}
-	if (report_fill(envelope, &facts, &plan, arena, outcome, err) != 0)
+	if (outcome_fill(envelope, &facts, &plan, arena, outcome, err) != 0)
 		return -1;
 	if (plan.refusal.reply != REPLY_NONE) {
 		refuse_message(&plan, outcome);

@@ -2,6 +2,7 @@
 #ifndef GATE_OUTCOME_H
 #define GATE_OUTCOME_H
 
+#include "gate/envelope.h"
 #include "mail/edit.h"
 #include "pki/candidate.h"
 #include "policy/rule.h"
@@ -68,5 +69,13 @@ struct outcome {
 };
 
 extern const char *const action_names[];	/* "tempfail" "accept" "reject" */
+
+struct facts;
+struct plan;
+
+/* The part of an outcome that tells what was decided for each recipient, and why: for log, audit, explain and
+ * outcome.json. Decides nothing. 0, or -1: arena exhausted. */
+int outcome_fill(const struct envelope *envelope, const struct facts *facts, const struct plan *plan,
+		 struct arena *arena, struct outcome *outcome, struct err *err);
 
 #endif

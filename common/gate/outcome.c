@@ -1,5 +1,9 @@
-/* report.c - from a plan to what is told about it. Decides nothing. */
-#include "gate/report.h"
+/* outcome.c - from a plan to what is told about it. Decides nothing. */
+#include "gate/outcome.h"
+
+#include "gate/plan.h"
+
+const char *const action_names[] = { "tempfail", "accept", "reject" };
 
 static const char *action_of(const struct treatment *treatment, const struct refusal *refusal)
 {
@@ -52,8 +56,8 @@ static int fill_one(const struct envelope *envelope, const struct facts *facts, 
 	return 0;
 }
 
-int report_fill(const struct envelope *envelope, const struct facts *facts, const struct plan *plan,
-		struct arena *arena, struct outcome *outcome, struct err *err)
+int outcome_fill(const struct envelope *envelope, const struct facts *facts, const struct plan *plan,
+		 struct arena *arena, struct outcome *outcome, struct err *err)
 {
 	size_t i;
 
