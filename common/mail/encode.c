@@ -195,7 +195,7 @@ static int base64_decode_step(struct coder *coder, bool ended, struct err *err)
 	}
 	coder->in_n = 0;
 	/* Whole groups of four: 0, 2 or 4 bits are left over, and as many '=' as are wanting. */
-	if (ended && coder->option && coder->padding * 2 != coder->bit_count)
+	if (ended && coder->option && (coder->bit_count == 6 || coder->padding * 2 != coder->bit_count))
 		return err_set(err, ERR_MESSAGE, "RFC 2045 6.8: base64 ends within a group");
 	return 0;
 }

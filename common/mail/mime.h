@@ -28,7 +28,8 @@ enum mime_trait {		/* of the bytes of the part's own body; a container has those
 	MIME_TRAILING_BLANK = 16,
 	MIME_FROM_LINE = 32,	/* a line begins with "From " */
 	MIME_HEADER_8BIT = 64,	/* in the part's header fields (not the top level's) */
-	MIME_HEADER_LONG = 128	/* a line over 998 in the part's header fields */
+	MIME_HEADER_LONG = 128,	/* a line over 998 in the part's header fields */
+	MIME_HEADER_BARE = 256	/* CR without LF or the reverse in the part's header or the empty line behind it */
 };
 
 struct mime_part {
@@ -39,18 +40,19 @@ struct mime_part {
 	uint64_t body_start, body_end;	/* its body, without the CRLF of the delimiter */
 	struct header header;		/* the part's fields; of the top level: the message's */
 	struct param_list type;		/* Content-Type; value "text/plain" (or message/rfc822 in digests) where absent or broken */
-	bool type_given;
+	bool type_given;		/* there is a Content-Type field, be it broken */
 	enum transfer_encoding encoding;
 	unsigned traits;		/* enum mime_trait */
 	/* containers */
 	struct slice boundary;
-	uint64_t content_start;		/* first byte behind the first delimiter line's predecessor: start of "--boundary" */
-	uint64_t content_end;		/* first byte of the epilogue: behind the close delimiter line */
+	uint64_t content_start;		/* of the first "--boundary"; no delimiter: content_start == content_end */
+	uint64_t content_end;		/* first byte of the epilogue: behind the close delimiter line; unclosed: body_end */
 	bool closed;			/* its close delimiter was found */
 };
 
 enum mime_fact {			/* of the whole message */
-	MIME_MALFORMED = 1,		/* a header line in a part that is none, an unclosed multipart, boundary missing */
+	MIME_MALFORMED = 1,		/* a header line in a part that is none, an unclosed multipart, boundary missing, given
+					   twice or that of an enclosing one, a multipart that claims to be encoded */
 	MIME_DUPLICATE = 2		/* two Content-Type or two Content-Transfer-Encoding fields in one part */
 };
 
