@@ -5,7 +5,8 @@
  * trait that does not survive transport (8-bit, NUL, bare CR or LF, long line) and, for clear signing, one with trailing
  * blanks or "From " lines; text as quoted-printable, everything else as base64. A message without Content-Type gets
  * text/plain; charset=us-ascii (8-bit without a declared charset: charset=unknown-8bit, RFC 1428). The top-level
- * multipart's preamble and epilogue are left out. Nothing below a nested multipart/signed or multipart/encrypted is
+ * multipart's preamble and epilogue are left out; so are a nested one's, and its delimiter lines written anew, where
+ * their bytes do not survive. For clear signing 8bit and binary are declared 7bit where that is true. Nothing below a nested multipart/signed or multipart/encrypted is
  * ever changed.
  */
 #ifndef MAIL_CANON_H
@@ -16,7 +17,9 @@
 struct canon {
 	struct header outside;		/* the message's other fields, MIME-Version among them, unchanged and in order */
 	const struct body *entity;	/* Content-* fields, empty line, content: computed, lazy */
-	bool seven_bit;			/* false: a nested protected part is not 7-bit and was left alone: sign it opaque only */
+	/* false: something does not survive transport and had to be left alone (a nested protected part, header fields
+	 * inside with 8-bit or very long lines, an unknown transfer encoding): sign it opaque only */
+	bool seven_bit;
 };
 
 /* ERR_MESSAGE: duplicate Content-Type or Content-Transfer-Encoding at top level, which no reader resolves alike. */

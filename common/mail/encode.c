@@ -341,12 +341,16 @@ static int qp_decode_step(struct coder *coder, bool ended, struct err *err)
 	while (i < coder->in_n && (ended || coder->in_n - i > BLANKS_MAX + 3)) {
 		unsigned char c = coder->in[i];
 
-		if (c == '=')
+		if (c == '=') {
 			i += qp_decode_escape(coder, i);
-		else if (c == ' ' || c == '\t')
+		} else if (c == ' ' || c == '\t') {
 			i += qp_decode_blanks(coder, i);
-		else
+		} else if (break_length(coder, i) > 0) {
+			put_break(coder);
+			i += break_length(coder, i);
+		} else {
 			put(coder, coder->in[i++]);
+		}
 	}
 	in_drop(coder, i);
 	return 0;

@@ -20,7 +20,7 @@ struct stream *encode_base64(struct stream *source, struct err *err);
  * blanks are encoded (RFC 8551 3.1.3, RFC 5321). Ends without adding a line break: a soft one never dangles. */
 struct stream *encode_quoted_printable(struct stream *source, bool text, struct err *err);
 /* Decoders. base64: white space ignored; any other character outside the alphabet, or data behind padding: ERR_MESSAGE
- * when strict, skipped otherwise. */
+ * when strict, skipped otherwise. quoted-printable: a line break, LF alone too, comes out as CRLF. */
 struct stream *decode_base64(struct stream *source, bool strict, struct err *err);
 struct stream *decode_quoted_printable(struct stream *source, struct err *err);
 /* By encoding: 7bit, 8bit, binary and unknown pass through. */
