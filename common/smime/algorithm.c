@@ -1,0 +1,357 @@
+/* algorithm.c - tables of digests and signatures, RSA-PSS parameters, and the public-key operation itself.
+ *
+ * What is not in a table is unsupported, never "unsigned": a newer library or a new row makes it known. Strength is told,
+ * not enforced: verdicts are signer.c's. Called by verify_object.c and signer.c. No state, thread-safe.
+ */
+#include "smime/algorithm.h"
+
+#include <openssl/objects.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+
+#include "pki/pki_internal.h"
+
+#define RSA_GOOD_BITS 2048u
+#define EC_GOOD_BITS 224u
+#define SALT_LIMIT 512
+
+static const struct digest_algorithm digests[] = {
+	{ NID_sha256, "sha256", false }, { NID_sha384, "sha384", false }, { NID_sha512, "sha512", false },
+	{ NID_sha224, "sha224", false }, { NID_sha3_256, "sha3-256", false }, { NID_sha3_384, "sha3-384", false },
+	{ NID_sha3_512, "sha3-512", false }, { NID_sha1, "sha1", true }, { NID_md5, "md5", true },
+	{ NID_md4, "md4", true }, { NID_md2, "md2", true }, { NID_ripemd160, "ripemd160", true },
+};
+
+static const struct {
+	int nid;
+	const char *name;
+} ciphers[] = {
+	{ NID_aes_128_cbc, "aes128-cbc" }, { NID_aes_192_cbc, "aes192-cbc" }, { NID_aes_256_cbc, "aes256-cbc" },
+	{ NID_aes_128_gcm, "aes128-gcm" }, { NID_aes_192_gcm, "aes192-gcm" }, { NID_aes_256_gcm, "aes256-gcm" },
+	{ NID_des_ede3_cbc, "3des-cbc" }, { NID_rc2_cbc, "rc2-cbc" }, { NID_des_cbc, "des-cbc" },
+	{ NID_chacha20_poly1305, "chacha20-poly1305" },
+};
+
+int algorithm_nid(struct slice oid)
+{
+	const unsigned char *p = (const unsigned char *)oid.p;
+	ASN1_OBJECT *object = NULL;
+	int nid = NID_undef;
+
+	if (oid.n == 0 || oid.n > 64)
+		return NID_undef;
+	object = d2i_ASN1_OBJECT(NULL, &p, (long)oid.n);
+	if (object != NULL)
+		nid = OBJ_obj2nid(object);
+	ASN1_OBJECT_free(object);
+	return nid;
+}
+
+const char *algorithm_cipher_name(struct slice oid)
+{
+	int nid = algorithm_nid(oid);
+
+	for (size_t i = 0; nid != NID_undef && i < sizeof(ciphers) / sizeof(ciphers[0]); i++)
+		if (ciphers[i].nid == nid)
+			return ciphers[i].name;
+	return NULL;
+}
+
+static const struct digest_algorithm *digest_by_nid(int nid)
+{
+	for (size_t i = 0; nid != NID_undef && i < sizeof(digests) / sizeof(digests[0]); i++)
+		if (digests[i].nid == nid)
+			return &digests[i];
+	return NULL;
+}
+
+const struct digest_algorithm *digest_algorithm_find(const struct prescan_algorithm *algorithm)
+{
+	return digest_by_nid(algorithm_nid(algorithm->oid));
+}
+
+struct digesting {
+	EVP_MD_CTX **contexts;		/* NULL entries: cannot be computed */
+	size_t n;
+};
+
+static int digest_sink(void *arg, const void *p, size_t n, struct err *err)
+{
+	struct digesting *digesting = arg;
+
+	for (size_t i = 0; i < digesting->n; i++)
+		if (digesting->contexts[i] != NULL && EVP_DigestUpdate(digesting->contexts[i], p, n) != 1)
+			return err_set(err, ERR_TEMP, "a digest could not be computed");
+	return 0;
+}
+
+static EVP_MD_CTX *digest_start(const struct digest_algorithm *algorithm)
+{
+	const EVP_MD *md = EVP_get_digestbynid(algorithm->nid);
+	EVP_MD_CTX *context = md == NULL ? NULL : EVP_MD_CTX_new();
+
+	if (context != NULL && EVP_DigestInit_ex(context, md, NULL) != 1) {
+		EVP_MD_CTX_free(context);
+		context = NULL;
+	}
+	return context;
+}
+
+static int digest_stream(const struct body *content, struct digesting *digesting, struct err *err)
+{
+	struct stream *stream = body_open(content, err);
+	int rc = -1;
+
+	if (stream != NULL)
+		rc = stream_drain(stream, digest_sink, digesting, err);
+	stream_close(stream);
+	return rc;
+}
+
+int content_digest_all(const struct body *content, struct content_digest *all, size_t count, struct err *err)
+{
+	struct digesting digesting = { .contexts = NULL, .n = count };
+	int rc = -1;
+
+	if (count == 0)
+		return 0;
+	digesting.contexts = OPENSSL_zalloc(count * sizeof(EVP_MD_CTX *));
+	if (digesting.contexts == NULL)
+		return err_memory(err);
+	for (size_t i = 0; i < count; i++)
+		digesting.contexts[i] = digest_start(all[i].algorithm);
+	if (digest_stream(content, &digesting, err) != 0)
+		goto out;
+	for (size_t i = 0; i < count; i++)
+		if (digesting.contexts[i] == NULL || EVP_DigestFinal_ex(digesting.contexts[i], all[i].value, &all[i].n) != 1)
+			all[i].n = 0;
+	rc = 0;
+out:
+	for (size_t i = 0; i < count; i++)
+		EVP_MD_CTX_free(digesting.contexts[i]);
+	OPENSSL_free(digesting.contexts);
+	return rc;
+}
+
+/* An EXPLICIT [n] of RSASSA-PSS-params, if it stands there: 1, 0, -1. */
+static int pss_field(struct der *der, unsigned n, unsigned tag, struct der_item *inner)
+{
+	struct der_item item;
+	struct der inside;
+	int got = der_take(der, DER_CONTEXT_CONSTRUCTED(n), &item);
+
+	if (got != 1)
+		return got;
+	inside = der_inside(&item);
+	return der_take(&inside, tag, inner) == 1 && inside.rest.n == 0 ? 1 : -1;
+}
+
+/* The digest named by an AlgorithmIdentifier of hash or, with mgf, of MGF1 over a hash. */
+static int pss_digest(const struct der_item *item, bool mgf)
+{
+	struct prescan_algorithm algorithm;
+	struct der parameters;
+	struct der_item inner;
+
+	if (prescan_algorithm(item, &algorithm) != 0)
+		return NID_undef;
+	if (!mgf)
+		return algorithm_nid(algorithm.oid);
+	parameters = der_whole(algorithm.parameters);
+	if (algorithm_nid(algorithm.oid) != NID_mgf1 || der_next(&parameters, &inner) != 1 ||
+	    prescan_algorithm(&inner, &algorithm) != 0)
+		return NID_undef;
+	return algorithm_nid(algorithm.oid);
+}
+
+static int small_integer(const struct der_item *item)
+{
+	if (item->content.n == 1)
+		return (signed char)item->content.p[0];
+	if (item->content.n == 2)
+		return (signed char)item->content.p[0] * 256 + (unsigned char)item->content.p[1];
+	return -1;
+}
+
+struct pss {
+	int digest, mgf_digest, salt_bytes, trailer;
+};
+
+/* RFC 4055 3.1, with its defaults. 0, or -1: malformed. */
+static int pss_parse(struct slice parameters, struct pss *pss)
+{
+	struct der der = der_whole(parameters);
+	struct der_item item;
+	int got[4];
+
+	*pss = (struct pss){ NID_sha1, NID_sha1, 20, 1 };
+	if (der_take(&der, DER_SEQUENCE, &item) != 1 || der.rest.n != 0)
+		return -1;
+	der = der_inside(&item);
+	got[0] = pss_field(&der, 0, DER_SEQUENCE, &item);
+	if (got[0] == 1)
+		pss->digest = pss_digest(&item, false);
+	got[1] = pss_field(&der, 1, DER_SEQUENCE, &item);
+	if (got[1] == 1)
+		pss->mgf_digest = pss_digest(&item, true);
+	got[2] = pss_field(&der, 2, DER_INTEGER, &item);
+	if (got[2] == 1)
+		pss->salt_bytes = small_integer(&item);
+	got[3] = pss_field(&der, 3, DER_INTEGER, &item);
+	if (got[3] == 1)
+		pss->trailer = small_integer(&item);
+	return got[0] < 0 || got[1] < 0 || got[2] < 0 || got[3] < 0 || der.rest.n != 0 ? -1 : 0;
+}
+
+static void find_pss(const struct prescan_algorithm *algorithm, const struct digest_algorithm *digest,
+		     struct signature_algorithm *found)
+{
+	struct pss pss;
+
+	if (algorithm->parameters.n == 0 || pss_parse(algorithm->parameters, &pss) != 0)
+		found->fault = "RFC 4056 3: RSASSA-PSS parameters missing or malformed";
+	else if (digest == NULL || pss.digest != digest->nid || pss.mgf_digest != digest->nid)
+		found->fault = "RFC 4056 3: RSASSA-PSS with a hash other than digestAlgorithm";
+	else if (pss.trailer != 1 || pss.salt_bytes < 0 || pss.salt_bytes > SALT_LIMIT)
+		found->fault = "RFC 4055 3.1: RSASSA-PSS salt length or trailer out of range";
+	else
+		found->salt_bytes = pss.salt_bytes;
+}
+
+static const struct {
+	int key_nid;
+	enum signature_kind kind;
+	const char *name;
+} signatures[] = {
+	{ NID_rsaEncryption, SIGNATURE_RSA_PKCS1, "rsa-pkcs1" },
+	{ NID_X9_62_id_ecPublicKey, SIGNATURE_ECDSA, "ecdsa" },
+	{ NID_dsa, SIGNATURE_DSA, "dsa" },
+};
+
+void signature_algorithm_find(const struct prescan_algorithm *algorithm, const struct digest_algorithm *digest,
+			      struct signature_algorithm *found)
+{
+	int nid = algorithm_nid(algorithm->oid);
+	int key_nid = nid, digest_nid = NID_undef;
+
+	*found = (struct signature_algorithm){ .kind = SIGNATURE_UNKNOWN };
+	if (nid == NID_rsassaPss) {
+		found->kind = SIGNATURE_RSA_PSS;
+		found->name = "rsa-pss";
+		find_pss(algorithm, digest, found);
+		return;
+	}
+	OBJ_find_sigid_algs(nid, &digest_nid, &key_nid);
+	for (size_t i = 0; nid != NID_undef && i < sizeof(signatures) / sizeof(signatures[0]); i++) {
+		if (signatures[i].key_nid == key_nid) {
+			found->kind = signatures[i].kind;
+			found->name = signatures[i].name;
+		}
+	}
+	if (found->kind == SIGNATURE_UNKNOWN)
+		found->fault = "unsupported signature algorithm";
+	else if (digest_nid != NID_undef && (digest == NULL || digest->nid != digest_nid))
+		found->fault = "RFC 8933: digestAlgorithm and signatureAlgorithm disagree";
+}
+
+static bool is_ec(enum key_kind kind)
+{
+	return kind == KEY_EC_P256 || kind == KEY_EC_P384 || kind == KEY_EC_P521 || kind == KEY_EC_OTHER;
+}
+
+/* A CA that signs with a broken digest lets anybody have a twin of the certificate. */
+static bool weakly_issued(const struct cert *cert)
+{
+	int digest_nid = NID_undef;
+	const struct digest_algorithm *digest;
+
+	if (OBJ_find_sigid_algs(X509_get_signature_nid(cert_x509(cert)), &digest_nid, NULL) != 1)
+		return false;
+	digest = digest_by_nid(digest_nid);
+	return digest != NULL && digest->weak && !cert_info(cert)->self_signed;
+}
+
+enum algorithm algorithm_of_cert(const struct cert *cert)
+{
+	const struct cert_info *info = cert_info(cert);
+
+	if (weakly_issued(cert))
+		return ALGORITHM_WEAK;
+	if (info->key_kind == KEY_RSA || info->key_kind == KEY_RSA_PSS)
+		return info->bits >= RSA_GOOD_BITS ? ALGORITHM_GOOD : ALGORITHM_WEAK;
+	if (is_ec(info->key_kind))
+		return info->bits >= EC_GOOD_BITS ? ALGORITHM_GOOD : ALGORITHM_WEAK;
+	return EVP_PKEY_is_a(X509_get0_pubkey(cert_x509(cert)), "DSA") ? ALGORITHM_WEAK : ALGORITHM_UNSUPPORTED;
+}
+
+static bool key_fits(const struct cert *cert, EVP_PKEY *key, enum signature_kind kind)
+{
+	enum key_kind key_kind = cert_info(cert)->key_kind;
+
+	switch (kind) {
+	case SIGNATURE_RSA_PKCS1:
+		return key_kind == KEY_RSA;
+	case SIGNATURE_RSA_PSS:
+		return key_kind == KEY_RSA || key_kind == KEY_RSA_PSS;
+	case SIGNATURE_ECDSA:
+		return is_ec(key_kind);
+	case SIGNATURE_DSA:
+		return EVP_PKEY_is_a(key, "DSA") == 1;
+	case SIGNATURE_UNKNOWN:
+		break;
+	}
+	return false;
+}
+
+static bool verify_start(EVP_MD_CTX *context, EVP_PKEY *key, const struct signature_algorithm *algorithm, const EVP_MD *md)
+{
+	EVP_PKEY_CTX *key_context = NULL;
+
+	if (EVP_DigestVerifyInit(context, &key_context, md, NULL, key) != 1)
+		return false;
+	if (algorithm->kind != SIGNATURE_RSA_PSS)
+		return true;
+	return EVP_PKEY_CTX_set_rsa_padding(key_context, RSA_PKCS1_PSS_PADDING) == 1 &&
+	       EVP_PKEY_CTX_set_rsa_mgf1_md(key_context, md) == 1 &&
+	       EVP_PKEY_CTX_set_rsa_pss_saltlen(key_context, algorithm->salt_bytes) == 1;
+}
+
+/* The signature covers the attributes under their universal tag (RFC 5652 5.4). */
+static int verify_value(EVP_PKEY *key, const struct signature_algorithm *algorithm, const EVP_MD *md,
+			const struct prescan_signer *signer, enum signature_check *check, struct err *err)
+{
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	struct buf set;
+	int rc = -1;
+
+	buf_init(&set, 0);
+	if (context == NULL || der_write(&set, DER_SET, signer->attributes) != 0) {
+		err_memory(err);
+		goto out;
+	}
+	if (verify_start(context, key, algorithm, md) &&
+	    EVP_DigestVerify(context, (const unsigned char *)signer->value.p, signer->value.n, set.p, set.n) == 1)
+		*check = SIGNATURE_GOOD;
+	rc = 0;
+out:
+	buf_clear(&set);
+	EVP_MD_CTX_free(context);
+	return rc;
+}
+
+int signature_verify(const struct cert *cert, const struct signature_algorithm *algorithm,
+		     const struct digest_algorithm *digest, const struct prescan_signer *signer,
+		     enum signature_check *check, struct err *err)
+{
+	EVP_PKEY *key = X509_get0_pubkey(cert_x509(cert));
+	const EVP_MD *md = EVP_get_digestbynid(digest->nid);
+
+	*check = SIGNATURE_BAD;
+	if (key == NULL || md == NULL || EVP_PKEY_missing_parameters(key) == 1) {
+		*check = SIGNATURE_CANNOT;
+		return 0;
+	}
+	if (!key_fits(cert, key, algorithm->kind))
+		return 0;
+	return verify_value(key, algorithm, md, signer, check, err);
+}

@@ -1,0 +1,381 @@
+/* signer.c - one SignerInfo: digest, attributes, certificate, signature, path, usage, address, in that order.
+ *
+ * Every check leaves a fact in the layer and, where it fails, a finding; the worst finding is the signer's result
+ * (INTERFACE 4). No check is left out because an earlier one failed, so that the facts are complete. Called by
+ * verify_object.c. RFC 5652 5.4, 5.6; RFC 8550 4; RFC 5035 5.4; RFC 6211.
+ */
+#include <openssl/x509.h>
+
+#include "pki/pki_internal.h"
+#include "smime/attributes.h"
+#include "smime/verify_internal.h"
+
+struct signer_work {
+	struct verify_run *run;
+	const struct signed_object *object;
+	const struct prescan_signer *signer;
+	struct layer *layer;
+	const struct content_digest *digest;	/* NULL: unknown, or cannot be computed */
+	struct signature_algorithm signature;
+	struct attributes attributes;
+	bool verifiable;			/* nothing stands against trying the signature */
+};
+
+void layer_find(struct layer *layer, enum result result, const char *reason)
+{
+	if (result < layer->result) {
+		layer->result = result;
+		layer->reason = reason;
+	}
+}
+
+static void integrity_bad(struct layer *layer, const char *reason)
+{
+	layer->integrity = INTEGRITY_BAD;
+	layer_find(layer, RESULT_FAIL, reason);
+}
+
+static void unsupported(struct layer *layer, const char *reason)
+{
+	layer->algorithm = ALGORITHM_UNSUPPORTED;
+	layer_find(layer, RESULT_NEUTRAL, reason);
+}
+
+static void weak(struct layer *layer, const char *reason)
+{
+	if (layer->algorithm == ALGORITHM_GOOD)
+		layer->algorithm = ALGORITHM_WEAK;
+	layer_find(layer, RESULT_POLICY, reason);
+}
+
+/* RFC 5652 5.1: a verifier that reads once must have been told of the digest. */
+static bool digest_is_listed(const struct prescan *scan, const struct digest_algorithm *digest)
+{
+	for (size_t i = 0; i < scan->digest_count; i++)
+		if (digest_algorithm_find(&scan->digests[i]) == digest)
+			return true;
+	return false;
+}
+
+static void check_algorithms(struct signer_work *work)
+{
+	const struct digest_algorithm *digest = digest_algorithm_find(&work->signer->digest);
+	struct layer *layer = work->layer;
+
+	layer->digest = digest == NULL ? NULL : digest->name;
+	signature_algorithm_find(&work->signer->signature, digest, &work->signature);
+	layer->signature = work->signature.name;
+	for (size_t i = 0; digest != NULL && i < work->object->digest_count; i++)
+		if (work->object->digests[i].algorithm == digest && work->object->digests[i].n != 0)
+			work->digest = &work->object->digests[i];
+	if (digest != NULL && digest->weak)
+		weak(layer, "RFC 8551 2.1: weak digest algorithm");
+	if (digest != NULL && !digest_is_listed(&work->object->scan, digest))
+		layer_find(layer, RESULT_NEUTRAL, "RFC 5652 5.1: the signer's digest is not among digestAlgorithms");
+	if (work->digest == NULL)
+		unsupported(layer, "unsupported digest algorithm");
+	if (work->signature.fault != NULL)
+		unsupported(layer, work->signature.fault);
+}
+
+static void check_object(struct signer_work *work)
+{
+	if (work->object->bad != NULL)
+		integrity_bad(work->layer, work->object->bad);
+	if (work->object->unsupported != NULL)
+		layer_find(work->layer, RESULT_NEUTRAL, work->object->unsupported);
+}
+
+/* RFC 6211 3: [0]: digest, [1] signature algorithm, both as in the SignerInfo. Their parameters need not be spelt alike. */
+static bool protection_agrees(struct slice value, const struct prescan_signer *signer)
+{
+	struct der der = der_whole(value);
+	struct der_item item, digest, signature;
+	struct der inside;
+	struct der_item oid;
+
+	if (der_take(&der, DER_SEQUENCE, &item) != 1)
+		return false;
+	inside = der_inside(&item);
+	if (der_take(&inside, DER_SEQUENCE, &digest) != 1 ||
+	    der_take(&inside, DER_CONTEXT_CONSTRUCTED(1), &signature) != 1)
+		return false;
+	der = der_inside(&digest);
+	if (der_take(&der, DER_OID, &oid) != 1 || !slice_equal(oid.whole, signer->digest.oid))
+		return false;
+	der = der_inside(&signature);
+	return der_take(&der, DER_OID, &oid) == 1 && slice_equal(oid.whole, signer->signature.oid);
+}
+
+static void check_attributes(struct signer_work *work)
+{
+	struct layer *layer = work->layer;
+	struct err why = { 0 };
+	const char *text;
+
+	if (work->signer->attributes.p == NULL) {
+		layer_find(layer, RESULT_NEUTRAL, "RFC 8551 2.5: no signed attributes");
+		return;
+	}
+	if (attributes_parse(work->signer->attributes, &work->attributes, &why) != 0) {
+		text = arena_strdup(work->run->arena, why.text);
+		layer_find(layer, RESULT_NEUTRAL, text == NULL ? "RFC 5652 5.3: signed attributes malformed" : text);
+		return;
+	}
+	layer->signed_at = work->attributes.signing_time;
+	if (!slice_equal(work->attributes.content_type, work->object->scan.content_type))
+		integrity_bad(layer, "RFC 5652 11.1: attribute contentType differs from eContentType");
+	if (work->attributes.algorithm_protection.n != 0 &&
+	    !protection_agrees(work->attributes.algorithm_protection, work->signer))
+		integrity_bad(layer, "RFC 6211 3: CMSAlgorithmProtection differs from the SignerInfo");
+	if (work->digest == NULL)
+		return;
+	if (!slice_equal(work->attributes.message_digest, slice_make(work->digest->value, work->digest->n)))
+		integrity_bad(layer, "RFC 5652 5.6: the content was changed (messageDigest differs)");
+	work->verifiable = work->signature.fault == NULL;
+}
+
+static bool is_issuer(const struct cert *cert, struct slice issuer)
+{
+	const unsigned char *p = (const unsigned char *)issuer.p;
+	X509_NAME *name = NULL;
+	bool same = false;
+
+	if (slice_equal(cert_info(cert)->issuer_der, issuer))
+		return true;
+	name = d2i_X509_NAME(NULL, &p, (long)issuer.n);
+	if (name != NULL)
+		same = X509_NAME_cmp(name, X509_get_issuer_name(cert_x509(cert))) == 0;
+	X509_NAME_free(name);
+	return same;
+}
+
+static bool is_named(const struct cert *cert, const struct prescan_signer *signer)
+{
+	const struct cert_info *info = cert_info(cert);
+
+	if (signer->issuer.n == 0)
+		return info->skid.n != 0 && slice_equal(info->skid, signer->key_id);
+	return slice_equal(info->serial_der, signer->serial) && is_issuer(cert, signer->issuer);
+}
+
+/* The hash in the first ESSCertID(v2) of a signingCertificate(V2), and which it is. False: malformed. */
+static bool ess_hash(struct slice value, bool v2, const EVP_MD **md, struct slice *hash)
+{
+	struct der der = der_whole(value);
+	struct der_item item;
+	struct prescan_algorithm algorithm;
+	const struct digest_algorithm *digest;
+
+	for (int i = 0; i < 3; i++) {		/* SigningCertificate, its list, the first of that */
+		if (der_take(&der, DER_SEQUENCE, &item) != 1)
+			return false;
+		der = der_inside(&item);
+	}
+	*md = v2 ? EVP_sha256() : EVP_sha1();
+	if (v2 && der_take(&der, DER_SEQUENCE, &item) == 1) {
+		digest = prescan_algorithm(&item, &algorithm) == 0 ? digest_algorithm_find(&algorithm) : NULL;
+		*md = digest == NULL ? NULL : EVP_get_digestbynid(digest->nid);
+	}
+	if (der_take(&der, DER_OCTETS, &item) != 1)
+		return false;
+	*hash = item.content;
+	return *md != NULL;
+}
+
+static bool ess_names(struct slice value, bool v2, const struct cert *cert)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+	const EVP_MD *md;
+	struct slice der = cert_info(cert)->der;
+	struct slice hash;
+
+	if (value.n == 0)
+		return true;
+	return ess_hash(value, v2, &md, &hash) && EVP_Digest(der.p, der.n, digest, &n, md, NULL) == 1 &&
+	       slice_equal(hash, slice_make(digest, n));
+}
+
+static int describe_cert(struct signer_work *work, const struct cert *cert, struct err *err)
+{
+	const struct cert_info *info = cert_info(cert);
+	struct layer *layer = work->layer;
+	const struct address *address = NULL;
+
+	layer->cert = cert;
+	layer->subject = info->subject;
+	layer->issuer = info->issuer;
+	layer->serial = info->serial;
+	layer->cert_sha256 = info->sha256;
+	layer->bits = info->bits;
+	layer->from = from_binding_match(&work->run->from, work->run->env, cert, &address);
+	if (address == NULL)
+		return 0;
+	layer->signer = arena_string(work->run->arena, address->text);
+	return layer->signer == NULL ? err_memory(err) : 0;
+}
+
+static int check_path(struct signer_work *work, const struct cert *cert, struct path_result *path, struct err *err)
+{
+	const struct path_query query = {
+		.cert = cert, .untrusted = &work->object->certs, .collections = work->run->covering,
+		.collection_count = work->run->covering_count, .at = work->run->env->at,
+	};
+
+	*path = (struct path_result){
+		.chain = CHAIN_UNTRUSTED, .revocation = REV_OFF, .detail = "no collection may vouch for the From address",
+	};
+	return work->run->covering_count == 0 ? 0 : path_check(&query, path, err);
+}
+
+struct candidate {			/* a certificate that the SignerInfo names */
+	const struct cert *cert;
+	enum signature_check check;	/* CANNOT where it was not tried */
+	bool ess;			/* signingCertificate(V2) names it too, or is not there */
+	struct path_result path;
+};
+
+/* The better one is the one that verifies, then the one that leads to a collection. */
+static bool is_better(const struct candidate *a, const struct candidate *b)
+{
+	bool a_good = a->check == SIGNATURE_GOOD && a->ess;
+	bool b_good = b->check == SIGNATURE_GOOD && b->ess;
+
+	if (a_good != b_good)
+		return a_good;
+	return a->path.chain == CHAIN_GOOD && b->path.chain != CHAIN_GOOD;
+}
+
+static int try_candidate(struct signer_work *work, const struct cert *cert, struct candidate *candidate, struct err *err)
+{
+	*candidate = (struct candidate){ .cert = cert, .check = SIGNATURE_CANNOT };
+	candidate->ess = ess_names(work->attributes.signing_certificate, false, cert) &&
+			 ess_names(work->attributes.signing_certificate_v2, true, cert);
+	if (work->verifiable && signature_verify(cert, &work->signature, work->digest->algorithm, work->signer,
+						 &candidate->check, err) != 0)
+		return -1;
+	return check_path(work, cert, &candidate->path, err);
+}
+
+/* RFC 8551 2.6: several certificates may bear one key identifier, so each is tried. best->cert == NULL: none is there. */
+static int find_cert(struct signer_work *work, struct candidate *best, struct err *err)
+{
+	const struct cert_list *certs = &work->object->certs;
+	struct candidate candidate;
+
+	*best = (struct candidate){ .cert = NULL };
+	for (size_t i = 0; i < certs->n; i++) {
+		if (!is_named(certs->items[i], work->signer))
+			continue;
+		if (try_candidate(work, certs->items[i], &candidate, err) != 0)
+			return -1;
+		if (best->cert == NULL || is_better(&candidate, best))
+			*best = candidate;
+	}
+	return 0;
+}
+
+static void judge_signature(struct signer_work *work, const struct candidate *found)
+{
+	struct layer *layer = work->layer;
+
+	if (!found->ess)
+		integrity_bad(layer, "RFC 8550 4: signingCertificate names another certificate");
+	if (!work->verifiable)
+		return;
+	if (found->check == SIGNATURE_BAD)
+		integrity_bad(layer, "RFC 5652 5.6: the signature is not of this certificate's key");
+	else if (found->check == SIGNATURE_CANNOT)
+		unsupported(layer, "unsupported public key");
+	else if (layer->integrity == INTEGRITY_UNCHECKED)
+		layer->integrity = INTEGRITY_GOOD;
+}
+
+static void judge_key(struct signer_work *work, const struct cert *cert)
+{
+	enum algorithm algorithm = algorithm_of_cert(cert);
+
+	if (algorithm == ALGORITHM_WEAK)
+		weak(work->layer, "RFC 8551 4.3: weak key, or a certificate signed with a weak digest");
+	else if (algorithm == ALGORITHM_UNSUPPORTED)
+		unsupported(work->layer, "unsupported public key");
+	work->layer->usage_good = cert_may_sign(cert);
+	if (!work->layer->usage_good)
+		layer_find(work->layer, RESULT_FAIL, "RFC 8550 4.4: the certificate may not sign mail");
+}
+
+static void judge_revocation(struct layer *layer, const struct path_result *path)
+{
+	layer->revocation = path->revocation;
+	if (path->revocation == REV_REVOKED)
+		layer_find(layer, RESULT_FAIL, "the signer's certificate was revoked");
+	else if ((path->revocation == REV_UNKNOWN || path->revocation == REV_STALE) && path->collection != NULL &&
+		 collection_revocation(path->collection) == REVOCATION_HARD)
+		layer_find(layer, RESULT_TEMPERROR, "revocation is not known");
+}
+
+static int judge_path(struct signer_work *work, const struct path_result *path, struct err *err)
+{
+	struct layer *layer = work->layer;
+	const char *reason = arena_printf(work->run->arena, "RFC 5280 6: %s",
+					  path->detail[0] == '\0' ? path_chain_name(path->chain) : path->detail);
+
+	if (reason == NULL)
+		return err_memory(err);
+	layer->chain_known = true;
+	layer->chain = path->chain;
+	if (path->collection != NULL)
+		layer->collection = collection_name(path->collection);
+	if (path->chain == CHAIN_INCOMPLETE)
+		layer_find(layer, RESULT_PERMERROR, reason);
+	else if (path->chain != CHAIN_GOOD)
+		layer_find(layer, RESULT_FAIL, reason);
+	judge_revocation(layer, path);
+	return 0;
+}
+
+static void judge_from(struct signer_work *work)
+{
+	static const char *const reasons[] = {
+		[FROM_SENDER] = "RFC 8550 3: the certificate's address is that of Sender, not of From",
+		[FROM_MISMATCH] = "RFC 8550 3: no address in the signer's certificate equals From",
+		[FROM_NO_ADDRESS] = "RFC 8550 3: no address in the signer's certificate",
+		[FROM_AMBIGUOUS] = "RFC 5322 3.6.2: From is not one clear mailbox",
+	};
+	enum from_match from = work->layer->from;
+
+	if (from != FROM_MATCH && from != FROM_DOMAIN)
+		layer_find(work->layer, RESULT_POLICY, reasons[from]);
+}
+
+static int judge(struct signer_work *work, const struct candidate *found, struct err *err)
+{
+	if (describe_cert(work, found->cert, err) != 0 || judge_path(work, &found->path, err) != 0)
+		return -1;
+	judge_signature(work, found);
+	judge_key(work, found->cert);
+	judge_from(work);
+	return 0;
+}
+
+int signer_verify(struct verify_run *run, const struct signed_object *object, const struct prescan_signer *signer,
+		  struct layer *layer, struct err *err)
+{
+	struct signer_work work = { .run = run, .object = object, .signer = signer, .layer = layer };
+	struct candidate found;
+
+	layer->known = true;
+	layer->integrity = INTEGRITY_UNCHECKED;
+	layer->result = RESULT_PASS;
+	layer->reason = "";
+	check_object(&work);
+	check_algorithms(&work);
+	check_attributes(&work);
+	if (find_cert(&work, &found, err) != 0)
+		return -1;
+	if (found.cert != NULL)
+		return judge(&work, &found, err);
+	layer_find(layer, RESULT_PERMERROR, "RFC 5652 5.1: the signer's certificate is missing");
+	return 0;
+}

@@ -1,0 +1,68 @@
+/* verify_internal.h - what verify.c (layers), verify_object.c (one SignedData), signer.c (one SignerInfo) and
+ * verify_from.c (whose address) share. Internal to smime/.
+ */
+#ifndef SMIME_VERIFY_INTERNAL_H
+#define SMIME_VERIFY_INTERNAL_H
+
+#include "smime/algorithm.h"
+#include "smime/prescan.h"
+#include "smime/verify.h"
+
+/* Who the message says it is from. */
+struct from_binding {
+	bool single;			/* one From field with one clean mailbox */
+	struct address from;		/* text.n == 0: nothing that looks like an address */
+	bool sender_single;
+	struct address sender;
+};
+
+struct verify_run {			/* one call of verify_message */
+	struct arena *arena;
+	const struct verify_env *env;
+	struct from_binding from;
+	/* the collections that may vouch for the From address; all of them where there is no single one */
+	const struct collection **covering;
+	size_t covering_count;
+	struct layer *layers;
+	size_t n, capacity;
+	unsigned objects;		/* CMS objects seen: the number of the last layer */
+	const struct mime_part *payload;	/* what the layers that cover the message cover in the end; NULL: not seen */
+};
+
+/* verify_from.c. 0 or -1: the arena is exhausted. */
+int from_binding_read(struct arena *arena, const struct header *header, struct from_binding *binding, struct err *err);
+/* *address: the certificate's address that stands for the answer, or its first; NULL: it has none. */
+enum from_match from_binding_match(const struct from_binding *binding, const struct verify_env *env,
+				   const struct cert *cert, const struct address **address);
+
+/* A new entry at the end of the list: type signed, result neutral, nothing known. NULL: *err. Valid until the next. */
+struct layer *run_layer(struct verify_run *run, enum layer_type type, bool covers_message, const char *part,
+			struct err *err);
+/* A layer that cannot be judged at all, with the reason (copied). 0 or -1. */
+int run_unreadable(struct verify_run *run, bool covers_message, const char *part, const char *reason, struct err *err);
+/* A finding: the worst result and its reason stand. */
+void layer_find(struct layer *layer, enum result result, const char *reason);
+
+struct signed_object {			/* one SignedData, found in a part */
+	struct slice der;
+	const struct body *detached;	/* multipart/signed: the bytes of the first part; NULL: content is inside */
+	bool covers_message;
+	const char *part;		/* section number of the part with the signature */
+	/* filled while it is verified */
+	struct prescan scan;
+	struct cert_list certs;		/* the message's: signers and intermediates, never anchors */
+	struct content_digest *digests;
+	size_t digest_count;
+	const char *bad;		/* why no signature in it can be good, or NULL */
+	const char *unsupported;	/* why none can be judged, or NULL */
+};
+
+/* One layer entry a signer. *content: what was signed where it is inside (p == NULL: not readable, or detached); it lives
+ * in the arena. A SignedData without content and signers (certificates only) gives no entry. -1: ERR_TEMP. */
+int verify_object(struct verify_run *run, struct signed_object *object, struct slice *content, struct err *err);
+
+/* Fills the entry of one signer. 0, or -1: ERR_TEMP. */
+int signer_verify(struct verify_run *run, const struct signed_object *object, const struct prescan_signer *signer,
+		  struct layer *layer, struct err *err);
+
+#endif
