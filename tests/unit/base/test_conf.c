@@ -91,7 +91,8 @@ static const struct conf_variant variants[] = {
 };
 
 static const struct conf_row rows[] = {
-	{ .name = "socket", .type = CONF_STRING, .offset = offsetof(struct settings, socket), .preset = "local:/run/x" },
+	{ .name = "socket", .type = CONF_STRING, .offset = offsetof(struct settings, socket),
+	  .preset = "local:/run/x" },
 	{ .name = "user", .type = CONF_STRING, .offset = offsetof(struct settings, user) },
 	{ .name = "workers", .type = CONF_INT, .offset = offsetof(struct settings, workers) },
 	{ .name = "observe", .type = CONF_BOOL, .offset = offsetof(struct settings, observe) },
@@ -173,7 +174,7 @@ static struct conf *load(const char *text, struct settings *settings)
 static void refuse_file(const char *expected)
 {
 	struct settings settings;
-	struct conf *conf = (struct conf *)(void *)&settings;	/* to be overwritten */
+	struct conf *conf = (struct conf *)(void *)&settings;	/* it must become NULL */
 	struct err err = { 0 };
 
 	findings[0] = '\0';
@@ -403,7 +404,8 @@ static void test_groups(void **state)
 	       "t.conf:5: rules: each member must be a group { }, not an integer\n");
 	refuse("rules = { id = \"a\"; };", "t.conf:1: rules must be a list of groups ( { }, { } ), not a group { }\n");
 	refuse("limits = ( );", "t.conf:1: limits must be a group { }, not a list\n");
-	refuse("rules = ( { id = \"a\"; digests = [ \"sha256\",\n\"md5\", \"sha256\" ];\n reply = \"tru\"; sign = true; } );",
+	refuse("rules = ( { id = \"a\"; digests = [ \"sha256\",\n\"md5\", \"sha256\" ];\n"
+	       " reply = \"tru\"; sign = true; } );",
 	       "t.conf:3: sign must be a string, not true or false\n"
 	       "t.conf:3: reply = \"tru\" is none of any, true, false, encrypted; did you mean \"true\"?\n"
 	       "t.conf:2: digests = \"md5\" is none of sha256, sha384, sha512\n"
@@ -510,8 +512,8 @@ static void test_include_findings(void **state)
 	assert_int_equal(chmod("i.conf", 0666), 0);
 	snprintf(text, sizeof(text), "@include \"%s/i.conf\"\n", directory);
 	put("t.conf", text);
-	snprintf(text, sizeof(text), "t.conf:1: @include: %s/i.conf: its mode is 0666: others may write it (chmod o-w)\n",
-		 directory);
+	snprintf(text, sizeof(text), "t.conf:1: @include: %s/i.conf: its mode is 0666: %s\n", directory,
+		 "others may write it (chmod o-w)");
 	refuse_file(text);
 }
 
