@@ -1,0 +1,45 @@
+#!/bin/sh
+# layers.sh - the arrows of DESIGN 1, read off the includes: who may know whom, and who alone may know which library.
+# Prints every arrow that points upwards and every library outside its files; exit 1 if there is one.
+cd "${TOP_SRCDIR:-.}" || exit 99
+bad=0
+
+# may ROOM ALLOWED…: sources of ROOM include only headers of these rooms
+may() {
+	room=$1; shift
+	allowed=$(echo "$@" | tr ' ' '|')
+	found=$(grep -nE '^#include "[a-z]+/' -r "$room" --include='*.[ch]' | grep -vE "#include \"($allowed)/")
+	if [ -n "$found" ]; then
+		echo "$found" | sed "s,^,layers: $room may not know: ,"
+		bad=1
+	fi
+}
+
+may common/base base
+may common/mail mail base
+may common/pki pki mail base
+may common/smime smime pki mail base
+may common/policy policy smime pki mail base
+may common/gate gate policy smime pki mail base
+may ldap ldap pki mail base
+may milter milter ldap gate policy smime pki mail base
+
+# only HEADER-REGEX FILE-REGEX: that library is included nowhere else
+only() {
+	found=$(grep -nE "^#include <($1)" -r common ldap milter --include='*.[ch]' | grep -vE "^($2):")
+	if [ -n "$found" ]; then
+		echo "$found" | sed "s,^,layers: outside its files: ,"
+		bad=1
+	fi
+}
+
+only 'libconfig' 'common/base/conf[a-z_]*\.[ch]|milter/version\.c'
+only 'openssl/' 'common/base/crypt\.c|common/pki/[a-z0-9_]*\.[ch]|common/smime/[a-z0-9_]*\.[ch]|milter/version\.c'
+only 'jansson' 'milter/report\.c|milter/version\.c'
+only 'idn2' 'common/mail/idn\.c'
+only 'ldap\.h|lber\.h' 'ldap/[a-z_]*\.[ch]|milter/version\.c'
+only 'libmilter' 'milter/(master|callbacks|apply|version)\.[ch]'
+only 'syslog' 'milter/log\.c'
+only 'sys/socket|netdb' 'milter/[a-z_]*\.[ch]|ldap/[a-z_]*\.[ch]'
+
+exit $bad
