@@ -3,6 +3,7 @@
 #ifndef PKI_BUNDLE_H
 #define PKI_BUNDLE_H
 
+#include "base/buf.h"
 #include "pki/capability.h"
 #include "pki/cert.h"
 
@@ -25,11 +26,16 @@ struct bundle {
 	struct capabilities capabilities;	/* of an RFC 2798 value: its signed smimeCapabilities */
 };
 
-/* 1 MiB .. limits inside: 100,000 entries, 64 MiB. Everything lives in the arena (certificates by reference). 0, or -1:
- * not a bundle at all, truncated beyond use (ERR_MESSAGE with offset). Entries may still be bad one by one. */
+/* At most 64 MiB and 100,000 entries (ERR_LIMIT). Everything lives in the arena (certificates by reference). 0, or -1:
+ * not a bundle at all, a PEM text without certificate or CRL, cut off (ERR_MESSAGE with offset). Entries may still be
+ * bad one by one. */
 int bundle_parse(struct arena *arena, struct slice bytes, struct bundle *bundle, struct err *err);
 /* Reads path and parses. ERR_CONFIG with path. */
 int bundle_load(struct arena *arena, const char *path, struct bundle *bundle, struct err *err);
-const char *bundle_format_name(enum bundle_format);
+const char *bundle_format_name(enum bundle_format);	/* "PEM" */
+
+/* Appends an SST with the certificates and CRLs of the n entries (bad ones are left out) and their friendly names; of an
+ * enhanced-usage property only e-mail protection or nothing is written. 0, or -1 ERR_TEMP: memory, out as it was. */
+int bundle_write_sst(const struct bundle_entry *entries, size_t n, struct buf *out, struct err *err);
 
 #endif
