@@ -53,8 +53,9 @@ static void signing_release(void *object)
 	signature_free(atomic_load(&signing->made));
 }
 
-/* Over a digest value. NULL: *err. */
-static struct signature *signature_new(const struct sign_options *options, struct slice digest, struct err *err)
+/* value: the digest that content's state comes to. NULL: *err. */
+static struct signature *signature_new(const struct sign_options *options, const EVP_MD_CTX *content,
+				       struct slice value, struct err *err)
 {
 	struct signature *signature = calloc(1, sizeof(*signature));
 
@@ -64,23 +65,24 @@ static struct signature *signature_new(const struct sign_options *options, struc
 	}
 	buf_init(&signature->digest, 0);
 	buf_init(&signature->der, 0);
-	if (buf_append_slice(&signature->digest, digest) != 0)
+	if (buf_append_slice(&signature->digest, value) != 0)
 		err_memory(err);
-	else if (signature_make(options, digest, &signature->der, err) == 0)
+	else if (signature_make(options, content, &signature->der, err) == 0)
 		return signature;
 	signature_free(signature);
 	return NULL;
 }
 
-/* The signature's bytes over that digest value: the kept one if it fits, else a new one, which is kept if it is the
- * first. Content that differs from reading to reading (it was encrypted) gets a new one each time. 0 or -1. */
-static int get_signature(struct signing *signing, struct slice digest, struct buf *der, struct err *err)
+/* The signature's bytes over content with that digest value: the kept one if it fits, else a new one, which is kept if
+ * it is the first. Content that differs from reading to reading (it was encrypted) gets a new one each time. 0 or -1. */
+static int get_signature(struct signing *signing, const EVP_MD_CTX *content, struct slice value, struct buf *der,
+			 struct err *err)
 {
 	struct signature *kept = atomic_load(&signing->made), *made = NULL;
 	int rc = 0;
 
 	if (kept == NULL) {
-		made = signature_new(&signing->options, digest, err);
+		made = signature_new(&signing->options, content, value, err);
 		if (made == NULL)
 			return -1;
 		if (atomic_compare_exchange_strong(&signing->made, &kept, made)) {
@@ -88,8 +90,8 @@ static int get_signature(struct signing *signing, struct slice digest, struct bu
 			made = NULL;
 		}
 	}
-	if (!slice_equal(buf_slice(&kept->digest), digest))
-		rc = signature_make(&signing->options, digest, der, err);
+	if (!slice_equal(buf_slice(&kept->digest), value))
+		rc = signature_make(&signing->options, content, der, err);
 	else if (buf_append_slice(der, buf_slice(&kept->der)) != 0)
 		rc = err_memory(err);
 	signature_free(made);
@@ -106,6 +108,16 @@ struct tail {
 	bool made;
 };
 
+/* The value that the state comes to, the state being left as it is. */
+static int digest_value(const EVP_MD_CTX *content, unsigned char value[EVP_MAX_MD_SIZE], unsigned *n, struct err *err)
+{
+	EVP_MD_CTX *copy = EVP_MD_CTX_new();
+	int ok = copy != NULL && EVP_MD_CTX_copy_ex(copy, content) == 1 && EVP_DigestFinal_ex(copy, value, n) == 1;
+
+	EVP_MD_CTX_free(copy);
+	return ok ? 0 : wrap_openssl_error(err, ERR_TEMP, "digest failed", NULL);
+}
+
 static int tail_make(struct tail *tail, struct err *err)
 {
 	unsigned char value[EVP_MAX_MD_SIZE];
@@ -114,9 +126,8 @@ static int tail_make(struct tail *tail, struct err *err)
 	int rc = -1;
 
 	buf_init(&der, 0);
-	if (EVP_DigestFinal_ex(tail->digest, value, &n) != 1)
-		wrap_openssl_error(err, ERR_TEMP, "digest failed", NULL);
-	else if (get_signature(tail->signing, slice_make(value, n), &der, err) == 0)
+	if (digest_value(tail->digest, value, &n, err) == 0 &&
+	    get_signature(tail->signing, tail->digest, slice_make(value, n), &der, err) == 0)
 		rc = tail->write(tail, buf_slice(&der), err);
 	buf_clear(&der);
 	tail->made = true;

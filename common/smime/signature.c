@@ -97,15 +97,13 @@ int signature_check(const struct sign_options *options, struct err *err)
 	return 0;
 }
 
-static int add_base_attributes(CMS_SignerInfo *signer, struct slice digest, time_t now)
+/* contentType and messageDigest are added when the content is there. */
+static int add_time(CMS_SignerInfo *signer, time_t now)
 {
 	ASN1_TIME *at = ASN1_TIME_set(NULL, now);	/* UTCTime up to 2049, as RFC 8551 2.5.1 wants it */
 	int rc = -1;
 
-	if (at != NULL &&
-	    CMS_signed_add1_attr_by_NID(signer, NID_pkcs9_contentType, V_ASN1_OBJECT, OBJ_nid2obj(NID_pkcs7_data), -1) &&
-	    CMS_signed_add1_attr_by_NID(signer, NID_pkcs9_messageDigest, V_ASN1_OCTET_STRING, digest.p, (int)digest.n) &&
-	    CMS_signed_add1_attr_by_NID(signer, NID_pkcs9_signingTime, ASN1_STRING_type(at), at, -1))
+	if (at != NULL && CMS_signed_add1_attr_by_NID(signer, NID_pkcs9_signingTime, ASN1_STRING_type(at), at, -1))
 		rc = 0;
 	ASN1_TIME_free(at);
 	return rc;
@@ -187,9 +185,9 @@ static int add_key_preference(CMS_SignerInfo *signer, const struct cert *cert)
 	return rc;
 }
 
-static int add_attributes(CMS_SignerInfo *signer, const struct sign_options *options, struct slice digest)
+static int add_attributes(CMS_SignerInfo *signer, const struct sign_options *options)
 {
-	if (add_base_attributes(signer, digest, options->now) != 0)
+	if (add_time(signer, options->now) != 0)
 		return -1;
 	if (options->encryption_cert == NULL)
 		return 0;
@@ -240,14 +238,30 @@ static int encode(CMS_ContentInfo *object, struct buf *der)
 	return rc;
 }
 
-int signature_make(const struct sign_options *options, struct slice digest, struct buf *der, struct err *err)
+/* The private operation. OpenSSL looks for the content's digest in a chain of BIOs that the content went through: so it
+ * gets one that took over the state of ours. */
+static int finish(CMS_ContentInfo *object, const EVP_MD_CTX *content)
+{
+	BIO *chain = BIO_new(BIO_f_md());
+	EVP_MD_CTX *state = NULL;
+	int rc = -1;
+
+	if (chain != NULL && BIO_set_md(chain, EVP_MD_CTX_get0_md(content)) > 0 &&
+	    BIO_get_md_ctx(chain, &state) > 0 && EVP_MD_CTX_copy_ex(state, content) == 1 &&
+	    CMS_dataFinal(object, chain) == 1)
+		rc = 0;
+	BIO_free(chain);
+	return rc;
+}
+
+int signature_make(const struct sign_options *options, const EVP_MD_CTX *content, struct buf *der, struct err *err)
 {
 	CMS_SignerInfo *signer = NULL;
 	CMS_ContentInfo *object = object_new(options, &signer);
 	int rc = -1;
 
-	if (object != NULL && add_certificates(object, options) == 0 && add_attributes(signer, options, digest) == 0 &&
-	    CMS_SignerInfo_sign(signer) == 1 && encode(object, der) == 0)
+	if (object != NULL && add_certificates(object, options) == 0 && add_attributes(signer, options) == 0 &&
+	    finish(object, content) == 0 && encode(object, der) == 0)
 		rc = 0;
 	else
 		wrap_openssl_error(err, ERR_TEMP, "signing failed", subject_of(options->key));

@@ -33,8 +33,9 @@ const struct digest_row *digest_row(enum digest digest);
 
 /* Can this key sign so? All but the private operation is tried. 0, or -1: ERR_POLICY, ERR_TEMP (memory). */
 int signature_check(const struct sign_options *options, struct err *err);
-/* A detached SignedData (DER) over content with that digest value, all attributes and certificates in it. 0 or -1. */
-int signature_make(const struct sign_options *options, struct slice digest, struct buf *der, struct err *err);
+/* Appends a detached SignedData (DER), all attributes and certificates in it. content: the state of its digest when all
+ * content has gone in, not finished. 0 or -1. */
+int signature_make(const struct sign_options *options, const EVP_MD_CTX *content, struct buf *der, struct err *err);
 /* What stands in such a SignedData behind encapContentInfo: certificates and signerInfos. 0 or -1. */
 int signature_tail(struct slice der, struct slice *tail, struct err *err);
 
