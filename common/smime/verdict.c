@@ -66,7 +66,7 @@ void verdict_make(const struct layer_list *layers, struct verdict *verdict)
 	}
 }
 
-/* local@domain of characters that need no quoting anywhere: what body.smime-identifier and signer= may show bare. */
+/* local@domain of characters that need no quoting anywhere: what body.smime-identifier may show. */
 static bool is_plain_address(const char *text)
 {
 	static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.!#$%&'*+-/=?^_`{|}~";
@@ -107,14 +107,6 @@ static void put_number(struct text *text, const char *name, unsigned value)
 	put(text, name, digits);
 }
 
-static void put_address(struct text *text, const char *name, const char *address)
-{
-	if (address != NULL && is_plain_address(address))
-		put(text, name, address);
-	else
-		put_quoted(text, name, address);
-}
-
 static void put_time(struct text *text, const char *name, time_t at)
 {
 	char out[32];
@@ -127,7 +119,7 @@ static void put_time(struct text *text, const char *name, time_t at)
 
 static void put_certificate(struct text *text, const struct layer *layer)
 {
-	put_address(text, "signer", layer->signer);
+	put_quoted(text, "signer", layer->signer);
 	put_quoted(text, "subject", layer->subject);
 	if (layer->issuer != NULL && layer->serial != NULL) {
 		put_quoted(text, "issuer", layer->issuer);

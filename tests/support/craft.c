@@ -1,0 +1,115 @@
+/* craft.c - see craft.h. */
+#include "craft.h"
+
+#include <openssl/rsa.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void need(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "craft: %s failed\n", what);
+	exit(99);
+}
+
+static void add_signer(CMS_ContentInfo *cms, const struct craft_signer *signer)
+{
+	const EVP_MD *md = signer->md == NULL ? EVP_sha256() : signer->md;
+	unsigned flags = signer->flags | (signer->pss ? CMS_KEY_PARAM : 0);
+	CMS_SignerInfo *info = CMS_add1_signer(cms, signer->pki->x509, signer->pki->pkey, md, flags);
+	EVP_PKEY_CTX *context;
+
+	need(info != NULL, "CMS_add1_signer");
+	if (!signer->pss)
+		return;
+	context = CMS_SignerInfo_get0_pkey_ctx(info);
+	need(EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&
+	     EVP_PKEY_CTX_set_rsa_pss_saltlen(context, signer->salt_bytes == 0 ? RSA_PSS_SALTLEN_DIGEST :
+					      signer->salt_bytes) == 1, "PSS parameters");
+}
+
+static void write_der(CMS_ContentInfo *cms, struct buf *der)
+{
+	unsigned char *bytes = NULL;
+	int n = i2d_CMS_ContentInfo(cms, &bytes);
+
+	need(n > 0 && buf_append(der, bytes, (size_t)n) == 0, "i2d_CMS_ContentInfo");
+	OPENSSL_free(bytes);
+}
+
+static void swap_content(CMS_ContentInfo *cms, const char *other)
+{
+	ASN1_OCTET_STRING **content = CMS_get0_content(cms);
+
+	if (*content == NULL)
+		*content = ASN1_OCTET_STRING_new();
+	need(ASN1_STRING_set(*content, other, -1) == 1, "other content");
+}
+
+void craft_cms(const struct craft *craft, struct slice content, struct buf *der)
+{
+	unsigned flags = CMS_PARTIAL | CMS_BINARY | (craft->detached ? CMS_DETACHED : 0);
+	CMS_ContentInfo *cms = CMS_sign(NULL, NULL, NULL, NULL, flags);
+	BIO *bio = BIO_new_mem_buf(content.n == 0 ? "" : content.p, (int)content.n);
+
+	need(cms != NULL && bio != NULL, "CMS_sign");
+	if (craft->content_type != 0)
+		need(CMS_set1_eContentType(cms, OBJ_nid2obj(craft->content_type)) == 1, "CMS_set1_eContentType");
+	for (size_t i = 0; i < 4 && craft->signers[i].pki != NULL; i++)
+		add_signer(cms, &craft->signers[i]);
+	for (size_t i = 0; i < 4 && craft->extra[i] != NULL; i++)
+		need(CMS_add1_cert(cms, craft->extra[i]->x509) == 1, "CMS_add1_cert");
+	need(CMS_final(cms, bio, NULL, flags) == 1, "CMS_final");
+	if (craft->other_content != NULL)
+		swap_content(cms, craft->other_content);
+	write_der(cms, der);
+	BIO_free(bio);
+	CMS_ContentInfo_free(cms);
+}
+
+void craft_envelope(const struct testpki *recipient, const EVP_CIPHER *cipher, struct slice content, struct buf *der)
+{
+	STACK_OF(X509) *certs = sk_X509_new_null();
+	BIO *bio = BIO_new_mem_buf(content.p, (int)content.n);
+	CMS_ContentInfo *cms;
+
+	need(certs != NULL && sk_X509_push(certs, recipient->x509) > 0, "recipients");
+	cms = CMS_encrypt(certs, bio, cipher, CMS_BINARY);
+	need(cms != NULL, "CMS_encrypt");
+	write_der(cms, der);
+	CMS_ContentInfo_free(cms);
+	BIO_free(bio);
+	sk_X509_free(certs);
+}
+
+void craft_base64(struct slice bytes, struct buf *out)
+{
+	unsigned char line[80];
+
+	for (size_t at = 0; at < bytes.n; at += 48) {
+		int n = EVP_EncodeBlock(line, (const unsigned char *)bytes.p + at,
+					(int)(bytes.n - at < 48 ? bytes.n - at : 48));
+
+		need(buf_append(out, line, (size_t)n) == 0 && buf_append_text(out, "\r\n") == 0, "memory");
+	}
+}
+
+void craft_clear(const char *header, struct slice entity, struct slice der, struct buf *out)
+{
+	need(buf_printf(out, "%sMIME-Version: 1.0\r\nContent-Type: multipart/signed; "
+			"protocol=\"application/pkcs7-signature\";\r\n micalg=sha-256; boundary=\"=-cut\"\r\n\r\n"
+			"This is a signed message.\r\n--=-cut\r\n", header) == 0 &&
+	     buf_append_slice(out, entity) == 0 &&
+	     buf_append_text(out, "\r\n--=-cut\r\nContent-Type: application/pkcs7-signature; name=smime.p7s\r\n"
+			     "Content-Transfer-Encoding: base64\r\n\r\n") == 0, "memory");
+	craft_base64(der, out);
+	need(buf_append_text(out, "\r\n--=-cut--\r\n") == 0, "memory");
+}
+
+void craft_opaque(const char *header, const char *smime_type, struct slice der, struct buf *out)
+{
+	need(buf_printf(out, "%sMIME-Version: 1.0\r\nContent-Type: application/pkcs7-mime; smime-type=%s;\r\n"
+			" name=smime.p7m\r\nContent-Transfer-Encoding: base64\r\n\r\n", header, smime_type) == 0, "memory");
+	craft_base64(der, out);
+}

@@ -1,0 +1,40 @@
+/* craft.h - signed mails for tests, right ones and wrong ones, made with OpenSSL's CMS functions. Anything that fails here
+ * ends the test program with a message.
+ */
+#ifndef CRAFT_H
+#define CRAFT_H
+
+#include <openssl/cms.h>
+
+#include "base/buf.h"
+#include "testpki.h"
+
+struct craft_signer {
+	const struct testpki *pki;
+	const EVP_MD *md;		/* NULL: SHA-256 */
+	unsigned flags;			/* CMS_NOATTR, CMS_USE_KEYID, CMS_CADES, CMS_NOCERTS */
+	bool pss;
+	int salt_bytes;			/* 0: the digest's length */
+};
+
+struct craft {
+	struct craft_signer signers[4];	/* the first without pki ends them */
+	const struct testpki *extra[4];	/* further certificates in the message */
+	int content_type;		/* NID of eContentType; 0: id-data */
+	bool detached;
+	const char *other_content;	/* put into the object in place of what was signed */
+};
+
+/* The CMS object, DER, over content. Appends. */
+void craft_cms(const struct craft *craft, struct slice content, struct buf *der);
+/* An EnvelopedData (CBC) or AuthEnvelopedData (GCM) of content for the certificate, DER. Appends. */
+void craft_envelope(const struct testpki *recipient, const EVP_CIPHER *cipher, struct slice content, struct buf *der);
+
+/* Appends in base64 lines with CRLF. */
+void craft_base64(struct slice bytes, struct buf *out);
+/* A multipart/signed entity: header (lines with CRLF, without Content-Type) is put in front. */
+void craft_clear(const char *header, struct slice entity, struct slice der, struct buf *out);
+/* An application/pkcs7-mime entity likewise. */
+void craft_opaque(const char *header, const char *smime_type, struct slice der, struct buf *out);
+
+#endif
