@@ -73,7 +73,7 @@ static inline const struct body *test_lines_body(struct arena *arena, uint64_t s
 
 	assert_non_null(lines);
 	*lines = (struct test_lines){ .size_bytes = size_bytes, .fails = fails };
-	return body_new(arena, &class, lines, size_bytes);
+	return body_new(arena, &class, lines, fails ? BODY_SIZE_UNKNOWN : size_bytes);
 }
 
 /* All bytes, read in pieces of at most `piece`. buf_clear it. */
