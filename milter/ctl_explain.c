@@ -1,0 +1,110 @@
+/* ctl_explain.c - smimectl explain: what the gate would do with a message, and why, in words or as JSON. Goes through the
+ * same door as mail, to the end of the body, and keeps nothing of it.
+ */
+#include <string.h>
+
+#include "milter/ctl_passage.h"
+#include "milter/report.h"
+
+static void print_facts(const struct ctl_passage *passage)
+{
+	const struct envelope *envelope = &passage->envelope;
+
+	printf("message: %s", kind_names[passage->outcome.kind]);
+	printf(", from <%.*s>", SLICE_ARGS(envelope->sender.text));
+	printf(", client %s", envelope->client_ip != NULL ? envelope->client_ip : "unknown");
+	if (envelope->login != NULL)
+		printf(", logged in as %s", envelope->login);
+	if (envelope->daemon_name[0] != '\0')
+		printf(", listener %s", envelope->daemon_name);
+	printf("\n");
+}
+
+static void print_outcome(const struct ctl_passage *passage)
+{
+	const struct outcome *outcome = &passage->outcome;
+
+	printf("outcome: %s%s%s\n", action_names[outcome->action], passage->reply_text[0] != '\0' ? ", " : "",
+	       passage->reply_text);
+	if (outcome->observed)
+		printf("mode is \"observe\": nothing of what follows is done\n");
+	if (outcome->verified)
+		printf("verdict: %s%s%s\n", result_names[outcome->verdict.result],
+		       outcome->verdict.reason[0] != '\0' ? ": " : "", outcome->verdict.reason);
+}
+
+static void print_candidate(const struct candidate *candidate)
+{
+	const struct cert_info *info = cert_info(candidate->cert);
+
+	if (candidate->usable)
+		printf("    %u. ", candidate->rank);
+	else
+		printf("    refused (%s): ", candidate->reason);
+	printf("%s, serial %s, from %s\n", info->issuer, info->serial, candidate->source);
+}
+
+static void print_certificates(const struct candidate_list *list)
+{
+	size_t i;
+
+	if (list == NULL)
+		return;
+	for (i = 0; i < list->asked_count; i++)
+		printf("  asked: %s\n", list->asked[i]);
+	printf("  certificates:%s\n", list->n == 0 ? " none" : "");
+	for (i = 0; i < list->n; i++)
+		print_candidate(&list->items[i]);
+	if (list->status == DIRECTORY_FAILED)
+		printf("  could not ask: %s\n", list->failure);
+}
+
+static void print_key(const struct recipient_outcome *to)
+{
+	if (to->signed_by == NULL)
+		return;
+	printf("  signed with %s, serial %s, from %s\n", cert_info(to->signed_by)->subject,
+	       cert_info(to->signed_by)->serial, to->key_source);
+}
+
+static void print_recipient(const struct recipient_outcome *to)
+{
+	printf("\n<%.*s>: %s", SLICE_ARGS(to->recipient->address.text), direction_names[to->direction]);
+	if (to->rule != NULL)
+		printf(", rule \"%s\"\n", to->rule->id);
+	else
+		printf(", no rule matches\n");
+	printf("  action: %s%s%s\n", to->action, to->reason[0] != '\0' ? ", " : "", to->reason);
+	print_key(to);
+	print_certificates(to->candidates);
+	if (to->cipher != NULL)
+		printf("  encrypted with %s\n", to->cipher);
+}
+
+static void print_all(const struct ctl_passage *passage)
+{
+	size_t i;
+
+	print_facts(passage);
+	print_outcome(passage);
+	for (i = 0; i < passage->outcome.recipient_count; i++)
+		print_recipient(&passage->outcome.recipients[i]);
+}
+
+int ctl_explain(struct ctl *ctl, struct err *err)
+{
+	struct ctl_passage passage;
+	struct err why = { ERR_BUG, "" };
+	int rc = ctl_pass(ctl, &passage, err), status = CTL_LATER;
+
+	if (rc != 0)
+		return rc;
+	if (passage.outcome.action == ACTION_ACCEPT)
+		rc = ctl_drain_message(ctl, &passage.outcome.message, &why);
+	status = ctl_pass_end(ctl, rc != 0 ? &why : NULL, &passage);
+	if (ctl->json && report_outcome(stdout, &passage.outcome, passage.reply_text, true, err) != 0)
+		return -1;
+	if (!ctl->json)
+		print_all(&passage);
+	return status;
+}

@@ -1,0 +1,204 @@
+/* ctl_io.c - what smimectl's commands read and write: the site, the time, a message on stdin, a message to a file.
+ * No command and no report lives here.
+ */
+#include "milter/ctl.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "milter/drivers.h"
+
+#define MEBIBYTE ((size_t)1024 * 1024)
+
+static void print_finding(void *self, const char *line)
+{
+	struct ctl *ctl = self;
+
+	ctl->findings++;
+	fprintf(stderr, "%s\n", line);
+}
+
+static void print_warning(void *self, const char *line)
+{
+	const struct ctl *ctl = self;
+
+	if (ctl->verbose)
+		fprintf(stderr, "warning: %s\n", line);
+}
+
+int ctl_site(struct ctl *ctl, struct err *err)
+{
+	const struct conf_report findings = { print_finding, ctl }, warnings = { print_warning, ctl };
+	const struct site_env env = { &drivers_all, &clock_system, &ctl->sink, &findings, &warnings };
+
+	return site_load(ctl->args.config, &env, &ctl->site, err);
+}
+
+static const struct collection *collection_named(const struct site *site, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < site->collection_count; i++)
+		if (strcmp(collection_name(site->collections[i]), name) == 0)
+			return site->collections[i];
+	return NULL;
+}
+
+int ctl_collections(struct ctl *ctl, const struct collection *const **list, size_t *n, struct err *err)
+{
+	const struct ctl_words *names = &ctl->args.collection;
+	const struct collection **chosen = NULL;
+	size_t i;
+
+	*list = ctl->site->collections;
+	*n = ctl->site->collection_count;
+	if (names->n == 0)
+		return 0;
+	chosen = arena_array(ctl->arena, names->n, sizeof(*chosen));
+	if (chosen == NULL)
+		return err_memory(err);
+	for (i = 0; i < names->n; i++) {
+		chosen[i] = collection_named(ctl->site, names->items[i]);
+		if (chosen[i] == NULL)
+			return err_set(err, ERR_CONFIG, "%s: no collection is named \"%s\"", ctl->args.config,
+				       names->items[i]);
+	}
+	*list = chosen;
+	*n = names->n;
+	return 0;
+}
+
+int ctl_time(const struct ctl *ctl, time_t *at)
+{
+	*at = clock_now(&clock_system);
+	if (ctl->args.at == NULL || clock_parse(ctl->args.at, at) == 0)
+		return 0;
+	return ctl_usage(ctl, "--at %s: not a time like 2026-11-21T20:55:17Z", ctl->args.at);
+}
+
+int ctl_address(const struct ctl *ctl, const char *text, struct address *address)
+{
+	struct err why;
+
+	if (address_parse(ctl->arena, slice_of(text), address, &why) != 0)
+		return ctl_usage(ctl, "%s", why.text);
+	return 0;
+}
+
+int64_t ctl_deadline_ms(const struct ctl *ctl)
+{
+	return clock_monotonic_ms(&ctl->site->clock) + ctl->site->settings.limits.deadline_s * 1000;
+}
+
+static void release_buf(void *buf)
+{
+	buf_clear(buf);
+}
+
+/* A buffer that the arena wipes. */
+static struct buf *arena_buf(struct arena *arena, size_t limit_bytes, struct err *err)
+{
+	struct buf *buf = arena_alloc(arena, sizeof(*buf));
+
+	if (buf == NULL) {
+		err_memory(err);
+		return NULL;
+	}
+	buf_init(buf, limit_bytes);
+	if (arena_defer(arena, release_buf, buf) != 0) {
+		err_memory(err);
+		return NULL;
+	}
+	return buf;
+}
+
+static int read_all(FILE *from, struct buf *buf, struct err *err)
+{
+	char chunk[65536];
+	size_t got;
+
+	while ((got = fread(chunk, 1, sizeof(chunk), from)) > 0)
+		if (buf_append(buf, chunk, got) != 0)
+			return err_set(err, ERR_LIMIT, "message larger than limits.message_mb");
+	if (ferror(from))
+		return err_set(err, ERR_TEMP, "reading the message: %s", strerror(errno));
+	return 0;
+}
+
+int ctl_read_message(struct ctl *ctl, struct message *message, struct err *err)
+{
+	const size_t limit_bytes = (size_t)ctl->site->settings.limits.message_mb * MEBIBYTE;
+	const struct header_limits no_limits = { 0, 0 };
+	struct buf *raw = arena_buf(ctl->arena, limit_bytes, err);
+	struct buf *wire = arena_buf(ctl->arena, limit_bytes, err);
+
+	if (raw == NULL || wire == NULL || read_all(stdin, raw, err) != 0)
+		return -1;
+	if (raw->n == 0)
+		return err_set(err, ERR_MESSAGE, "no message on standard input");
+	if (message_from_file_bytes(buf_slice(raw), wire, err) != 0)
+		return -1;
+	buf_clear(raw);
+	if (message_parse(ctl->arena, buf_slice(wire), &no_limits, message, err) != 0)
+		return -1;
+	if (message->header.n == 0)
+		return err_set(err, ERR_MESSAGE, "RFC 5322 3.6: the message has no header fields");
+	return 0;
+}
+
+static int write_sink(void *arg, const void *p, size_t n, struct err *err)
+{
+	if (fwrite(p, 1, n, arg) != n)
+		return err_set(err, ERR_TEMP, "writing the message: %s", strerror(errno));
+	return 0;
+}
+
+static int buf_sink(void *arg, const void *p, size_t n, struct err *err)
+{
+	return buf_append(arg, p, n) == 0 ? 0 : err_memory(err);
+}
+
+static int null_sink(void *arg, const void *p, size_t n, struct err *err)
+{
+	(void)arg;
+	(void)p;
+	(void)n;
+	(void)err;
+	return 0;
+}
+
+static int drain(struct ctl *ctl, const struct message *message, stream_sink *sink, void *arg, struct err *err)
+{
+	struct stream *stream = message_open(ctl->arena, message, err);
+	int rc = stream != NULL ? stream_drain(stream, sink, arg, err) : -1;
+
+	stream_close(stream);
+	return rc;
+}
+
+static int flush(FILE *to, struct err *err)
+{
+	if (fflush(to) != 0 || ferror(to))
+		return err_set(err, ERR_TEMP, "writing the message: %s", strerror(errno));
+	return 0;
+}
+
+int ctl_write_message(struct ctl *ctl, const struct message *message, FILE *to, struct err *err)
+{
+	return drain(ctl, message, write_sink, to, err) == 0 ? flush(to, err) : -1;
+}
+
+int ctl_print_message(struct ctl *ctl, const struct message *message, struct err *err)
+{
+	struct buf *buf = arena_buf(ctl->arena, 0, err);
+
+	if (buf == NULL || drain(ctl, message, buf_sink, buf, err) != 0 ||
+	    write_sink(stdout, buf->p, buf->n, err) != 0)
+		return -1;
+	return flush(stdout, err);
+}
+
+int ctl_drain_message(struct ctl *ctl, const struct message *message, struct err *err)
+{
+	return drain(ctl, message, null_sink, NULL, err);
+}

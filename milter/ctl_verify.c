@@ -1,0 +1,98 @@
+/* ctl_verify.c - smimectl verify: the verdict on a message, now or at a time. The same verification as in the gate, but
+ * with collections of the caller's choice and without a rule. INTERFACE 1 and 4.
+ */
+#include "milter/ctl.h"
+
+#include <string.h>
+
+#include "milter/report.h"
+#include "smime/verdict.h"
+
+static void make_env(const struct ctl *ctl, struct verify_env *env)
+{
+	const struct limits *limits = &ctl->site->settings.limits;
+
+	env->limits.object_bytes = (size_t)limits->message_mb << 20;
+	env->limits.signer_infos = (size_t)limits->signer_infos;
+	env->limits.certificates = (size_t)limits->certificates;
+	env->limits.recipient_infos = (size_t)limits->recipient_infos;
+	env->limits.cms_layers = (size_t)limits->cms_layers;
+	env->limits.mime.depth = (size_t)limits->mime_depth;
+	env->limits.mime.parts = (size_t)limits->mime_parts;
+}
+
+/* A skeleton over a limit has no layers that could be trusted: neutral, as in the gate. */
+static int judge(struct ctl *ctl, const struct message *message, const struct verify_env *env,
+		 struct verdict *verdict, struct err *err)
+{
+	struct layer_list layers = { NULL, 0 };
+	struct err why = { ERR_BUG, "" };
+	struct mime mime;
+
+	if (mime_parse(ctl->arena, message, &env->limits.mime, &mime, &why) != 0) {
+		*err = why;
+		*verdict = (struct verdict){ .result = RESULT_NEUTRAL,
+					     .reason = arena_strdup(ctl->arena, why.text) };
+		return why.class == ERR_LIMIT && verdict->reason != NULL ? 0 : -1;
+	}
+	if (verify_message(ctl->arena, message, &mime, env, &layers, err) != 0)
+		return -1;
+	verdict_make(&layers, verdict);
+	return 0;
+}
+
+static void print_layer(const struct layer *layer)
+{
+	printf("layer %u: %s", layer->layer, layer_type_name(layer->type));
+	if (layer->signer_index != 0)
+		printf(", signer %u", layer->signer_index);
+	printf(": %s%s%s\n", layer->envelope_result != NULL ? layer->envelope_result : result_names[layer->result],
+	       layer->reason[0] != '\0' ? ": " : "", layer->reason);
+	if (layer->envelope_result == NULL && layer->known)
+		printf("  integrity %s, algorithm %s, covers the %s\n", integrity_name(layer->integrity),
+		       algorithm_name(layer->algorithm), layer->covers_message ? "message" : "part alone");
+	if (layer->chain_known)
+		printf("  chain %s (collection %s), revocation %s, usage %s, From %s\n",
+		       path_chain_name(layer->chain), layer->collection != NULL ? layer->collection : "none",
+		       path_revocation_name(layer->revocation), layer->usage_good ? "good" : "bad",
+		       from_match_name(layer->from));
+	if (layer->subject != NULL)
+		printf("  %s <%s>\n  issued by %s, serial %s\n", layer->subject,
+		       layer->signer != NULL ? layer->signer : "", layer->issuer, layer->serial);
+}
+
+static void print_verdict(const struct verdict *verdict)
+{
+	size_t i;
+
+	printf("%s%s%s\n", result_names[verdict->result], verdict->reason[0] != '\0' ? ": " : "", verdict->reason);
+	for (i = 0; i < verdict->layers.n; i++)
+		print_layer(&verdict->layers.items[i]);
+}
+
+static int exit_for(enum result result)
+{
+	if (result == RESULT_PASS)
+		return CTL_DONE;
+	return result == RESULT_TEMPERROR ? CTL_LATER : CTL_NOT_PASSED;
+}
+
+int ctl_verify(struct ctl *ctl, struct err *err)
+{
+	struct verify_env env = { .collections = NULL };
+	struct message message;
+	struct verdict verdict;
+
+	if (ctl_time(ctl, &env.at) != 0)
+		return CTL_USAGE;
+	if (ctl_site(ctl, err) != 0 || ctl_collections(ctl, &env.collections, &env.collection_count, err) != 0)
+		return -1;
+	make_env(ctl, &env);
+	if (ctl_read_message(ctl, &message, err) != 0 || judge(ctl, &message, &env, &verdict, err) != 0)
+		return -1;
+	if (ctl->json && report_verdict(stdout, &verdict, err) != 0)
+		return -1;
+	if (!ctl->json)
+		print_verdict(&verdict);
+	return exit_for(verdict.result);
+}

@@ -1,0 +1,482 @@
+/* report.c - smimectl's reports as JSON, and jansson, which is known here only. Values are taken as they are: nothing is
+ * decided here. Names and values are a contract (INTERFACE 1 and 4). Called by ctl_*.c.
+ */
+#include "milter/report.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/event.h"
+#include "gate/envelope.h"
+
+/* Untrusted bytes as a JSON string; NULL as null. */
+static json_t *bytes(struct slice text)
+{
+	char escaped[2048];
+	json_t *json = NULL;
+
+	if (text.p == NULL)
+		return json_null();
+	json = json_stringn(text.p, text.n);
+	return json != NULL ? json : json_string(event_escape(text, escaped, sizeof(escaped)));
+}
+
+static json_t *string(const char *text)
+{
+	return bytes(slice_of(text));
+}
+
+static json_t *time_string(time_t at)
+{
+	char text[32];
+
+	clock_format(at, text, sizeof(text));
+	return json_string(text);
+}
+
+/* Sets a member to a new reference; value NULL is memory's failure. */
+static int set(json_t *object, const char *name, json_t *value)
+{
+	return json_object_set_new(object, name, value);
+}
+
+/* The same where nothing is written for what is not known. */
+static int set_known(json_t *object, const char *name, const char *text)
+{
+	return text != NULL ? set(object, name, string(text)) : 0;
+}
+
+/* Takes the document, also on failure. */
+static int print(FILE *to, json_t *document, struct err *err)
+{
+	int rc = -1;
+
+	if (document == NULL)
+		return err_memory(err);
+	if (json_dumpf(document, to, JSON_INDENT(2)) != 0 || fputc('\n', to) == EOF || fflush(to) != 0)
+		err_set(err, ERR_TEMP, "writing a report: %s", strerror(errno));
+	else
+		rc = 0;
+	json_decref(document);
+	return rc;
+}
+
+/* The value if all went well, else NULL and the value is given back. */
+static json_t *unless(int failed, json_t *value)
+{
+	if (failed == 0)
+		return value;
+	json_decref(value);
+	return NULL;
+}
+
+static int set_cert(json_t *object, const struct cert *cert)
+{
+	const struct cert_info *info = cert_info(cert);
+
+	return set(object, "issuer", string(info->issuer)) | set(object, "serial", string(info->serial)) |
+	       set(object, "sha256", string(info->sha256));
+}
+
+/* Layers: the fields of X-SMIME-Layer, in its order. */
+
+static int set_checks(json_t *object, const struct layer *layer)
+{
+	int bad = set(object, "integrity", string(integrity_name(layer->integrity)));
+
+	if (layer->chain_known) {
+		bad |= set(object, "chain", string(path_chain_name(layer->chain)));
+		bad |= set_known(object, "collection", layer->collection);
+		bad |= set(object, "revocation", string(path_revocation_name(layer->revocation)));
+		bad |= set(object, "usage", string(layer->usage_good ? "good" : "bad"));
+	}
+	bad |= set(object, "algorithm", string(algorithm_name(layer->algorithm)));
+	if (layer->chain_known)
+		bad |= set(object, "from", string(from_match_name(layer->from)));
+	return bad;
+}
+
+static int set_signer(json_t *object, const struct layer *layer)
+{
+	int bad = set_known(object, "signer", layer->signer);
+
+	bad |= set_known(object, "subject", layer->subject);
+	bad |= set_known(object, "issuer", layer->issuer);
+	bad |= set_known(object, "serial", layer->serial);
+	bad |= set_known(object, "cert_sha256", layer->cert_sha256);
+	bad |= set_known(object, "digest", layer->digest);
+	bad |= set_known(object, "signature", layer->signature);
+	if (layer->bits != 0)
+		bad |= set(object, "bits", json_integer((json_int_t)layer->bits));
+	if (layer->signed_at != 0)
+		bad |= set(object, "signed_at", time_string(layer->signed_at));
+	return bad;
+}
+
+static json_t *layer_json(const struct layer *layer, const char *rule)
+{
+	const bool envelope = layer->envelope_result != NULL;
+	json_t *object = json_object();
+	int bad = object == NULL;
+
+	bad |= set(object, "layer", json_integer((json_int_t)layer->layer));
+	bad |= set(object, "type", string(layer_type_name(layer->type)));
+	if (layer->signer_index != 0)
+		bad |= set(object, "signer_index", json_integer((json_int_t)layer->signer_index));
+	bad |= set(object, "result", string(envelope ? layer->envelope_result : result_names[layer->result]));
+	if (!envelope && layer->known)
+		bad |= set_checks(object, layer);
+	if (!envelope)
+		bad |= set(object, "covers", string(layer->covers_message ? "message" : "part"));
+	bad |= set_signer(object, layer);
+	bad |= set_known(object, "cipher", layer->cipher);
+	if (!envelope)
+		bad |= set(object, "headers", string("unprotected"));
+	bad |= set_known(object, "rule", rule);
+	bad |= set_known(object, "part", layer->part);
+	bad |= set(object, "reason", string(layer->reason != NULL ? layer->reason : ""));
+	return unless(bad, object);
+}
+
+static json_t *layers_json(const struct layer_list *layers, const char *rule)
+{
+	json_t *array = json_array();
+	int bad = array == NULL;
+	size_t i;
+
+	for (i = 0; i < layers->n; i++)
+		bad |= json_array_append_new(array, layer_json(&layers->items[i], rule));
+	return unless(bad, array);
+}
+
+static json_t *verdict_json(const struct verdict *verdict)
+{
+	json_t *object = json_object();
+	int bad = object == NULL;
+
+	bad |= set(object, "result", string(result_names[verdict->result]));
+	bad |= set(object, "reason", string(verdict->reason != NULL ? verdict->reason : ""));
+	bad |= set(object, "layers", layers_json(&verdict->layers, NULL));
+	return unless(bad, object);
+}
+
+int report_verdict(FILE *to, const struct verdict *verdict, struct err *err)
+{
+	return print(to, verdict_json(verdict), err);
+}
+
+/* Certificates of directories */
+
+static json_t *candidate_json(const struct candidate *candidate)
+{
+	const struct cert_info *info = cert_info(candidate->cert);
+	json_t *object = json_object();
+	int bad = object == NULL;
+
+	bad |= set(object, "serial", string(info->serial));
+	bad |= set(object, "issuer", string(info->issuer));
+	bad |= set(object, "sha256", string(info->sha256));
+	bad |= set(object, "source", string(candidate->source));
+	bad |= set(object, "rank", json_integer((json_int_t)candidate->rank));
+	bad |= set(object, "usable", json_boolean(candidate->usable));
+	bad |= set(object, "reason", string(candidate->reason != NULL ? candidate->reason : ""));
+	bad |= set(object, "subject", string(info->subject));
+	bad |= set(object, "not_after", time_string(info->not_after));
+	return unless(bad, object);
+}
+
+static json_t *candidates_json(const struct candidate_list *list)
+{
+	json_t *array = json_array();
+	int bad = array == NULL;
+	size_t i;
+
+	for (i = 0; list != NULL && i < list->n; i++)
+		bad |= json_array_append_new(array, candidate_json(&list->items[i]));
+	return unless(bad, array);
+}
+
+int report_candidates(FILE *to, const struct candidate_list *list, struct err *err)
+{
+	return print(to, candidates_json(list), err);
+}
+
+/* Outcomes */
+
+static json_t *peer_json(const struct encrypted_to *peer)
+{
+	json_t *object = json_object();
+	int bad = object == NULL;
+
+	bad |= set(object, "address", string(peer->address));
+	bad |= set_cert(object, peer->cert);
+	bad |= set(object, "source", string(peer->source));
+	bad |= set(object, "role", string(peer->role));
+	return unless(bad, object);
+}
+
+static json_t *peers_json(const struct recipient_outcome *to)
+{
+	json_t *array = json_array();
+	int bad = array == NULL;
+	size_t i;
+
+	for (i = 0; i < to->encrypted_count; i++)
+		bad |= json_array_append_new(array, peer_json(&to->encrypted_to[i]));
+	return unless(bad, array);
+}
+
+static json_t *signing_key_json(const struct recipient_outcome *to)
+{
+	json_t *object = json_object();
+	int bad = object == NULL;
+
+	bad |= set_cert(object, to->signed_by);
+	bad |= set(object, "source", string(to->key_source));
+	return unless(bad, object);
+}
+
+/* signed_by: the first address in the certificate; the certificate itself in a member of its own. */
+static int set_signed_by(json_t *object, const struct recipient_outcome *to)
+{
+	const struct cert_info *info = to->signed_by != NULL ? cert_info(to->signed_by) : NULL;
+
+	if (info == NULL)
+		return set(object, "signed_by", json_null());
+	return set(object, "signed_by",
+		   info->address_count > 0 ? bytes(info->addresses[0].text) : string(info->subject)) |
+	       set(object, "signing_key", signing_key_json(to));
+}
+
+static json_t *asked_json(const struct candidate_list *list)
+{
+	json_t *array = json_array();
+	int bad = array == NULL;
+	size_t i;
+
+	for (i = 0; list != NULL && i < list->asked_count; i++)
+		bad |= json_array_append_new(array, string(list->asked[i]));
+	return unless(bad, array);
+}
+
+static json_t *recipient_json(const struct recipient_outcome *to, bool explain)
+{
+	json_t *object = json_object();
+	int bad = object == NULL;
+
+	bad |= set(object, "address", bytes(to->recipient->address.text));
+	bad |= set(object, "direction", string(direction_names[to->direction]));
+	bad |= set(object, "rule", string(to->rule != NULL ? to->rule->id : NULL));
+	bad |= set(object, "action", string(to->action));
+	bad |= set(object, "reason", string(to->reason != NULL ? to->reason : ""));
+	bad |= set_signed_by(object, to);
+	bad |= set(object, "encrypted_to", peers_json(to));
+	bad |= set(object, "cipher", string(to->cipher));
+	if (explain) {
+		bad |= set(object, "certificates", candidates_json(to->candidates));
+		bad |= set(object, "asked", asked_json(to->candidates));
+	}
+	return unless(bad, object);
+}
+
+static json_t *recipients_json(const struct outcome *outcome, bool explain)
+{
+	json_t *array = json_array();
+	int bad = array == NULL;
+	size_t i;
+
+	for (i = 0; i < outcome->recipient_count; i++)
+		bad |= json_array_append_new(array, recipient_json(&outcome->recipients[i], explain));
+	return unless(bad, array);
+}
+
+static json_t *addressees_json(const struct outcome *outcome)
+{
+	json_t *array = json_array();
+	int bad = array == NULL;
+	size_t i;
+
+	for (i = 0; i < outcome->recipient_count; i++)
+		bad |= json_array_append_new(array, bytes(outcome->recipients[i].recipient->address.text));
+	return unless(bad, array);
+}
+
+static json_t *original_json(const struct outcome *outcome)
+{
+	json_t *object = json_object();
+	int bad = object == NULL;
+
+	bad |= set(object, "file", json_string("0.eml"));
+	bad |= set(object, "recipients", addressees_json(outcome));
+	return unless(bad, object);
+}
+
+/* What goes on: the original transaction, if it does. */
+static json_t *messages_json(const struct outcome *outcome)
+{
+	json_t *array = json_array();
+	int bad = array == NULL;
+
+	if (outcome->action == ACTION_ACCEPT)
+		bad |= json_array_append_new(array, original_json(outcome));
+	return unless(bad, array);
+}
+
+/* The rule that judged what came in: all recipients of one transaction have the same, or their copies differ. */
+static const char *judging_rule(const struct outcome *outcome)
+{
+	const struct recipient_outcome *first = outcome->recipient_count > 0 ? &outcome->recipients[0] : NULL;
+
+	return first != NULL && first->rule != NULL ? first->rule->id : "none";
+}
+
+static json_t *outcome_json(const struct outcome *outcome, const char *reply, bool explain)
+{
+	const struct layer_list none = { NULL, 0 };
+	const enum result result = outcome->verified ? outcome->verdict.result : RESULT_NONE;
+	json_t *object = json_object();
+	int bad = object == NULL;
+
+	bad |= set(object, "action", string(action_names[outcome->action]));
+	bad |= set(object, "reply", string(reply));
+	bad |= set(object, "reason", string(outcome->reason != NULL ? outcome->reason : ""));
+	bad |= set(object, "kind", string(kind_names[outcome->kind]));
+	bad |= set(object, "observed", json_boolean(outcome->observed));
+	bad |= set(object, "changed", json_boolean(outcome->changed));
+	bad |= set(object, "result", string(result_names[result]));
+	bad |= set(object, "layers", layers_json(outcome->verified ? &outcome->verdict.layers : &none,
+						 judging_rule(outcome)));
+	bad |= set(object, "recipients", recipients_json(outcome, explain));
+	bad |= set(object, "messages", messages_json(outcome));
+	return unless(bad, object);
+}
+
+int report_outcome(FILE *to, const struct outcome *outcome, const char *reply, bool explain, struct err *err)
+{
+	return print(to, outcome_json(outcome, reply, explain), err);
+}
+
+/* Own keys and collections */
+
+static json_t *addresses_json(const struct cert_info *info)
+{
+	json_t *array = json_array();
+	int bad = array == NULL;
+	size_t i;
+
+	for (i = 0; i < info->address_count; i++)
+		bad |= json_array_append_new(array, bytes(info->addresses[i].text));
+	return unless(bad, array);
+}
+
+static json_t *usage_json(const struct cert *cert)
+{
+	json_t *array = json_array();
+	int bad = array == NULL;
+
+	if (cert_may_sign(cert))
+		bad |= json_array_append_new(array, json_string("sign"));
+	if (cert_may_encrypt(cert))
+		bad |= json_array_append_new(array, json_string("encrypt"));
+	return unless(bad, array);
+}
+
+static json_t *key_json(const struct report_key *item)
+{
+	const struct cert *cert = key_cert(item->key);
+	const struct cert_info *info = cert_info(cert);
+	json_t *object = json_object();
+	int bad = object == NULL;
+
+	bad |= set(object, "address", info->address_count > 0 ? bytes(info->addresses[0].text) : json_null());
+	bad |= set(object, "addresses", addresses_json(info));
+	bad |= set_cert(object, cert);
+	bad |= set(object, "not_before", time_string(info->not_before));
+	bad |= set(object, "not_after", time_string(info->not_after));
+	bad |= set(object, "days_left", json_integer((json_int_t)item->days_left));
+	bad |= set(object, "usage", usage_json(cert));
+	bad |= set(object, "source", string(key_source(item->key)));
+	if (item->tested) {
+		bad |= set(object, "works", json_boolean(item->failure == NULL));
+		bad |= set(object, "reason", string(item->failure != NULL ? item->failure : ""));
+	}
+	return unless(bad, object);
+}
+
+int report_keys(FILE *to, const struct report_key *keys, size_t n, struct err *err)
+{
+	json_t *array = json_array();
+	int bad = array == NULL;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		bad |= json_array_append_new(array, key_json(&keys[i]));
+	return print(to, unless(bad, array), err);
+}
+
+static int set_entry(json_t *object, const struct report_entry *item)
+{
+	const struct cert_info *info = item->entry->cert != NULL ? cert_info(item->entry->cert) : NULL;
+	int bad = set(object, "file", string(item->file));
+
+	bad |= set(object, "offset", json_integer((json_int_t)item->entry->offset));
+	if (info == NULL)
+		return bad;
+	bad |= set_cert(object, item->entry->cert);
+	bad |= set(object, "subject", string(info->subject));
+	bad |= set(object, "not_before", time_string(info->not_before));
+	bad |= set(object, "not_after", time_string(info->not_after));
+	bad |= set(object, "ca", json_boolean(info->ca));
+	bad |= set(object, "self_signed", json_boolean(info->self_signed));
+	return bad;
+}
+
+static json_t *entry_json(const struct report_entry *item)
+{
+	const struct bundle_entry *entry = item->entry;
+	json_t *object = json_object();
+	int bad = object == NULL;
+
+	bad |= set_entry(object, item);
+	bad |= set(object, "type",
+		   json_string(entry->cert != NULL ? "certificate" : entry->crl_der.n > 0 ? "crl" : "bad"));
+	bad |= set(object, "friendly_name", string(entry->friendly_name));
+	bad |= set(object, "reason", string(entry->problem != NULL ? entry->problem : ""));
+	return unless(bad, object);
+}
+
+int report_entries(FILE *to, const struct report_entry *entries, size_t n, struct err *err)
+{
+	json_t *array = json_array();
+	int bad = array == NULL;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		bad |= json_array_append_new(array, entry_json(&entries[i]));
+	return print(to, unless(bad, array), err);
+}
+
+static json_t *finding_json(const struct report_finding *finding)
+{
+	json_t *object = json_object();
+	int bad = object == NULL;
+
+	bad |= set(object, "finding", string(finding->finding));
+	bad |= set(object, "reason", string(finding->detail));
+	bad |= set(object, "collection", string(finding->collection));
+	bad |= set_entry(object, finding->at);
+	return unless(bad, object);
+}
+
+int report_findings(FILE *to, const struct report_finding *findings, size_t n, struct err *err)
+{
+	json_t *array = json_array();
+	int bad = array == NULL;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		bad |= json_array_append_new(array, finding_json(&findings[i]));
+	return print(to, unless(bad, array), err);
+}
