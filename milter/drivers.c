@@ -5,13 +5,13 @@
 #include <stdio.h>
 
 #ifdef HAVE_LDAP
-#include "ldap/ldap_directory.h"
+#include "ldap/ldap_driver.h"
 #endif
 
 static const struct directory_driver *const directories[] = {
 	&directory_files_driver,
 #ifdef HAVE_LDAP
-	&directory_ldap_driver,
+	&ldap_directory_driver,
 #endif
 	NULL
 };

@@ -1,0 +1,14 @@
+/* callbacks.h - libmilter's view of us: the table of callbacks. They pass data on and end; see transaction.h. */
+#ifndef MILTER_CALLBACKS_H
+#define MILTER_CALLBACKS_H
+
+#include "base/err.h"
+#include "milter/worker.h"
+
+/* Makes the table known to libmilter: once in a process tree, before smfi_opensocket. 0 or -1. */
+int callbacks_register(struct err *err);
+
+/* What sessions of this process work with: once, before smfi_main. worker outlives it. */
+void callbacks_bind(struct worker *worker);
+
+#endif

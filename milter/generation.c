@@ -1,0 +1,281 @@
+/* generation.c - the keeper's life, and the master's handle on it. Called by master.c. No libmilter, no message here. */
+#include "milter/generation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "milter/drivers.h"
+#include "milter/worker.h"
+
+#define SHORT_LIFE_MS 2000
+#define LONGEST_DELAY_MS 10000
+
+struct slot {
+	pid_t pid;		/* 0: none runs */
+	int64_t started_ms;
+	int64_t delay_ms;	/* before the next start; grows while workers die young */
+	int64_t due_ms;
+};
+
+struct keeper {
+	const struct generation_env *env;
+	struct site *site;
+	int control;
+	int ready;		/* the master waits at its other end */
+	int signals;		/* signalfd */
+	struct slot *slots;
+	bool draining;
+};
+
+static void report(void *self, const char *line)
+{
+	event_log(self, EVENT_ERROR, "%s", line);
+}
+
+static void report_warning(void *self, const char *line)
+{
+	event_log(self, EVENT_WARNING, "%s", line);
+}
+
+static int load(struct keeper *keeper, struct err *err)
+{
+	void *sink = (void *)(uintptr_t)keeper->env->sink;
+	const struct conf_report findings = { report, sink }, warnings = { report_warning, sink };
+	const struct site_env env = { .drivers = &drivers_all, .clock = &clock_system, .sink = keeper->env->sink,
+		.findings = &findings, .warnings = &warnings };
+
+	if (identity_become(&keeper->env->setup->identity, err) != 0)
+		return -1;
+	process_harden();
+	return site_load(keeper->env->path, &env, &keeper->site, err);
+}
+
+static int start_worker(struct keeper *keeper, struct slot *slot)
+{
+	const struct worker_env env = { keeper->site, keeper->env->sink, keeper->env->listener, keeper->control };
+
+	slot->started_ms = clock_monotonic_ms(&clock_system);
+	slot->pid = fork();
+	if (slot->pid == 0) {
+		close(keeper->signals);
+		close(keeper->ready);	/* still open in the first ones */
+		worker_run(&env);
+	}
+	if (slot->pid > 0)
+		return 0;
+	slot->pid = 0;
+	slot->due_ms = slot->started_ms + LONGEST_DELAY_MS;
+	return -1;
+}
+
+static void start_due(struct keeper *keeper)
+{
+	int64_t now_ms = clock_monotonic_ms(&clock_system);
+
+	for (unsigned i = 0; i < keeper->env->setup->workers; i++)
+		if (keeper->slots[i].pid == 0 && keeper->slots[i].due_ms <= now_ms &&
+		    start_worker(keeper, &keeper->slots[i]) != 0)
+			event_log(keeper->env->sink, EVENT_ERROR, "cannot fork a worker: %s", strerror(errno));
+}
+
+/* One that dies at once would die again at once: wait longer each time. */
+static void bury(struct keeper *keeper, struct slot *slot, int status)
+{
+	int64_t now_ms = clock_monotonic_ms(&clock_system);
+
+	if (now_ms - slot->started_ms >= SHORT_LIFE_MS)
+		slot->delay_ms = 0;
+	else
+		slot->delay_ms = slot->delay_ms == 0 ? 100 : slot->delay_ms * 2;
+	if (slot->delay_ms > LONGEST_DELAY_MS)
+		slot->delay_ms = LONGEST_DELAY_MS;
+	slot->due_ms = now_ms + slot->delay_ms;
+	if (!keeper->draining)
+		event_log(keeper->env->sink, EVENT_ERROR, "worker %ld %s %d, replaced in %lld ms", (long)slot->pid,
+			  WIFSIGNALED(status) ? "killed by signal" : "ended with status",
+			  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (long long)slot->delay_ms);
+	slot->pid = 0;
+}
+
+/* Returns how many workers are left. */
+static unsigned reap(struct keeper *keeper)
+{
+	unsigned left = 0, i;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (i = 0; i < keeper->env->setup->workers; i++)
+			if (keeper->slots[i].pid == pid)
+				bury(keeper, &keeper->slots[i], status);
+	for (i = 0; i < keeper->env->setup->workers; i++)
+		left += keeper->slots[i].pid != 0;
+	return left;
+}
+
+static int next_due_ms(const struct keeper *keeper)
+{
+	int64_t now_ms = clock_monotonic_ms(&clock_system), next_ms = -1;
+
+	for (unsigned i = 0; i < keeper->env->setup->workers; i++) {
+		int64_t wait_ms = keeper->slots[i].due_ms - now_ms;
+
+		if (keeper->slots[i].pid != 0)
+			continue;
+		wait_ms = wait_ms < 1 ? 1 : wait_ms;
+		next_ms = next_ms < 0 || wait_ms < next_ms ? wait_ms : next_ms;
+	}
+	return (int)next_ms;
+}
+
+static void keep(struct keeper *keeper)
+{
+	struct pollfd wait[2] = { { .fd = keeper->signals, .events = POLLIN }, { .fd = keeper->control, .events = POLLIN } };
+	struct signalfd_siginfo info;
+	unsigned left = keeper->env->setup->workers;
+
+	while (left > 0 || !keeper->draining) {
+		(void)poll(wait, keeper->draining ? 1 : 2, keeper->draining ? -1 : next_due_ms(keeper));
+		while (read(keeper->signals, &info, sizeof(info)) > 0)
+			continue;
+		if (!keeper->draining && control_order(keeper->control) != CONTROL_SERVE) {
+			keeper->draining = true;
+			close(keeper->env->listener);
+		}
+		left = reap(keeper);
+		if (!keeper->draining)
+			start_due(keeper);
+	}
+}
+
+static int prepare_signals(struct err *err)
+{
+	sigset_t mask;
+	int fd;
+
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGCHLD);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd >= 0 ? fd : err_set(err, ERR_TEMP, "signalfd: %s", strerror(errno));
+}
+
+/* The terminal is needed until the findings are out; workers must not keep it open. */
+static void leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	if (null < 0)
+		return;
+	for (int fd = 0; fd <= 2; fd++)
+		(void)dup2(null, fd);
+	if (null > 2)
+		close(null);
+}
+
+static _Noreturn void keeper_run(const struct generation_env *env, int control, int ready)
+{
+	struct keeper keeper = { .env = env, .control = control, .ready = ready };
+	struct err err = { 0 };
+
+	(void)setpgid(0, 0);
+	env->forget(env->forget_self);
+	keeper.signals = prepare_signals(&err);
+	keeper.slots = calloc(env->setup->workers, sizeof(*keeper.slots));
+	if (keeper.signals < 0 || keeper.slots == NULL)
+		_exit(1);
+	if (load(&keeper, &err) != 0) {
+		event_log(env->sink, EVENT_ERROR, "configuration refused: %s", err.text);
+		_exit(GENERATION_REFUSED);
+	}
+	if (!env->foreground)
+		leave_terminal();
+	start_due(&keeper);
+	(void)!write(ready, "R", 1);
+	close(ready);
+	keeper.ready = -1;
+	keep(&keeper);
+	site_free(keeper.site);
+	_exit(0);
+}
+
+int generation_start(const struct generation_env *env, struct generation *generation, struct err *err)
+{
+	int control[2] = { -1, -1 }, ready[2] = { -1, -1 };
+
+	if (control_open(control, err) != 0)
+		return -1;
+	if (pipe2(ready, O_CLOEXEC) != 0) {
+		err_set(err, ERR_TEMP, "pipe: %s", strerror(errno));
+		goto fail;
+	}
+	generation->pid = fork();
+	if (generation->pid == 0) {
+		close(control[0]);
+		close(ready[0]);
+		keeper_run(env, control[1], ready[1]);
+	}
+	if (generation->pid < 0) {
+		err_set(err, ERR_TEMP, "fork: %s", strerror(errno));
+		goto fail;
+	}
+	(void)setpgid(generation->pid, generation->pid);
+	close(control[1]);
+	close(ready[1]);
+	generation->control = control[0];
+	generation->ready = ready[0];
+	return 0;
+fail:
+	for (int i = 0; i < 2; i++) {
+		close(control[i]);
+		if (ready[i] >= 0)
+			close(ready[i]);
+	}
+	return -1;
+}
+
+int generation_ready(struct generation *generation)
+{
+	struct pollfd wait = { .fd = generation->ready, .events = POLLIN };
+	char byte;
+	ssize_t n;
+
+	if (poll(&wait, 1, 0) <= 0)
+		return -1;
+	n = read(generation->ready, &byte, 1);
+	if (n < 0)
+		return -1;
+	close(generation->ready);
+	generation->ready = -1;
+	return n > 0;
+}
+
+bool generation_alive(const struct generation *generation)
+{
+	return kill(-generation->pid, 0) == 0 || errno != ESRCH;
+}
+
+void generation_kill(const struct generation *generation)
+{
+	(void)kill(-generation->pid, SIGKILL);
+}
+
+void generation_clear(struct generation *generation)
+{
+	if (generation->control >= 0)
+		close(generation->control);
+	if (generation->ready >= 0)
+		close(generation->ready);
+	generation->control = generation->ready = -1;
+}

@@ -1,0 +1,130 @@
+/* setup.c - what the master takes from the configuration. Called at start, at reload and by -n. */
+#include "milter/setup.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "milter/drivers.h"
+
+struct reading {
+	struct conf *conf;
+	struct settings settings;
+	const struct conf_report *warnings;
+};
+
+static void warn(const struct reading *reading, const void *member, const char *text)
+{
+	char line[600];
+
+	if (reading->warnings == NULL)
+		return;
+	snprintf(line, sizeof(line), "%s: %s", conf_where(reading->conf, member), text);
+	reading->warnings->finding(reading->warnings->self, line);
+}
+
+static int read_socket(struct reading *reading, struct setup *setup, struct err *err)
+{
+	const struct settings *settings = &reading->settings;
+	char *end = NULL;
+	unsigned long mode = strtoul(settings->socket_mode, &end, 8);
+	struct err why = { 0 };
+
+	if (listener_parse(settings->socket, &setup->socket, &why) != 0)
+		return conf_finding(reading->conf, &settings->socket, err, "%s", why.text);
+	if (end == settings->socket_mode || *end != '\0' || mode > 0777)
+		return conf_finding(reading->conf, &settings->socket_mode, err,
+				    "socket_mode \"%s\": expected octal permissions like \"0660\"",
+				    settings->socket_mode);
+	if ((mode & 0002) != 0 && setup->socket.local)
+		warn(reading, &settings->socket_mode, "socket_mode lets every local user hand in mail as anybody");
+	setup->access.mode = (mode_t)mode;
+	return 0;
+}
+
+static int read_group(struct reading *reading, struct setup *setup, struct err *err)
+{
+	const struct settings *settings = &reading->settings;
+	struct err why = { 0 };
+
+	if (settings->socket_group == NULL || settings->socket_group[0] == '\0')
+		return 0;
+	if (identity_group(settings->socket_group, &setup->access.group, &why) != 0)
+		return conf_finding(reading->conf, &settings->socket_group, err, "socket_group: %s", why.text);
+	setup->access.has_group = true;
+	return 0;
+}
+
+static int read_user(struct reading *reading, struct setup *setup, struct err *err)
+{
+	const struct settings *settings = &reading->settings;
+	const char *hint = conf_given(reading->conf, &settings->user) ? "" : " (the default; create it or set user)";
+	struct err why = { 0 };
+
+	if (geteuid() != 0)
+		return 0;	/* an ordinary user stays himself */
+	if (identity_find(settings->user, &setup->identity, &why) != 0)
+		return conf_finding(reading->conf, &settings->user, err, "%s%s", why.text, hint);
+	if (setup->identity.uid == 0)
+		warn(reading, &settings->user, "the gateway keeps root's rights");
+	return 0;
+}
+
+static unsigned count_cores(void)
+{
+	cpu_set_t set;
+	int n;
+
+	CPU_ZERO(&set);
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return 1;
+	n = CPU_COUNT(&set);
+	return n > 0 ? (unsigned)n : 1;
+}
+
+/* All findings at once, so that nobody has to mend a file one error a run. */
+static int take(struct reading *reading, struct setup *setup, struct err *err)
+{
+	int rc = read_socket(reading, setup, err);
+
+	if (read_group(reading, setup, rc == 0 ? err : NULL) != 0)
+		rc = -1;
+	if (read_user(reading, setup, rc == 0 ? err : NULL) != 0)
+		rc = -1;
+	setup->workers = (unsigned)reading->settings.workers;
+	if (setup->workers == 0)
+		setup->workers = count_cores();
+	return rc;
+}
+
+int setup_read(const char *path, const struct conf_report *findings, const struct conf_report *warnings,
+	       struct setup *setup, struct err *err)
+{
+	struct reading reading = { .warnings = warnings };
+	struct arena *arena = arena_new(0);
+	const struct conf_table *table = NULL;
+	int rc = -1;
+
+	memset(setup, 0, sizeof(*setup));
+	if (arena == NULL || (table = settings_table(arena, &drivers_all)) == NULL) {
+		err_memory(err);
+		goto out;
+	}
+	if (conf_load(path, table, &reading.settings, findings, &reading.conf, err) != 0)
+		goto out;
+	rc = take(&reading, setup, err);
+out:
+	conf_free(reading.conf);
+	arena_free(arena);
+	return rc;
+}
+
+bool setup_differs(const struct setup *a, const struct setup *b)
+{
+	return strcmp(a->socket.text, b->socket.text) != 0 || a->access.mode != b->access.mode ||
+	       a->access.has_group != b->access.has_group || a->access.group != b->access.group ||
+	       a->identity.change != b->identity.change || a->identity.uid != b->identity.uid;
+}

@@ -1,0 +1,25 @@
+/* setup.h - the few settings that the master itself needs, read without opening anything that they name. The site (keys,
+ * certificates, directories) is loaded by a generation, as the user.
+ */
+#ifndef MILTER_SETUP_H
+#define MILTER_SETUP_H
+
+#include "gate/settings.h"
+#include "milter/listener.h"
+#include "milter/privileges.h"
+
+struct setup {
+	struct listener_spec socket;
+	struct listener_access access;
+	struct identity identity;
+	unsigned workers;		/* at least 1 */
+};
+
+/* Reads path. Findings (FILE:LINE) and warnings go to their reports; -1: *err is the first finding. */
+int setup_read(const char *path, const struct conf_report *findings, const struct conf_report *warnings,
+	       struct setup *setup, struct err *err);
+
+/* True when what only a restart can change (socket, its access, user) differs. */
+bool setup_differs(const struct setup *a, const struct setup *b);
+
+#endif
