@@ -1,0 +1,43 @@
+/* query.h - the searches for a number of addresses over one connection. */
+#ifndef LDAP_QUERY_H
+#define LDAP_QUERY_H
+
+#include "ldap/connection.h"
+#include "pki/directory.h"
+
+struct query {				/* the same for all addresses; outlives every use */
+	const char *base;
+	int scope;			/* LDAP_SCOPE_SUBTREE, or LDAP_SCOPE_BASE to see whether the base is there */
+	char **attributes;		/* what is asked for, NULL-terminated */
+	const char *const *names;	/* what is taken from the entries: see entry.h */
+};
+
+struct query_item {
+	const char *filter;
+	struct directory_answer *answer;
+	int message_id;
+	bool sent;			/* under way over the present connection */
+	bool done;			/* answer is final: found, none, or the server's refusal of this search */
+};
+
+/* The filter with %{address}, %{local} and %{domain} replaced, escaped by RFC 4515. NULL: arena exhausted. */
+const char *query_filter(struct arena *arena, const char *text, const struct address *address);
+/* Is it a filter that asks for an address? Checks parentheses, placeholders and that there is at least one of them; the
+ * full grammar is libldap's, which speaks up with the first search. 0, or -1 with *err (ERR_CONFIG). */
+int query_check_filter(const char *text, struct err *err);
+/* value with every byte escaped that could be taken for grammar. p == NULL: arena exhausted. */
+struct slice query_escape(struct arena *arena, struct slice value);
+
+struct search {				/* one use of a query */
+	const struct query *query;
+	struct arena *arena;		/* for the answers */
+	const struct clock *clock;
+	struct query_item *items;
+	size_t n;
+};
+
+/* Searches for all items that are not done, many at a time, until deadline_ms. Anything but DONE: the connection must be
+ * closed, and the items that are not done can be asked again. *err then. */
+enum outcome query_run(const struct search *search, LDAP *ld, int64_t deadline_ms, struct err *err);
+
+#endif

@@ -1,0 +1,240 @@
+/* settings.c - what an LDAP directory is told: keys, checks, the password's file. Called by ldap_driver.c when the
+ * configuration is loaded, by one thread. */
+#include "ldap/settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/file.h"
+#include "pki/directory_driver.h"
+
+#define SECRET_MAX_BYTES 4096
+
+struct opening {			/* what the steps of settings_open share */
+	const struct ldap_settings *given;
+	struct conf *conf;
+	const struct directory_env *env;
+	struct ldap_directory *ldap;
+};
+
+static int check_uri(struct opening *o, const char *uri, struct err *err)
+{
+	LDAPURLDesc *url = NULL;
+	int rc = -1;
+
+	if (ldap_url_parse(uri, &url) != LDAP_URL_SUCCESS)
+		return conf_finding(o->conf, &o->given->uri, err, "uri: \"%s\" is no ldap://, ldaps:// or ldapi:// URI",
+				    uri);
+	if ((url->lud_dn != NULL && url->lud_dn[0] != '\0') || url->lud_attrs != NULL || url->lud_exts != NULL)
+		conf_finding(o->conf, &o->given->uri, err, "uri: nothing may follow the host in \"%s\": see base and filter",
+			     uri);
+	else if (url->lud_host != NULL && strchr(url->lud_host, '@') != NULL)
+		conf_finding(o->conf, &o->given->uri, err, "uri: RFC 4516 knows no user name before the host");
+	else if (o->given->starttls && strcasecmp(url->lud_scheme, "ldaps") == 0)
+		conf_finding(o->conf, &o->given->starttls, err, "starttls: \"%s\" has TLS already", uri);
+	else
+		rc = 0;
+	ldap_free_urldesc(url);
+	return rc;
+}
+
+static int open_uris(struct opening *o, struct err *err)
+{
+	char *text = arena_strdup(o->env->arena, o->given->uri), *rest = NULL;
+	struct ldap_directory *ldap = o->ldap;
+
+	ldap->uris = arena_array(o->env->arena, SETTINGS_URIS_MAX, sizeof(*ldap->uris));
+	if (text == NULL || ldap->uris == NULL)
+		return err_memory(err);
+	for (char *uri = strtok_r(text, " \t\r\n", &rest); uri != NULL; uri = strtok_r(NULL, " \t\r\n", &rest)) {
+		if (ldap->uri_count == SETTINGS_URIS_MAX)
+			return conf_finding(o->conf, &o->given->uri, err, "uri: more than %d", SETTINGS_URIS_MAX);
+		if (check_uri(o, uri, err) != 0)
+			return -1;
+		ldap->uris[ldap->uri_count++] = uri;
+	}
+	return ldap->uri_count > 0 ? 0 : conf_finding(o->conf, &o->given->uri, err, "uri: is empty");
+}
+
+static bool is_set(const char *text)
+{
+	return text != NULL && text[0] != '\0';
+}
+
+/* The password without the line end that editors put behind it. */
+static int read_password(struct opening *o, struct err *err)
+{
+	struct buf *password = &o->ldap->password;
+	struct err why;
+
+	if (file_read_secret(o->given->bind_password_file, SECRET_MAX_BYTES, password, &why) != 0)
+		return conf_finding(o->conf, &o->given->bind_password_file, err, "bind_password_file: %s", why.text);
+	if (password->n > 0 && password->p[password->n - 1] == '\n')
+		password->n--;
+	if (password->n > 0 && password->p[password->n - 1] == '\r')
+		password->n--;
+	/* RFC 4513 5.1.2: a bind without password succeeds as nobody. */
+	if (password->n == 0)
+		return conf_finding(o->conf, &o->given->bind_password_file, err, "bind_password_file: %s is empty",
+				    o->given->bind_password_file);
+	return 0;
+}
+
+static int open_credentials(struct opening *o, struct err *err)
+{
+	const struct ldap_settings *given = o->given;
+
+	if (is_set(given->bind_dn) != is_set(given->bind_password_file))
+		return conf_finding(o->conf, is_set(given->bind_dn) ? &given->bind_dn : &given->bind_password_file, err,
+				    "bind_dn and bind_password_file go together");
+	if (!is_set(given->bind_dn))
+		return 0;
+	if (read_password(o, err) != 0)
+		return -1;
+	o->ldap->connection.bind_dn = given->bind_dn;
+	o->ldap->connection.password = buf_slice(&o->ldap->password);
+	return 0;
+}
+
+/* RFC 4512 1.4, without options. */
+static bool is_attribute_name(const char *name)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	static const char keychars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+
+	if (name[0] >= '0' && name[0] <= '9')
+		return strspn(name, "0123456789.") == strlen(name);
+	return strspn(name, letters) > 0 && strspn(name, keychars) == strlen(name);
+}
+
+/* Each is asked for with and without ";binary": servers know the one, the other, or both (see entry.c). */
+static int open_attributes(struct opening *o, struct err *err)
+{
+	const struct conf_strings *given = &o->given->attributes;
+	struct arena *arena = o->env->arena;
+	const char **names = arena_array(arena, given->n + 1, sizeof(*names));
+	char **asked = arena_array(arena, 2 * given->n + 1, sizeof(*asked));
+
+	if (names == NULL || asked == NULL)
+		return err_memory(err);
+	if (given->n == 0)
+		return conf_finding(o->conf, given, err, "attributes: is empty");
+	for (size_t i = 0; i < given->n; i++) {
+		char *name = arena_strdup(arena, given->items[i]);
+
+		if (name == NULL)
+			return err_memory(err);
+		name[strcspn(name, ";")] = '\0';
+		if (!is_attribute_name(name))
+			return conf_finding(o->conf, &given->items[i], err, "attributes: \"%s\" is no attribute",
+					    given->items[i]);
+		names[i] = asked[2 * i + 1] = name;
+		asked[2 * i] = arena_printf(arena, "%s;binary", name);
+		if (asked[2 * i] == NULL)
+			return err_memory(err);
+	}
+	o->ldap->query.names = names;
+	o->ldap->query.attributes = asked;
+	return 0;
+}
+
+static int open_query(struct opening *o, struct err *err)
+{
+	struct err why;
+
+	if (query_check_filter(o->given->filter, &why) != 0)
+		return conf_finding(o->conf, &o->given->filter, err, "filter: %s", why.text);
+	if (o->given->secondary_addresses)
+		return conf_finding(o->conf, &o->given->secondary_addresses, err,
+				    "secondary_addresses: only false is known: certificates must have the address itself");
+	o->ldap->filter = o->given->filter;
+	o->ldap->query.base = o->given->base;
+	o->ldap->query.scope = LDAP_SCOPE_SUBTREE;
+	return open_attributes(o, err);
+}
+
+/* Tries the options of every server without connecting, so that libldap and its TLS are set up while there is one thread,
+ * and a CA file that is no such thing is found now. */
+static int open_connections(struct opening *o, struct err *err)
+{
+	struct ldap_directory *ldap = o->ldap;
+	struct connection_settings *connection = &ldap->connection;
+	bool own_ca = is_set(o->given->tls_ca_file);
+	struct err why;
+
+	connection->starttls = o->given->starttls;
+	connection->tls_ca_file = own_ca ? o->given->tls_ca_file : NULL;
+	connection->timeout_ms = ldap->timeout_ms;
+	connection->clock = ldap->clock;
+	for (size_t i = 0; i < ldap->uri_count; i++) {
+		if (connection_check(connection, ldap->uris[i], &why) != 0)
+			return conf_finding(o->conf, own_ca ? &o->given->tls_ca_file : &o->given->uri, err, "%s: %s",
+					    ldap->uris[i], why.text);
+	}
+	ldap->pool = pool_new((size_t)o->given->connections, ldap->uri_count, ldap->clock, err);
+	return ldap->pool == NULL ? -1 : 0;
+}
+
+static void warn_if_plain(const struct opening *o)
+{
+	for (size_t i = 0; i < o->ldap->uri_count; i++) {
+		const char *uri = o->ldap->uris[i];
+
+		if (o->ldap->connection.bind_dn != NULL && !o->given->starttls &&
+		    slice_starts_nocase(slice_of(uri), "ldap:"))
+			event_log(o->env->sink, EVENT_WARNING, "%s: the password of %s crosses the network unencrypted",
+				  uri, o->ldap->connection.bind_dn);
+	}
+}
+
+void settings_close(struct ldap_directory *ldap)
+{
+	pool_free(ldap->pool);
+	buf_clear(&ldap->password);
+	free(ldap);
+}
+
+struct ldap_directory *settings_open(const struct ldap_settings *given, struct conf *conf, const struct directory_env *env,
+				     struct err *err)
+{
+	struct opening o = { .given = given, .conf = conf, .env = env, .ldap = calloc(1, sizeof(*o.ldap)) };
+
+	if (o.ldap == NULL) {
+		err_memory(err);
+		return NULL;
+	}
+	buf_init(&o.ldap->password, SECRET_MAX_BYTES);
+	o.ldap->clock = env->clock;
+	o.ldap->timeout_ms = given->timeout_ms;
+	if (open_uris(&o, err) != 0 || open_credentials(&o, err) != 0 || open_query(&o, err) != 0 ||
+	    open_connections(&o, err) != 0) {
+		settings_close(o.ldap);
+		return NULL;
+	}
+	warn_if_plain(&o);
+	return o.ldap;
+}
+
+#define ROW(member, kind) .name = #member, .type = kind, .offset = offsetof(struct ldap_settings, member)
+
+static const struct conf_row ldap_rows[] = {
+	DIRECTORY_ROWS(struct ldap_settings, "600", "60"),
+	{ ROW(uri, CONF_STRING), .required = true },
+	{ ROW(base, CONF_STRING), .preset = "" },
+	{ ROW(bind_dn, CONF_STRING) },
+	{ ROW(bind_password_file, CONF_STRING) },
+	{ ROW(starttls, CONF_BOOL) },
+	{ ROW(tls_ca_file, CONF_STRING) },
+	{ ROW(filter, CONF_STRING), .preset = "(|(mail=%{address})(proxyAddresses=smtp:%{address}))" },
+	{ ROW(attributes, CONF_STRINGS), .preset = "userSMIMECertificate userCertificate" },
+	{ ROW(timeout_ms, CONF_INT), .preset = "2000", .min = 10, .max = 600000 },
+	{ ROW(connections, CONF_INT), .preset = "8", .min = 1, .max = 1000 },
+	{ ROW(stale_s, CONF_INT), .preset = "0" },
+	{ ROW(expand_groups, CONF_BOOL), .preset = "true" },
+	{ ROW(expand_ms, CONF_INT), .preset = "2000" },
+	{ ROW(secondary_addresses, CONF_BOOL) },
+	{ .name = NULL }
+};
+
+const struct conf_table settings_table = { .rows = ldap_rows, .size = sizeof(struct ldap_settings) };

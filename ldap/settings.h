@@ -1,0 +1,50 @@
+/* settings.h - what an LDAP directory is told, and what becomes of that. Inside ldap/ only. */
+#ifndef LDAP_SETTINGS_H
+#define LDAP_SETTINGS_H
+
+#include "base/buf.h"
+#include "ldap/pool.h"
+#include "ldap/query.h"
+
+#define SETTINGS_URIS_MAX 16
+
+/* directories = ( { type = "ldap"; uri = "ldaps://dc1.example.com ldaps://dc2.example.com"; base = "dc=example,dc=com"; } ) */
+struct ldap_settings {
+	struct directory_settings common;
+	const char *uri;		/* ldap://, ldaps://, ldapi://; blank-separated, the first that answers is asked */
+	const char *base;		/* all below it is searched; "" (preset): what a global catalogue takes for all */
+	const char *bind_dn;		/* with bind_password_file; neither: anonymous */
+	const char *bind_password_file;	/* the password alone, a line end after it does not belong to it */
+	bool starttls;			/* for ldap://: no search without TLS; preset false */
+	const char *tls_ca_file;	/* PEM: the CA of ldaps:// and StartTLS servers; preset: ldap.conf's, the system's */
+	const char *filter;		/* with %{address}, %{local}, %{domain} (domain as A-labels) */
+	struct conf_strings attributes;	/* preset userSMIMECertificate, userCertificate */
+	int64_t timeout_ms;		/* for all addresses and servers of a question together; preset 2000 */
+	int64_t connections;		/* at most at a time; preset 8 */
+	int64_t stale_s;		/* accepted; nothing stale is used yet: a failure stays one */
+	bool expand_groups;		/* accepted; a group has no certificate of its own, which is the answer "none" */
+	int64_t expand_ms;		/* goes with expand_groups */
+	bool secondary_addresses;	/* only false is accepted: certificates must have the address that is asked for */
+};
+
+struct ldap_directory {			/* immutable but for the pool */
+	const struct clock *clock;
+	const char **uris;
+	size_t uri_count;
+	struct connection_settings connection;
+	struct buf password;
+	struct query query;
+	const char *filter;
+	int64_t timeout_ms;
+	struct pool *pool;
+};
+
+extern const struct conf_table settings_table;
+
+/* Checks everything that can be checked without the network and reports findings. NULL: *err. */
+struct ldap_directory *settings_open(const struct ldap_settings *given, struct conf *conf, const struct directory_env *env,
+				     struct err *err);
+/* Closes the connections, wipes the password, frees. */
+void settings_close(struct ldap_directory *ldap);
+
+#endif
