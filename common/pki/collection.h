@@ -1,8 +1,9 @@
 /* collection.h - a virtual certificate collection: which CAs may vouch, and for whose addresses (INTERFACE 2).
  *
  * Anchors are its self-signed CA certificates. Other CA certificates serve as intermediates, never as anchors (one whose
- * issuer is missing is a finding); end-entity certificates are reported and vouch for nothing. An SST entry whose
- * enhanced-usage property leaves out e-mail protection is no anchor for us. Immutable after loading, shared between threads.
+ * issuer is missing is a finding); end-entity certificates are reported and vouch for nothing. A CA that an SST entry's
+ * enhanced-usage property or its own EKU keeps from e-mail protection is left out. CRLs among the files serve like those
+ * of `crls`. Immutable after loading, shared between threads.
  */
 #ifndef PKI_COLLECTION_H
 #define PKI_COLLECTION_H
@@ -28,8 +29,9 @@ extern const struct conf_table collection_conf;
 
 struct collection;
 
-/* finding: called for every entry that is left out or deserves a word (expired, not a CA, duplicate), may be NULL.
- * -1: a file cannot be read or holds no usable CA certificate (ERR_CONFIG). */
+/* report (may be NULL): a line "FILE: text" for every entry that is left out or deserves a word (expired, not a CA,
+ * duplicate). NULL: a file cannot be read or holds no usable CA certificate, or there is no anchor at all (ERR_CONFIG).
+ * Expiry is judged by path_check, at the time that is asked for: expired certificates stay. */
 struct collection *collection_load(const struct collection_settings *settings,
 				   const struct conf_report *report, struct err *err);
 void collection_free(struct collection *collection);

@@ -1,4 +1,5 @@
-/* pki_internal.h - the OpenSSL objects behind certificates, keys and collections: for the sources of pki/ and smime/ only. */
+/* pki_internal.h - the OpenSSL objects behind certificates, keys and collections: for the sources of pki/ and smime/ only.
+ */
 #ifndef PKI_INTERNAL_H
 #define PKI_INTERNAL_H
 
@@ -6,6 +7,7 @@
 #include <openssl/x509.h>
 
 #include "pki/cert.h"
+#include "pki/collection.h"
 #include "pki/key.h"
 
 X509 *cert_x509(const struct cert *cert);	/* borrowed; use as const */
@@ -16,6 +18,13 @@ EVP_PKEY *key_pkey(const struct key *key);	/* borrowed */
 /* Takes references of its own to cert, pkey and each of chain (NULL: none). ERR_CONFIG when key and certificate do not match. */
 struct key *key_new(struct cert *cert, EVP_PKEY *pkey, const struct cert_list *chain, const char *source,
 		    struct err *err);
+
+enum collection_part { COLLECTION_ANCHORS, COLLECTION_INTERMEDIATES };
+/* The collection's certificates whose subject is name: *n of them from the pointer returned on. */
+struct cert *const *collection_find(const struct collection *collection, enum collection_part part,
+				    const X509_NAME *name, size_t *n);
+/* Its CRLs and nothing else; empty when revocation is off. Borrowed. */
+X509_STORE *collection_crls(const struct collection *collection);
 
 /* The text of the first entry of OpenSSL's error queue, which is cleared: for err_set. out: 120 bytes or so. */
 const char *openssl_reason(char *out, size_t size);

@@ -1,0 +1,422 @@
+/* path.c - does a certificate lead to an anchor of a collection? Paths are found here, by name, key identifier and
+ * signature, all of them until one is good; each is then checked by OpenSSL (RFC 5280 6: validity, basicConstraints,
+ * pathlen, keyUsage, name constraints, policies, unknown critical extensions, CRLs). Usage of the certificate itself is
+ * cert.c's, its addresses and strength are the callers': smime/verify.c, candidate.c. Pure, apart from memory.
+ *
+ * OpenSSL's own path building is not used beyond this: it takes the first issuer of a name and does not come back, and
+ * it cannot tell a forged certificate from one of another CA of the same name. It sees one path at a time, whose end is
+ * the only trusted certificate, so X509_V_FLAG_PARTIAL_CHAIN is never needed.
+ *
+ * Security level 2: chain signatures with SHA-1 or MD5 can be collided (2017 and 2008), and RSA below 2048 bits is no
+ * longer within NIST SP 800-131A; one such CA makes every name forgeable, so the chain is bad. The certificate's own
+ * key is left to the callers, who report it as a weak algorithm.
+ *
+ * X509_V_FLAG_X509_STRICT stays off: it refuses ordinary private CAs, namely roots and leaves without key identifiers
+ * and CAs without a keyUsage extension (see the tests). */
+#include "pki/path.h"
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/event.h"
+#include "pki/pki_internal.h"
+
+#define MAX_CERTS 12		/* in a path, the anchor included */
+#define MAX_PATHS 16		/* given to OpenSSL, for one collection */
+#define MAX_SIGNATURES 100	/* verified while searching, for one collection */
+#define SECURITY_LEVEL 2
+
+struct search {
+	const struct path_query *query;
+	const struct collection *collection;
+	const struct cert *certs[MAX_CERTS];	/* the path being tried, from the certificate upwards */
+	size_t n;
+	unsigned paths, signatures;
+	bool failed;				/* memory */
+	struct path_result best;
+};
+
+/* What OpenSSL said about one path. */
+struct check {
+	int error, depth;			/* the first fatal one */
+	enum path_revocation revocation;	/* the worst one */
+	int bad_crl_depth;			/* at which a CRL proved not genuine; -1: none */
+};
+
+static const char *const chain_names[] = {
+	[CHAIN_GOOD] = "good", [CHAIN_UNTRUSTED] = "untrusted", [CHAIN_EXPIRED] = "expired",
+	[CHAIN_NOT_YET_VALID] = "not-yet-valid", [CHAIN_INCOMPLETE] = "incomplete", [CHAIN_BAD] = "bad",
+};
+
+static const char *const revocation_names[] = {
+	[REV_GOOD] = "good", [REV_REVOKED] = "revoked", [REV_UNKNOWN] = "unknown", [REV_STALE] = "stale", [REV_OFF] = "off",
+};
+
+const char *path_chain_name(enum path_chain chain)
+{
+	return (size_t)chain < sizeof(chain_names) / sizeof(chain_names[0]) ? chain_names[chain] : "bad";
+}
+
+const char *path_revocation_name(enum path_revocation revocation)
+{
+	return (size_t)revocation < sizeof(revocation_names) / sizeof(revocation_names[0]) ?
+	       revocation_names[revocation] : "unknown";
+}
+
+/* Which result counts when there are several: the one nearest to good. */
+static int distance(enum path_chain chain)
+{
+	static const int distances[] = {
+		[CHAIN_GOOD] = 0, [CHAIN_EXPIRED] = 1, [CHAIN_NOT_YET_VALID] = 2, [CHAIN_BAD] = 3, [CHAIN_UNTRUSTED] = 4,
+		[CHAIN_INCOMPLETE] = 5,
+	};
+
+	return distances[chain];
+}
+
+static enum path_chain chain_of_error(int error)
+{
+	static const struct {
+		int error;
+		enum path_chain chain;
+	} errors[] = {	/* every other one is bad */
+		{ X509_V_OK, CHAIN_GOOD },
+		{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, CHAIN_INCOMPLETE },
+		{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, CHAIN_INCOMPLETE },
+		{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, CHAIN_INCOMPLETE },
+		{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, CHAIN_UNTRUSTED },
+		{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, CHAIN_UNTRUSTED },
+		{ X509_V_ERR_CERT_UNTRUSTED, CHAIN_UNTRUSTED },
+		{ X509_V_ERR_CERT_HAS_EXPIRED, CHAIN_EXPIRED },
+		{ X509_V_ERR_CERT_NOT_YET_VALID, CHAIN_NOT_YET_VALID },
+	};
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		if (errors[i].error == error)
+			return errors[i].chain;
+	return CHAIN_BAD;
+}
+
+/* Errors about revocation, which is a fact of its own and ends nothing. */
+static bool is_revocation_error(int error, enum path_revocation *revocation)
+{
+	static const struct {
+		int error;
+		enum path_revocation revocation;
+	} errors[] = {
+		{ X509_V_ERR_CERT_REVOKED, REV_REVOKED }, { X509_V_ERR_CRL_HAS_EXPIRED, REV_STALE },
+		{ X509_V_ERR_UNABLE_TO_GET_CRL, REV_UNKNOWN }, { X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER, REV_UNKNOWN },
+		{ X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE, REV_UNKNOWN },
+		{ X509_V_ERR_CRL_SIGNATURE_FAILURE, REV_UNKNOWN }, { X509_V_ERR_CRL_NOT_YET_VALID, REV_UNKNOWN },
+		{ X509_V_ERR_ERROR_IN_CRL_LAST_UPDATE_FIELD, REV_UNKNOWN },
+		{ X509_V_ERR_ERROR_IN_CRL_NEXT_UPDATE_FIELD, REV_UNKNOWN },
+		{ X509_V_ERR_KEYUSAGE_NO_CRL_SIGN, REV_UNKNOWN }, { X509_V_ERR_DIFFERENT_CRL_SCOPE, REV_UNKNOWN },
+		{ X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION, REV_UNKNOWN },
+		{ X509_V_ERR_CRL_PATH_VALIDATION_ERROR, REV_UNKNOWN },
+	};
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		if (errors[i].error != error)
+			continue;
+		*revocation = errors[i].revocation;
+		return true;
+	}
+	return false;
+}
+
+static void worsen(struct check *check, enum path_revocation found, int depth)
+{
+	static const int order[] = { [REV_OFF] = 0, [REV_GOOD] = 1, [REV_STALE] = 2, [REV_UNKNOWN] = 3, [REV_REVOKED] = 4 };
+
+	if (found == REV_UNKNOWN)
+		check->bad_crl_depth = depth;
+	/* OpenSSL looks the serial up even in a CRL that we let pass though its signature is wrong. */
+	if (found == REV_REVOKED && check->bad_crl_depth == depth)
+		return;
+	if (order[found] > order[check->revocation])
+		check->revocation = found;
+}
+
+static int on_result(int ok, X509_STORE_CTX *context)
+{
+	struct check *check = X509_STORE_CTX_get_app_data(context);
+	int error = X509_STORE_CTX_get_error(context), depth = X509_STORE_CTX_get_error_depth(context);
+	enum path_revocation revocation;
+
+	if (ok != 0)
+		return 1;
+	if (is_revocation_error(error, &revocation)) {
+		worsen(check, revocation, depth);
+	} else if (error != X509_V_ERR_EE_KEY_TOO_SMALL) {
+		check->error = error;
+		check->depth = depth;
+		return 0;
+	}
+	X509_STORE_CTX_set_error(context, X509_V_OK);
+	return 1;
+}
+
+static void set_params(const struct search *s, X509_VERIFY_PARAM *param, const struct check *check)
+{
+	unsigned long flags = X509_V_FLAG_POLICY_CHECK;
+
+	if (check->revocation != REV_OFF)
+		flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
+	X509_VERIFY_PARAM_set_flags(param, flags);
+	X509_VERIFY_PARAM_set_time(param, s->query->at);
+	X509_VERIFY_PARAM_set_depth(param, MAX_CERTS);
+	X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY);
+	X509_VERIFY_PARAM_set_auth_level(param, SECURITY_LEVEL);
+	/* A CN that looks like a host name is none: constraints on hosts are not for it. */
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+}
+
+/* Lets OpenSSL check s->certs, whose last one is an anchor. 0, or -1: memory. */
+static int check_path(const struct search *s, struct check *check)
+{
+	X509_STORE_CTX *context = X509_STORE_CTX_new();
+	STACK_OF(X509) *untrusted = sk_X509_new_null(), *trusted = sk_X509_new_null();
+	int rc = -1;
+
+	if (context == NULL || untrusted == NULL || trusted == NULL ||
+	    sk_X509_push(trusted, cert_x509(s->certs[s->n - 1])) <= 0)
+		goto out;
+	for (size_t i = 1; i + 1 < s->n; i++)
+		if (sk_X509_push(untrusted, cert_x509(s->certs[i])) <= 0)
+			goto out;
+	if (X509_STORE_CTX_init(context, collection_crls(s->collection), cert_x509(s->certs[0]), untrusted) != 1)
+		goto out;
+	X509_STORE_CTX_set0_trusted_stack(context, trusted);
+	set_params(s, X509_STORE_CTX_get0_param(context), check);
+	X509_STORE_CTX_set_app_data(context, check);
+	X509_STORE_CTX_set_verify_cb(context, on_result);
+	if (X509_verify_cert(context) != 1 && check->error == X509_V_OK)
+		check->error = X509_STORE_CTX_get_error(context);
+	if (check->error == X509_V_ERR_OUT_OF_MEM)
+		goto out;
+	rc = 0;
+out:
+	X509_STORE_CTX_free(context);
+	sk_X509_free(untrusted);
+	sk_X509_free(trusted);
+	ERR_clear_error();
+	return rc;
+}
+
+/* Keeps a failure if it is nearer to good than what is known. */
+static void fail(struct search *s, enum path_chain chain, const char *what, const struct cert *cert)
+{
+	char line[sizeof(s->best.detail)];
+
+	if (distance(chain) >= distance(s->best.chain) && s->best.detail[0] != '\0')
+		return;
+	snprintf(line, sizeof(line), "%s: %s", what, cert_info(cert)->subject);
+	s->best = (struct path_result){ .chain = chain, .revocation = REV_OFF };
+	event_escape(slice_of(line), s->best.detail, sizeof(s->best.detail));
+}
+
+/* A CA that its EKU binds to other uses does not vouch for mail, as with OpenSSL's own purpose. */
+static const struct cert *ca_for_other_uses(const struct search *s)
+{
+	for (size_t i = 1; i < s->n; i++) {
+		const struct cert_info *info = cert_info(s->certs[i]);
+
+		if (info->eku_given && !info->eku_email && !info->eku_any)
+			return s->certs[i];
+	}
+	return NULL;
+}
+
+static void succeed(struct search *s, enum path_revocation revocation)
+{
+	s->best = (struct path_result){ .chain = CHAIN_GOOD, .revocation = revocation, .collection = s->collection };
+	if (revocation == REV_REVOKED)
+		snprintf(s->best.detail, sizeof(s->best.detail), "revoked, by its CA's CRL");
+}
+
+static void try_path(struct search *s)
+{
+	bool revocation = collection_revocation(s->collection) != REVOCATION_OFF;
+	struct check check = { .revocation = revocation ? REV_GOOD : REV_OFF, .bad_crl_depth = -1 };
+	const struct cert *other;
+	size_t depth;
+
+	if (s->paths++ == MAX_PATHS) {
+		fail(s, CHAIN_BAD, "too many paths", s->certs[0]);
+		return;
+	}
+	if (check_path(s, &check) != 0) {
+		s->failed = true;
+		return;
+	}
+	depth = check.depth >= 0 && (size_t)check.depth < s->n ? (size_t)check.depth : 0;
+	other = ca_for_other_uses(s);
+	if (check.error != X509_V_OK)
+		fail(s, chain_of_error(check.error), X509_verify_cert_error_string(check.error), s->certs[depth]);
+	else if (other != NULL)
+		fail(s, CHAIN_BAD, "RFC 8550 4.4.4: the CA's EKU leaves out e-mail protection", other);
+	else
+		succeed(s, check.revocation);
+}
+
+static bool is_done(const struct search *s)
+{
+	return s->failed || s->best.chain == CHAIN_GOOD || s->paths > MAX_PATHS || s->signatures > MAX_SIGNATURES;
+}
+
+static bool is_in_path(const struct search *s, const struct cert *cert)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (cert_equal(s->certs[i], cert))
+			return true;
+	return false;
+}
+
+/* Does issuer's key verify child? Says why not where that is telling: a key identifier that fits makes the child a
+ * forgery, nothing but the name makes the issuer another CA. */
+static bool has_signed(struct search *s, const struct cert *issuer, const struct cert *child, bool anchor)
+{
+	EVP_PKEY *pkey = X509_get0_pubkey(cert_x509(issuer));
+
+	if (s->signatures++ == MAX_SIGNATURES) {
+		fail(s, CHAIN_BAD, "too many CA certificates of one name", child);
+		return false;
+	}
+	if (pkey != NULL && X509_verify(cert_x509(child), pkey) == 1)
+		return true;
+	ERR_clear_error();
+	if (X509_get0_authority_key_id(cert_x509(child)) != NULL && cert_info(issuer)->skid.n > 0)
+		fail(s, CHAIN_BAD, "certificate signature failure", child);
+	else if (anchor)
+		fail(s, CHAIN_UNTRUSTED, "signed by another CA of its issuer's name", child);
+	return false;
+}
+
+static bool is_issuer(struct search *s, const struct cert *issuer, const struct cert *child, bool anchor)
+{
+	int rc = X509_check_issued(cert_x509(issuer), cert_x509(child));
+
+	ERR_clear_error();
+	switch (rc) {
+	case X509_V_OK:
+		return has_signed(s, issuer, child, anchor);
+	case X509_V_ERR_SUBJECT_ISSUER_MISMATCH:
+		return false;
+	case X509_V_ERR_AKID_SKID_MISMATCH:
+	case X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH:
+		if (anchor)
+			fail(s, CHAIN_UNTRUSTED, "signed by another CA of its issuer's name", child);
+		return false;
+	default:
+		if (has_signed(s, issuer, child, anchor))
+			fail(s, CHAIN_BAD, X509_verify_cert_error_string(rc), issuer);
+		return false;
+	}
+}
+
+static void extend(struct search *s);
+
+static void try_issuer(struct search *s, const struct cert *issuer, bool anchor)
+{
+	const struct cert *child = s->certs[s->n - 1];
+
+	if (is_done(s) || is_in_path(s, issuer) || !is_issuer(s, issuer, child, anchor))
+		return;
+	s->certs[s->n++] = issuer;
+	if (anchor)
+		try_path(s);
+	else
+		extend(s);
+	s->n--;
+}
+
+static void try_part(struct search *s, enum collection_part part)
+{
+	const X509_NAME *name = X509_get_issuer_name(cert_x509(s->certs[s->n - 1]));
+	struct cert *const *items;
+	size_t n = 0;
+
+	items = collection_find(s->collection, part, name, &n);
+	for (size_t i = 0; i < n; i++)
+		try_issuer(s, items[i], part == COLLECTION_ANCHORS);
+}
+
+/* From the last certificate of s->certs upwards, every way, until one is good. */
+static void extend(struct search *s)
+{
+	const struct cert *last = s->certs[s->n - 1];
+	const struct cert_list *untrusted = s->query->untrusted;
+
+	if (s->n == MAX_CERTS) {
+		fail(s, CHAIN_BAD, "path too long", s->certs[0]);
+		return;
+	}
+	if (cert_info(last)->self_signed) {
+		fail(s, CHAIN_UNTRUSTED, "self-signed and not in the collection", last);
+		return;
+	}
+	try_part(s, COLLECTION_ANCHORS);
+	try_part(s, COLLECTION_INTERMEDIATES);
+	for (size_t i = 0; untrusted != NULL && i < untrusted->n; i++)
+		try_issuer(s, untrusted->items[i], false);
+	if (!is_done(s))
+		fail(s, CHAIN_INCOMPLETE, "issuer not found", last);
+}
+
+static bool is_anchor(const struct collection *collection, const struct cert *cert)
+{
+	struct cert *const *items;
+	size_t n = 0;
+
+	items = collection_find(collection, COLLECTION_ANCHORS, X509_get_subject_name(cert_x509(cert)), &n);
+	for (size_t i = 0; i < n; i++)
+		if (cert_equal(items[i], cert))
+			return true;
+	return false;
+}
+
+static int check_collection(const struct path_query *query, const struct collection *collection,
+			    struct path_result *result)
+{
+	struct search s = { .query = query, .collection = collection, .best = { .chain = CHAIN_INCOMPLETE } };
+
+	s.certs[s.n++] = query->cert;
+	if (is_anchor(collection, query->cert))
+		try_path(&s);
+	else
+		extend(&s);
+	*result = s.best;
+	return s.failed ? -1 : 0;
+}
+
+/* Smaller is better. A CA's word that the certificate is revoked counts whatever other collections do not know. */
+static int rank(const struct path_result *result)
+{
+	static const int ranks[] = { [REV_GOOD] = 1, [REV_OFF] = 2, [REV_STALE] = 3, [REV_UNKNOWN] = 3, [REV_REVOKED] = 0 };
+	int hard = 0;
+
+	if (result->chain != CHAIN_GOOD)
+		return 10 + distance(result->chain);
+	if (result->revocation == REV_STALE || result->revocation == REV_UNKNOWN)
+		hard = collection_revocation(result->collection) == REVOCATION_HARD;
+	return ranks[result->revocation] + hard;
+}
+
+int path_check(const struct path_query *query, struct path_result *result, struct err *err)
+{
+	struct path_result one;
+
+	*result = (struct path_result){ .chain = CHAIN_UNTRUSTED, .revocation = REV_OFF };
+	snprintf(result->detail, sizeof(result->detail), "no collection");
+	for (size_t i = 0; i < query->collection_count; i++) {
+		if (check_collection(query, query->collections[i], &one) != 0) {
+			*result = (struct path_result){ .chain = CHAIN_BAD, .revocation = REV_OFF };
+			return err_memory(err);
+		}
+		if (i == 0 || rank(&one) < rank(result))
+			*result = one;
+	}
+	return 0;
+}

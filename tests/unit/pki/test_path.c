@@ -1,0 +1,552 @@
+/* test_path.c - which chains are good, and what is said of the others. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pki/path.h"
+#include "pki/pki_internal.h"
+#include "support/testpki.h"
+
+#define DAY_S ((time_t)24 * 3600)
+
+struct fixture {
+	struct testpki *root, *sub, *leaf;
+	struct arena *arena;
+	struct cert_list untrusted;
+	struct collection *collections[4];
+	size_t n;
+	time_t at;
+	struct path_result result;
+	char directory[64];
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = test_calloc(1, sizeof(*f));
+
+	f->root = testpki_root("Root");
+	f->sub = testpki_sub(f->root, "Sub");
+	f->leaf = testpki_leaf(f->sub, "a@example.com");
+	f->arena = arena_new(0);
+	f->at = time(NULL);
+	snprintf(f->directory, sizeof(f->directory), "/tmp/test_path.XXXXXX");
+	assert_non_null(mkdtemp(f->directory));
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < f->n; i++)
+		collection_free(f->collections[i]);
+	cert_list_clear(&f->untrusted);
+	testpki_free(f->leaf);
+	testpki_free(f->sub);
+	testpki_free(f->root);
+	arena_free(f->arena);
+	assert_int_equal(rmdir(f->directory), 0);
+	test_free(f);
+	return 0;
+}
+
+static void load(struct fixture *f, const struct buf *anchors, const struct buf *crls, enum revocation_mode mode)
+{
+	char file[96], crl[96];
+	const char *files[] = { file }, *crl_files[] = { crl }, *domains[] = { "*" };
+	struct collection_settings settings = { .name = "test", .files = { files, 1 }, .domains = { domains, 1 },
+						.revocation = mode, .crls = { crl_files, crls == NULL ? 0 : 1 } };
+	struct err err = { 0 };
+
+	snprintf(file, sizeof(file), "%s/ca.pem", f->directory);
+	snprintf(crl, sizeof(crl), "%s/crl.pem", f->directory);
+	testpki_write(file, anchors, 0644);
+	if (crls != NULL)
+		testpki_write(crl, crls, 0644);
+	f->collections[f->n] = collection_load(&settings, NULL, &err);
+	unlink(file);
+	unlink(crl);
+	if (f->collections[f->n++] == NULL)
+		fail_msg("%s", err.text);
+}
+
+/* A collection of the PEM texts of the n given. */
+static void trust(struct fixture *f, const struct testpki *const *pkis, size_t n)
+{
+	struct buf pem;
+
+	buf_init(&pem, 0);
+	for (size_t i = 0; i < n; i++)
+		testpki_pem(pkis[i], TESTPKI_CERT, &pem);
+	load(f, &pem, NULL, REVOCATION_OFF);
+	buf_clear(&pem);
+}
+
+static void trust_one(struct fixture *f, const struct testpki *pki)
+{
+	trust(f, &pki, 1);
+}
+
+static void bring(struct fixture *f, const struct testpki *pki)
+{
+	struct cert *cert = testpki_cert(pki);
+
+	assert_int_equal(cert_list_add(&f->untrusted, cert), 0);
+	cert_free(cert);
+}
+
+static enum path_chain check(struct fixture *f, const struct testpki *pki)
+{
+	struct cert *cert = testpki_cert(pki);
+	struct path_query query = { .cert = cert, .untrusted = &f->untrusted, .at = f->at,
+				    .collections = (const struct collection *const *)f->collections,
+				    .collection_count = f->n };
+	struct err err = { 0 };
+
+	if (path_check(&query, &f->result, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_true((f->result.chain == CHAIN_GOOD) == (f->result.collection != NULL));
+	assert_true(f->result.chain == CHAIN_GOOD || f->result.detail[0] != '\0');
+	assert_true(f->result.chain == CHAIN_GOOD || f->result.revocation == REV_OFF);
+	cert_free(cert);
+	return f->result.chain;
+}
+
+/* The same for a leaf or CA made for the occasion. */
+static enum path_chain check_spec(struct fixture *f, const struct testpki *issuer, const struct testpki_spec *spec)
+{
+	struct testpki *pki = testpki_make(issuer, spec);
+	enum path_chain chain = check(f, pki);
+
+	testpki_free(pki);
+	return chain;
+}
+
+static void a_chain_to_an_anchor_is_good(void **state)
+{
+	struct fixture *f = *state;
+
+	trust_one(f, f->root);
+	bring(f, f->sub);
+	assert_int_equal(check(f, f->leaf), CHAIN_GOOD);
+	assert_ptr_equal(f->result.collection, f->collections[0]);
+	assert_int_equal(f->result.revocation, REV_OFF);
+	assert_int_equal(check(f, f->sub), CHAIN_GOOD);
+	assert_int_equal(check(f, f->root), CHAIN_GOOD);
+}
+
+static void intermediates_come_from_the_collection_too(void **state)
+{
+	struct fixture *f = *state;
+	const struct testpki *both[] = { f->root, f->sub };
+
+	trust(f, both, 2);
+	assert_int_equal(check(f, f->leaf), CHAIN_GOOD);
+}
+
+static void a_missing_issuer_is_incomplete(void **state)
+{
+	struct fixture *f = *state;
+
+	trust_one(f, f->root);
+	assert_int_equal(check(f, f->leaf), CHAIN_INCOMPLETE);
+	assert_non_null(strstr(f->result.detail, "CN=a@example.com"));
+}
+
+static void the_messages_root_is_no_anchor(void **state)
+{
+	struct fixture *f = *state;
+	struct testpki *other = testpki_root("Other");
+
+	trust_one(f, other);
+	bring(f, f->sub);
+	bring(f, f->root);
+	assert_int_equal(check(f, f->leaf), CHAIN_UNTRUSTED);
+	testpki_free(other);
+}
+
+static void a_self_signed_certificate_is_untrusted(void **state)
+{
+	struct fixture *f = *state;
+	struct testpki *alone = testpki_make(NULL, &(struct testpki_spec){ .cn = "Alone", .san = "email:a@b.example" });
+	const struct testpki *pinned[] = { f->root, alone };
+
+	trust(f, pinned, 2);
+	assert_int_equal(check(f, alone), CHAIN_UNTRUSTED);
+	testpki_free(alone);
+}
+
+static void an_intermediate_in_the_collection_is_no_anchor(void **state)
+{
+	struct fixture *f = *state;
+	struct testpki *other = testpki_root("Other");
+	const struct testpki *both[] = { other, f->sub };
+
+	trust(f, both, 2);
+	assert_int_equal(check(f, f->leaf), CHAIN_INCOMPLETE);
+	testpki_free(other);
+}
+
+static void another_ca_of_the_same_name_is_untrusted(void **state)
+{
+	struct fixture *f = *state;
+	struct testpki *twin = testpki_root("Root"), *plain_twin, *plain;
+
+	trust_one(f, f->root);
+	assert_int_equal(check_spec(f, twin, &(struct testpki_spec){ .cn = "x" }), CHAIN_UNTRUSTED);
+	bring(f, twin);
+	assert_int_equal(check_spec(f, twin, &(struct testpki_spec){ .cn = "x" }), CHAIN_UNTRUSTED);
+	/* nothing but the name */
+	plain_twin = testpki_make(NULL, &(struct testpki_spec){ .cn = "Root", .ca = true, .no_key_ids = true });
+	plain = testpki_make(plain_twin, &(struct testpki_spec){ .cn = "x", .no_key_ids = true });
+	assert_int_equal(check(f, plain), CHAIN_UNTRUSTED);
+	testpki_free(plain);
+	testpki_free(plain_twin);
+	testpki_free(twin);
+}
+
+/* An old and a new CA key under one name, without key identifiers: the right one is found. */
+static void a_renewed_ca_is_found_by_its_signature(void **state)
+{
+	struct fixture *f = *state;
+	const struct testpki_spec ca = { .cn = "Renewed", .ca = true, .no_key_ids = true };
+	struct testpki *both[3];
+
+	for (size_t i = 0; i < 3; i++)
+		both[i] = testpki_make(NULL, &ca);
+	trust(f, (const struct testpki *const *)both, 3);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(check_spec(f, both[i], &(struct testpki_spec){ .cn = "x", .no_key_ids = true }),
+				 CHAIN_GOOD);
+	for (size_t i = 0; i < 3; i++)
+		testpki_free(both[i]);
+}
+
+/* A cross-signed intermediate: the way to a stranger's root does not hide the one to ours. */
+static void every_way_up_is_tried(void **state)
+{
+	struct fixture *f = *state;
+	struct testpki *stranger = testpki_root("Stranger");
+	struct testpki *cross = testpki_make(stranger, &(struct testpki_spec){ .cn = "Sub", .ca = true,
+									      .pkey = f->sub->pkey });
+	struct testpki *old = testpki_make(f->root, &(struct testpki_spec){ .cn = "Sub", .ca = true,
+		.pkey = f->sub->pkey, .not_before = f->at - 9 * DAY_S, .not_after = f->at - DAY_S });
+
+	trust_one(f, f->root);
+	bring(f, stranger);
+	bring(f, cross);
+	bring(f, old);
+	assert_int_equal(check(f, f->leaf), CHAIN_EXPIRED);
+	bring(f, f->sub);
+	assert_int_equal(check(f, f->leaf), CHAIN_GOOD);
+	testpki_free(old);
+	testpki_free(cross);
+	testpki_free(stranger);
+}
+
+static void a_changed_certificate_is_bad(void **state)
+{
+	struct fixture *f = *state;
+	struct buf der;
+	struct cert *cert;
+	struct path_query query = { .untrusted = &f->untrusted, .at = f->at, .collection_count = 1 };
+
+	trust_one(f, f->root);
+	bring(f, f->sub);
+	buf_init(&der, 0);
+	testpki_der(f->leaf, &der);
+	der.p[der.n - 1] ^= 1;
+	cert = cert_from_der(buf_slice(&der), NULL);
+	assert_non_null(cert);
+	query.cert = cert;
+	query.collections = (const struct collection *const *)f->collections;
+	assert_int_equal(path_check(&query, &f->result, NULL), 0);
+	assert_int_equal(f->result.chain, CHAIN_BAD);
+	cert_free(cert);
+	buf_clear(&der);
+}
+
+static void validity_counts_at_every_depth(void **state)
+{
+	struct fixture *f = *state;
+	struct testpki *old = testpki_make(f->root, &(struct testpki_spec){ .cn = "Old", .ca = true,
+		.not_before = f->at - 9 * DAY_S, .not_after = f->at - DAY_S });
+
+	trust_one(f, f->root);
+	bring(f, old);
+	bring(f, f->sub);
+	assert_int_equal(check_spec(f, old, &(struct testpki_spec){ .cn = "x" }), CHAIN_EXPIRED);
+	assert_non_null(strstr(f->result.detail, "expired: CN=Old"));
+	assert_int_equal(check_spec(f, f->sub, &(struct testpki_spec){ .not_after = f->at - 10 }), CHAIN_EXPIRED);
+	assert_int_equal(check_spec(f, f->sub, &(struct testpki_spec){ .not_before = f->at + 99 }), CHAIN_NOT_YET_VALID);
+	f->at += 366 * DAY_S;
+	assert_int_equal(check(f, f->leaf), CHAIN_EXPIRED);
+	f->at -= 400 * DAY_S;
+	assert_int_equal(check(f, f->leaf), CHAIN_NOT_YET_VALID);
+	testpki_free(old);
+}
+
+static void only_cas_may_issue(void **state)
+{
+	static const struct testpki_spec specs[] = {
+		{ .cn = "Not a CA" },
+		{ .cn = "CA false", .basic = "critical,CA:FALSE", .usage = "keyCertSign" },
+		{ .cn = "No certSign", .ca = true, .usage = "critical,digitalSignature" },
+		{ .cn = "Old digest", .ca = true, .digest = NULL },
+		{ .cn = "Short", .ca = true, .key = TESTPKI_RSA1024 },
+		{ .cn = "Server", .ca = true, .eku = "serverAuth" },
+		{ .cn = "Odd", .ca = true, .extra_oid = "1.2.3.4", .extra_value = "critical,DER:05:00" },
+		{ .cn = "Twice", .ca = true, .extra_oid = "2.5.29.19", .extra_value = "DER:30:00" },
+	};
+	struct fixture *f = *state;
+
+	trust_one(f, f->root);
+	for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+		struct testpki_spec spec = specs[i];
+		struct testpki *ca;
+
+		if (i == 3)
+			spec.digest = EVP_sha1();
+		ca = testpki_make(f->root, &spec);
+		bring(f, ca);
+		assert_int_equal(check_spec(f, ca, &(struct testpki_spec){ .cn = "x" }), CHAIN_BAD);
+		testpki_free(ca);
+	}
+}
+
+static void constraints_hold(void **state)
+{
+	struct fixture *f = *state;
+	struct testpki *last = testpki_make(f->root, &(struct testpki_spec){ .cn = "Last", .ca = true,
+									   .basic = "critical,CA:TRUE,pathlen:0" });
+	struct testpki *below = testpki_sub(last, "Below");
+	struct testpki *bound = testpki_make(f->root, &(struct testpki_spec){
+		.cn = "Bound", .ca = true, .name_constraints = "critical,permitted;email:good.example" });
+
+	trust_one(f, f->root);
+	bring(f, last);
+	bring(f, below);
+	bring(f, bound);
+	assert_int_equal(check_spec(f, last, &(struct testpki_spec){ .cn = "x" }), CHAIN_GOOD);
+	assert_int_equal(check_spec(f, below, &(struct testpki_spec){ .cn = "x" }), CHAIN_BAD);
+	assert_int_equal(check_spec(f, bound, &(struct testpki_spec){ .san = "email:a@good.example" }), CHAIN_GOOD);
+	assert_int_equal(check_spec(f, bound, &(struct testpki_spec){ .san = "email:a@bad.example" }), CHAIN_BAD);
+	assert_int_equal(check_spec(f, bound, &(struct testpki_spec){ .dn_email = "a@bad.example" }), CHAIN_BAD);
+	testpki_free(bound);
+	testpki_free(below);
+	testpki_free(last);
+}
+
+static void the_leafs_strength_and_usage_are_others_matter(void **state)
+{
+	struct fixture *f = *state;
+	struct testpki *rsa = testpki_make(f->root, &(struct testpki_spec){ .cn = "RSA", .ca = true,
+									  .key = TESTPKI_RSA2048 });
+
+	trust_one(f, f->root);
+	bring(f, rsa);
+	assert_int_equal(check_spec(f, rsa, &(struct testpki_spec){ .cn = "x" }), CHAIN_GOOD);
+	assert_int_equal(check_spec(f, rsa, &(struct testpki_spec){ .digest = EVP_md5() }), CHAIN_BAD);
+	testpki_free(rsa);
+	assert_int_equal(check_spec(f, f->root, &(struct testpki_spec){ .key = TESTPKI_RSA1024 }), CHAIN_GOOD);
+	assert_int_equal(check_spec(f, f->root, &(struct testpki_spec){ .eku = "serverAuth" }), CHAIN_GOOD);
+	assert_int_equal(check_spec(f, f->root, &(struct testpki_spec){ .eku = "anyExtendedKeyUsage" }), CHAIN_GOOD);
+	assert_int_equal(check_spec(f, f->root, &(struct testpki_spec){ .usage = "critical,keyAgreement" }), CHAIN_GOOD);
+	assert_int_equal(check_spec(f, f->root, &(struct testpki_spec){ .cn = "www.example.com" }), CHAIN_GOOD);
+	assert_int_equal(check_spec(f, f->root, &(struct testpki_spec){ .digest = EVP_sha1() }), CHAIN_BAD);
+	assert_int_equal(check_spec(f, f->root, &(struct testpki_spec){ .extra_oid = "1.2.3.4",
+				    .extra_value = "critical,DER:05:00" }), CHAIN_BAD);
+}
+
+/* What X509_V_FLAG_X509_STRICT would refuse. */
+static void ordinary_private_cas_are_good(void **state)
+{
+	static const struct testpki_spec specs[] = {
+		{ .cn = "No ids", .ca = true, .no_key_ids = true },
+		{ .cn = "No usage", .ca = true, .usage = "" },
+		{ .cn = "Not critical", .ca = true, .basic = "CA:TRUE", .usage = "keyCertSign" },
+		{ .cn = "Ed25519", .ca = true, .key = TESTPKI_ED25519 },
+		{ .cn = "RSA", .ca = true, .key = TESTPKI_RSA2048 },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+		struct testpki *root = testpki_make(NULL, &specs[i]);
+
+		f->n = 0;
+		trust_one(f, root);
+		assert_int_equal(check_spec(f, root, &(struct testpki_spec){ .cn = "x", .no_key_ids = i == 0 }), CHAIN_GOOD);
+		collection_free(f->collections[0]);
+		f->n = 0;
+		testpki_free(root);
+	}
+}
+
+static void the_best_collection_counts(void **state)
+{
+	struct fixture *f = *state;
+	struct testpki *other = testpki_root("Other");
+
+	bring(f, f->sub);
+	assert_int_equal(check(f, f->leaf), CHAIN_UNTRUSTED);
+	trust_one(f, other);
+	assert_int_equal(check(f, f->leaf), CHAIN_INCOMPLETE);
+	trust_one(f, f->root);
+	trust_one(f, other);
+	assert_int_equal(check(f, f->leaf), CHAIN_GOOD);
+	assert_ptr_equal(f->result.collection, f->collections[1]);
+	testpki_free(other);
+}
+
+/* leaf's revocation with CRLs of root and sub as given. */
+static enum path_revocation revocation(struct fixture *f, const struct buf *crls, enum revocation_mode mode)
+{
+	struct buf pem;
+
+	buf_init(&pem, 0);
+	testpki_pem(f->root, TESTPKI_CERT, &pem);
+	load(f, &pem, crls, mode);
+	buf_clear(&pem);
+	assert_int_equal(check(f, f->leaf), CHAIN_GOOD);
+	collection_free(f->collections[0]);
+	f->n = 0;
+	return f->result.revocation;
+}
+
+static void revocation_is_a_fact_of_its_own(void **state)
+{
+	struct fixture *f = *state;
+	const struct testpki *leaf = f->leaf, *sub = f->sub;
+	struct buf root_crl, good, both;
+
+	bring(f, f->sub);
+	buf_init(&root_crl, 0);
+	buf_init(&good, 0);
+	buf_init(&both, 0);
+	testpki_crl(f->root, NULL, 0, 0, 0, true, &root_crl);
+	assert_int_equal(revocation(f, &root_crl, REVOCATION_OFF), REV_OFF);
+	assert_int_equal(revocation(f, NULL, REVOCATION_SOFT), REV_UNKNOWN);
+	assert_int_equal(revocation(f, &root_crl, REVOCATION_SOFT), REV_UNKNOWN);
+	buf_append_slice(&good, buf_slice(&root_crl));
+	testpki_crl(f->sub, NULL, 0, 0, 0, true, &good);
+	assert_int_equal(revocation(f, &good, REVOCATION_SOFT), REV_GOOD);
+	assert_int_equal(revocation(f, &good, REVOCATION_HARD), REV_GOOD);
+	buf_append_slice(&both, buf_slice(&root_crl));
+	testpki_crl(f->sub, &leaf, 1, 0, 0, true, &both);
+	assert_int_equal(revocation(f, &both, REVOCATION_SOFT), REV_REVOKED);
+	buf_reset(&both);
+	buf_append_slice(&both, buf_slice(&root_crl));
+	testpki_crl(f->sub, NULL, 0, f->at - 9 * DAY_S, f->at - DAY_S, true, &both);
+	assert_int_equal(revocation(f, &both, REVOCATION_SOFT), REV_STALE);
+	buf_reset(&both);
+	buf_append_slice(&both, buf_slice(&root_crl));
+	testpki_crl(f->sub, &leaf, 1, f->at - 9 * DAY_S, f->at - DAY_S, true, &both);
+	assert_int_equal(revocation(f, &both, REVOCATION_SOFT), REV_REVOKED);
+	buf_reset(&both);
+	testpki_crl(f->sub, NULL, 0, 0, 0, true, &both);
+	testpki_crl(f->root, &sub, 1, 0, 0, true, &both);
+	assert_int_equal(revocation(f, &both, REVOCATION_SOFT), REV_REVOKED);
+	buf_clear(&root_crl);
+	buf_clear(&good);
+	buf_clear(&both);
+}
+
+/* A CRL by somebody else of the CA's name neither clears nor revokes. */
+static void a_forged_crl_says_nothing(void **state)
+{
+	struct fixture *f = *state;
+	const struct testpki *leaf = f->leaf;
+	struct testpki *forger = testpki_sub(f->root, "Sub");
+	struct buf crls;
+
+	bring(f, f->sub);
+	buf_init(&crls, 0);
+	testpki_crl(f->root, NULL, 0, 0, 0, true, &crls);
+	testpki_crl(forger, &leaf, 1, 0, 0, true, &crls);
+	assert_int_equal(revocation(f, &crls, REVOCATION_SOFT), REV_UNKNOWN);
+	buf_clear(&crls);
+	testpki_free(forger);
+}
+
+static void revoked_in_one_collection_is_revoked(void **state)
+{
+	struct fixture *f = *state;
+	const struct testpki *leaf = f->leaf, *root = f->root;
+	struct buf pem, crls;
+
+	bring(f, f->sub);
+	buf_init(&pem, 0);
+	buf_init(&crls, 0);
+	testpki_pem(root, TESTPKI_CERT, &pem);
+	testpki_crl(f->root, NULL, 0, 0, 0, true, &crls);
+	testpki_crl(f->sub, &leaf, 1, 0, 0, true, &crls);
+	load(f, &pem, NULL, REVOCATION_HARD);
+	assert_int_equal(check(f, f->leaf), CHAIN_GOOD);
+	assert_int_equal(f->result.revocation, REV_UNKNOWN);
+	load(f, &pem, NULL, REVOCATION_OFF);
+	assert_int_equal(check(f, f->leaf), CHAIN_GOOD);
+	assert_int_equal(f->result.revocation, REV_OFF);
+	load(f, &pem, &crls, REVOCATION_SOFT);
+	assert_int_equal(check(f, f->leaf), CHAIN_GOOD);
+	assert_int_equal(f->result.revocation, REV_REVOKED);
+	buf_clear(&pem);
+	buf_clear(&crls);
+}
+
+/* Two CAs with many certificates for each other, and no way out: the search ends. */
+static void a_crowd_of_cas_is_bounded(void **state)
+{
+	struct fixture *f = *state;
+	struct testpki *other = testpki_root("Other"), *twin = testpki_sub(f->sub, "Twin"), *pki;
+
+	trust_one(f, other);
+	for (size_t i = 0; i < 20; i++) {
+		pki = testpki_make(f->sub, &(struct testpki_spec){ .cn = "Twin", .ca = true, .pkey = twin->pkey });
+		bring(f, pki);
+		testpki_free(pki);
+		pki = testpki_make(twin, &(struct testpki_spec){ .cn = "Sub", .ca = true, .pkey = f->sub->pkey });
+		bring(f, pki);
+		testpki_free(pki);
+	}
+	assert_int_equal(check(f, f->leaf), CHAIN_BAD);
+	assert_non_null(strstr(f->result.detail, "too"));
+	testpki_free(twin);
+	testpki_free(other);
+}
+
+static void names_are_those_of_the_field(void **state)
+{
+	(void)state;
+	assert_string_equal(path_chain_name(CHAIN_NOT_YET_VALID), "not-yet-valid");
+	assert_string_equal(path_chain_name(CHAIN_GOOD), "good");
+	assert_string_equal(path_revocation_name(REV_STALE), "stale");
+	assert_string_equal(path_revocation_name(REV_OFF), "off");
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_chain_to_an_anchor_is_good), TEST(intermediates_come_from_the_collection_too),
+		TEST(a_missing_issuer_is_incomplete), TEST(the_messages_root_is_no_anchor),
+		TEST(a_self_signed_certificate_is_untrusted), TEST(an_intermediate_in_the_collection_is_no_anchor),
+		TEST(another_ca_of_the_same_name_is_untrusted), TEST(a_renewed_ca_is_found_by_its_signature),
+		TEST(every_way_up_is_tried), TEST(a_changed_certificate_is_bad), TEST(validity_counts_at_every_depth),
+		TEST(only_cas_may_issue), TEST(constraints_hold), TEST(the_leafs_strength_and_usage_are_others_matter),
+		TEST(ordinary_private_cas_are_good), TEST(the_best_collection_counts),
+		TEST(revocation_is_a_fact_of_its_own), TEST(a_forged_crl_says_nothing),
+		TEST(revoked_in_one_collection_is_revoked), TEST(a_crowd_of_cas_is_bounded),
+		TEST(names_are_those_of_the_field),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
