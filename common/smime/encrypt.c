@@ -37,7 +37,7 @@ static const struct cipher_row {
 	[CIPHER_AES128_GCM] = { EVP_aes_128_gcm, "authEnveloped-data" },
 };
 
-/* OpenSSL's defaults are SHA-1 for OAEP and for ECDH's key derivation. The key wrap it chooses by the content cipher. */
+/* OpenSSL's defaults are SHA-1 for OAEP and for ECDH's key derivation. The key wrap follows the content cipher. */
 static int set_parameters(CMS_RecipientInfo *recipient, enum key_transport key_transport)
 {
 	EVP_PKEY_CTX *ctx = CMS_RecipientInfo_get0_pkey_ctx(recipient);

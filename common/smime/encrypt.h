@@ -1,7 +1,8 @@
 /* encrypt.h - an encrypted message from a message (RFC 8551 3.3, RFC 5083): application/pkcs7-mime, lazy, BER, base64.
  *
  * Certificates are taken as they are given: validity, usage, address and trust are candidate.h's business, and an empty
- * list, or a certificate whose key cannot be used for encryption, is refused here all the same.
+ * list, or a certificate whose key cannot be used for encryption, is refused here all the same (ERR_POLICY). Each
+ * reader of the body gets other bytes, always the same number of them.
  */
 #ifndef SMIME_ENCRYPT_H
 #define SMIME_ENCRYPT_H

@@ -181,7 +181,9 @@ static bool is_multipart_encrypted(const struct mime_part *root)
 /* Inline PGP, read line by line: nothing but blank lines may stand around the armour, and inside it nothing but armour,
  * so that a message with one readable word in it is not taken for an encrypted one. */
 struct armour {
-	enum { ARMOUR_BEFORE, ARMOUR_HEADERS, ARMOUR_DATA, ARMOUR_TEXT, ARMOUR_SIGNATURE, ARMOUR_AFTER, ARMOUR_NOT } state;
+	enum {
+		ARMOUR_BEFORE, ARMOUR_HEADERS, ARMOUR_DATA, ARMOUR_TEXT, ARMOUR_SIGNATURE, ARMOUR_AFTER, ARMOUR_NOT
+	} state;
 	bool is_signed;
 	char line[LINE_BYTES];
 	size_t n;

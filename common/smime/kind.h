@@ -14,13 +14,15 @@ enum cms_type { CMS_NONE, CMS_SIGNED, CMS_ENVELOPED, CMS_AUTH_ENVELOPED, CMS_COM
 	CMS_UNREADABLE };
 
 /* The outer type of a pkcs7-mime (x-pkcs7-mime; octet-stream named .p7m .p7s .p7c .p7z) part, from its first bytes:
- * ContentInfo's OID, and for SignedData whether content is present. CMS_NONE: the part is none of these types. -1: a
- * stream failed. */
+ * ContentInfo's OID, and for SignedData whether content is present (CMS_SIGNED) or not (CMS_CERTS_ONLY: certificates or
+ * a detached signature). CMS_NONE: the part is none of these types. CMS_UNREADABLE: it is, but its bytes are no CMS
+ * object. Nothing behind the place where content begins is looked at. -1: a stream failed. */
 int kind_cms_type(struct arena *arena, const struct message *message, const struct mime_part *part,
 		  enum cms_type *type, struct err *err);
 
-/* SIGNED: top level multipart/signed of S/MIME or PGP with two parts, or CMS SignedData with content. ENCRYPTED: top
- * level CMS (auth)EnvelopedData, multipart/encrypted, or a text/plain body that is one inline PGP message. What merely
+/* SIGNED: top level multipart/signed of S/MIME or PGP with two parts, CMS SignedData with content, or a text/plain body
+ * that is one inline PGP signed text. ENCRYPTED: top level CMS (auth)EnvelopedData, multipart/encrypted whose first of
+ * two parts is what `protocol` says, or a text/plain body that is one inline PGP message. What merely
  * looks protected (a name, a broken CMS object) is PLAIN. TNEF: winmail.dat (application/ms-tnef) at top level or as a
  * part. CALENDAR: text/calendar likewise. REPORT: multipart/report. Order of precedence: signed, encrypted, report,
  * calendar, tnef. */

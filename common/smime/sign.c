@@ -74,7 +74,7 @@ static struct signature *signature_new(const struct sign_options *options, const
 }
 
 /* The signature's bytes over content with that digest value: the kept one if it fits, else a new one, which is kept if
- * it is the first. Content that differs from reading to reading (it was encrypted) gets a new one each time. 0 or -1. */
+ * it is the first. Content that differs from reading to reading (it was encrypted) gets a new one each time. */
 static int get_signature(struct signing *signing, const EVP_MD_CTX *content, struct slice value, struct buf *der,
 			 struct err *err)
 {

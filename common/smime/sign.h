@@ -3,7 +3,9 @@
  * The result's body is lazy: content flows through, the signature is computed when the reader gets to it (clear) or with
  * the content (opaque, BER in base64 lines). Output is 7-bit, CRLF, lines of at most 76 characters of base64. Signed
  * attributes: contentType, messageDigest, signingTime, signingCertificateV2, and with `announce` SMIMECapabilities and
- * SMIMEEncryptionKeyPreference; never another's. The signer is named by issuer and serial.
+ * SMIMEEncryptionKeyPreference; never another's. The signer is named by issuer and serial. Every reader of the body
+ * gets the same bytes (unless the content differs from reading to reading). CHAIN_NONE still includes the signer's own
+ * certificate.
  */
 #ifndef SMIME_SIGN_H
 #define SMIME_SIGN_H

@@ -76,7 +76,8 @@ static int check_kind(const struct key *key, struct err *err)
 	case KEY_RSA: case KEY_RSA_PSS: case KEY_EC_P256: case KEY_EC_P384: case KEY_EC_P521: case KEY_EC_OTHER:
 		return 0;
 	case KEY_ED25519:
-		return err_set(err, ERR_POLICY, "an Ed25519 key cannot sign S/MIME messages here (%s)", subject_of(key));
+		return err_set(err, ERR_POLICY, "an Ed25519 key cannot sign S/MIME messages here (%s)",
+			       subject_of(key));
 	case KEY_OTHER:
 		break;
 	}

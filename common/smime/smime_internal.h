@@ -17,7 +17,7 @@ struct wrap_fields {
  * new ones. 0 or -1. */
 int wrap_header(struct arena *arena, const struct header *outside, const struct wrap_fields *fields,
 		struct header *out, struct err *err);
-/* The fields of an application/pkcs7-mime message. smime_type: "enveloped-data" …; NULL type in the result: memory. */
+/* The fields of an application/pkcs7-mime. smime_type: "enveloped-data" …; type NULL in the result: memory. */
 struct wrap_fields wrap_pkcs7_mime(struct arena *arena, const char *smime_type);
 /* err_set with what, the key's or certificate's name (may be NULL) and OpenSSL's reason. Returns -1. */
 int wrap_openssl_error(struct err *err, enum err_class class, const char *what, const char *name);

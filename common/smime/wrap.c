@@ -33,7 +33,8 @@ int wrap_header(struct arena *arena, const struct header *outside, const struct 
 struct wrap_fields wrap_pkcs7_mime(struct arena *arena, const char *smime_type)
 {
 	return (struct wrap_fields){
-		.type = arena_printf(arena, " application/pkcs7-mime; smime-type=%s;\n\tname=\"smime.p7m\"", smime_type),
+		.type = arena_printf(arena, " application/pkcs7-mime; smime-type=%s;\n"
+				     "\tname=\"smime.p7m\"", smime_type),
 		.encoding = " base64",
 		.disposition = " attachment; filename=\"smime.p7m\"",
 	};

@@ -416,7 +416,8 @@ static void abandoned_readers_leak_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(mixed_recipients), cmocka_unit_test(every_key), cmocka_unit_test(duplicates_are_dropped),
+		cmocka_unit_test(mixed_recipients), cmocka_unit_test(every_key),
+		cmocka_unit_test(duplicates_are_dropped),
 		cmocka_unit_test(key_id_falls_back), cmocka_unit_test(unfit_certificates_are_refused),
 		cmocka_unit_test(too_small_a_key), cmocka_unit_test(readers_differ_in_bytes_not_in_size),
 		cmocka_unit_test(large_content_needs_no_memory), cmocka_unit_test(failing_source_is_an_error),

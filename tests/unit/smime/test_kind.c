@@ -75,7 +75,8 @@ static void is_cms(const char *fields, struct slice der, enum kind wanted, enum 
 	struct buf text;
 
 	buf_init(&text, 0);
-	assert_int_equal(buf_printf(&text, "From: a@b.example\r\n%s\r\nContent-Transfer-Encoding: base64\r\n\r\n", fields), 0);
+	assert_int_equal(buf_printf(&text, "From: a@b.example\r\n%s\r\n"
+				    "Content-Transfer-Encoding: base64\r\n\r\n", fields), 0);
 	assert_int_equal(stream_read_all(stream, &text, NULL), 0);
 	stream_close(stream);
 	kind_of(buf_slice(&text), wanted, type);
@@ -133,8 +134,8 @@ static void cms_objects(void **state)
 		is_cms(PKCS7 "; smime-type=enveloped-data", bytes, rows[i].kind, rows[i].type);
 		is_cms("content-type: Application/X-PKCS7-MIME", bytes, rows[i].kind, rows[i].type);
 		is_cms("Content-Type: application/octet-stream; name=\"smime.P7M\"", bytes, rows[i].kind, rows[i].type);
-		is_cms("Content-Type: application/octet-stream\r\nContent-Disposition: attachment;\r\n filename=a.p7z", bytes,
-		       rows[i].kind, rows[i].type);
+		is_cms("Content-Type: application/octet-stream\r\nContent-Disposition: attachment;\r\n filename=a.p7z",
+		       bytes, rows[i].kind, rows[i].type);
 		is_cms("Content-Type: application/octet-stream; name=smime.p7m.txt", bytes, KIND_PLAIN, CMS_NONE);
 		is_cms("Content-Type: application/octet-stream", bytes, KIND_PLAIN, CMS_NONE);
 		is_cms("Content-Type: text/plain; name=smime.p7m", bytes, KIND_PLAIN, CMS_NONE);
@@ -144,7 +145,8 @@ static void cms_objects(void **state)
 
 static void compressed(void **state)
 {
-	static const char der[] = "\x30\x80\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x09\xa0\x80\x30\x80\x02\x01\x00"
+	static const char der[] = "\x30\x80\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x09"
+		"\xa0\x80\x30\x80\x02\x01\x00"
 		"\x00\x00\x00\x00\x00\x00";
 
 	(void)state;
@@ -154,8 +156,8 @@ static void compressed(void **state)
 /* An object cut anywhere is not taken for anything else, and never for more than it was. */
 static void broken_objects(void **state)
 {
-	static const char not_sequence[] = "\x30\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03\xa0\x80\x04\x01\x00\x00\x00"
-		"\x00\x00";
+	static const char not_sequence[] = "\x30\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03"
+		"\xa0\x80\x04\x01\x00\x00\x00\x00\x00";
 	struct buf der = object(CMS_ENVELOPED);
 
 	(void)state;
@@ -166,7 +168,7 @@ static void broken_objects(void **state)
 	for (size_t n = 0; n < der.n; n += 7)
 		is_cms(PKCS7, slice_first(buf_slice(&der), n), KIND_PLAIN, CMS_UNREADABLE);
 	buf_clear(&der);
-	kind_of(slice_of("Content-Type: application/pkcs7-mime; smime-type=enveloped-data\r\n\r\nHello, this is no CMS.\r\n"),
+	kind_of(slice_of(PKCS7 "; smime-type=enveloped-data\r\n\r\nHello, this is no CMS.\r\n"),
 		KIND_PLAIN, CMS_UNREADABLE);
 }
 
@@ -210,7 +212,8 @@ static void is_multipart(const char *type, struct slice der, bool third, enum ki
 	struct buf text;
 
 	buf_init(&text, 0);
-	assert_int_equal(buf_printf(&text, "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n"
+	assert_int_equal(buf_printf(&text, "Content-Type: multipart/signed; boundary=b\r\n\r\n"
+				    "--b\r\n\r\ntext\r\n--b\r\n"
 				    "Content-Type: %s\r\nContent-Transfer-Encoding: base64\r\n\r\n", type), 0);
 	assert_int_equal(stream_read_all(stream, &text, NULL), 0);
 	stream_close(stream);
@@ -242,8 +245,8 @@ static void multipart_encrypted(void **state)
 {
 	(void)state;
 	is("Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=b\r\n\r\n--b\r\n"
-	   "Content-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n--b\r\nContent-Type: application/octet-stream\r\n\r\n"
-	   "x\r\n--b--\r\n", KIND_ENCRYPTED);
+	   "Content-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n--b\r\n"
+	   "Content-Type: application/octet-stream\r\n\r\nx\r\n--b--\r\n", KIND_ENCRYPTED);
 	is("Content-Type: multipart/encrypted; boundary=b\r\n\r\n--b\r\nContent-Type: application/pgp-encrypted\r\n\r\n"
 	   "Version: 1\r\n--b\r\n\r\nx\r\n--b--\r\n", KIND_ENCRYPTED);
 	is("Content-Type: multipart/encrypted; boundary=b\r\n\r\n--b\r\n\r\na secret\r\n--b--\r\n", KIND_PLAIN);
@@ -259,14 +262,16 @@ static void inline_pgp(void **state)
 	is("Subject: x\r\n\r\n" PGP "\r\n", KIND_ENCRYPTED);
 	is("Subject: x\r\n\r\n" PGP, KIND_ENCRYPTED);
 	is("Content-Type: text/plain; charset=utf-8\r\n\r\n\r\n \r\n" PGP "  \r\n\r\n\r\n", KIND_ENCRYPTED);
-	is("Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\n"
-	   "hQEMA7Z+/w=3D=3D\r\n-----END PGP MESSAGE-----\r\n", KIND_ENCRYPTED);
+	is("Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+	   "-----BEGIN PGP MESSAGE-----\r\n\r\nhQEMA7Z+/w=3D=3D\r\n-----END PGP MESSAGE-----\r\n", KIND_ENCRYPTED);
 	is("Subject: x\r\n\r\n-----BEGIN PGP SIGNED MESSAGE-----\r\nHash: SHA256\r\n\r\ntext\r\n"
 	   "-----BEGIN PGP SIGNATURE-----\r\n\r\nabcd\r\n-----END PGP SIGNATURE-----\r\n", KIND_SIGNED);
 	is("Subject: x\r\n\r\nRead this:\r\n" PGP "\r\n", KIND_PLAIN);
 	is("Subject: x\r\n\r\n" PGP "\r\nPS: a secret\r\n", KIND_PLAIN);
-	is("Subject: x\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\na secret, in words\r\n-----END PGP MESSAGE-----\r\n", KIND_PLAIN);
-	is("Subject: x\r\n\r\n-----BEGIN PGP MESSAGE-----\r\na secret\r\n\r\n-----END PGP MESSAGE-----\r\n", KIND_PLAIN);
+	is("Subject: x\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\na secret, in words\r\n-----END PGP MESSAGE-----\r\n",
+	   KIND_PLAIN);
+	is("Subject: x\r\n\r\n-----BEGIN PGP MESSAGE-----\r\na secret\r\n\r\n-----END PGP MESSAGE-----\r\n",
+	   KIND_PLAIN);
 	is("Subject: x\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nabcd\r\n", KIND_PLAIN);
 	is("Subject: x\r\n\r\n" PGP "\r\n" PGP "\r\n", KIND_PLAIN);
 	is("Content-Type: text/html\r\n\r\n" PGP "\r\n", KIND_PLAIN);
@@ -281,12 +286,14 @@ static void other_kinds(void **state)
 	is("Subject: x\r\n\r\ntext\r\n", KIND_PLAIN);
 	is("\r\n", KIND_PLAIN);
 	is("Content-Type: text/calendar; method=REQUEST\r\n\r\nBEGIN:VCALENDAR\r\n", KIND_CALENDAR);
-	is(MIXED "Content-Type: multipart/alternative; boundary=c\r\n\r\n--c\r\nContent-Type: text/html\r\n\r\nx\r\n--c\r\n"
+	is(MIXED "Content-Type: multipart/alternative; boundary=c\r\n\r\n"
+	   "--c\r\nContent-Type: text/html\r\n\r\nx\r\n--c\r\n"
 	   "Content-Type: text/calendar\r\n\r\nx\r\n--c--\r\n--b--\r\n", KIND_CALENDAR);
 	is(MIXED "Content-Type: multipart/alternative; boundary=c\r\n\r\n--c\r\n\r\nx\r\n--c--\r\n--b\r\n"
 	   "Content-Type: application/ms-tnef; name=winmail.dat\r\n\r\nx\r\n--b--\r\n", KIND_TNEF);
 	is("Content-Type: application/ms-tnef\r\n\r\nx\r\n", KIND_TNEF);
-	is(MIXED "Content-Type: application/ms-tnef\r\n\r\nx\r\n--b\r\nContent-Type: text/calendar\r\n\r\nx\r\n--b--\r\n",
+	is(MIXED "Content-Type: application/ms-tnef\r\n\r\nx\r\n"
+	   "--b\r\nContent-Type: text/calendar\r\n\r\nx\r\n--b--\r\n",
 	   KIND_CALENDAR);
 	is(MIXED "Content-Type: message/rfc822\r\n\r\nContent-Type: text/calendar\r\n\r\nx\r\n--b--\r\n", KIND_PLAIN);
 	is("Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\nContent-Type: text/calendar\r\n\r\nx\r\n--b--\r\n",
@@ -296,7 +303,8 @@ static void other_kinds(void **state)
 static void headers_only(const char *body, bool wanted)
 {
 	struct arena *arena = arena_new(0);
-	char *text = arena_printf(arena, "Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\n\r\nfailed\r\n--b\r\n"
+	char *text = arena_printf(arena, "Content-Type: multipart/report; boundary=b\r\n\r\n"
+				  "--b\r\n\r\nfailed\r\n--b\r\n"
 				  "Content-Type: message/delivery-status\r\n\r\nAction: failed\r\n%s--b--\r\n", body);
 	struct parsed parsed = parse(arena, slice_of(text));
 
@@ -342,7 +350,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cms_objects), cmocka_unit_test(compressed), cmocka_unit_test(broken_objects),
-		cmocka_unit_test(own_messages), cmocka_unit_test(multipart_signed), cmocka_unit_test(multipart_encrypted),
+		cmocka_unit_test(own_messages), cmocka_unit_test(multipart_signed),
+		cmocka_unit_test(multipart_encrypted),
 		cmocka_unit_test(inline_pgp), cmocka_unit_test(other_kinds), cmocka_unit_test(reports),
 		cmocka_unit_test(failing_stream),
 	};
