@@ -4,15 +4,11 @@
 
 #include <stdio.h>
 
-#ifdef HAVE_LDAP
 #include "ldap/ldap_driver.h"
-#endif
 
 static const struct directory_driver *const directories[] = {
 	&directory_files_driver,
-#ifdef HAVE_LDAP
 	&ldap_directory_driver,
-#endif
 	NULL
 };
 

@@ -2,14 +2,11 @@
 #include "milter/version.h"
 
 #include <jansson.h>
+#include <ldap.h>
 #include <libconfig.h>
 #include <libmilter/mfapi.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
-
-#ifdef HAVE_LDAP
-#include <ldap.h>
-#endif
 
 #include "milter/drivers.h"
 
@@ -20,7 +17,6 @@
 
 static void print_ldap(void)
 {
-#ifdef HAVE_LDAP
 	LDAPAPIInfo info = { .ldapai_info_version = LDAP_API_INFO_VERSION };
 
 	if (ldap_get_option(NULL, LDAP_OPT_API_INFO, &info) != LDAP_OPT_SUCCESS)
@@ -29,7 +25,6 @@ static void print_ldap(void)
 	       info.ldapai_vendor_version / 100 % 100, info.ldapai_vendor_version % 100);
 	ldap_memfree(info.ldapai_vendor_name);
 	ber_memvfree((void **)info.ldapai_extensions);
-#endif
 }
 
 void version_print(void)
