@@ -259,24 +259,10 @@ static bool is_ec(enum key_kind kind)
 	return kind == KEY_EC_P256 || kind == KEY_EC_P384 || kind == KEY_EC_P521 || kind == KEY_EC_OTHER;
 }
 
-/* A CA that signs with a broken digest lets anybody have a twin of the certificate. */
-static bool weakly_issued(const struct cert *cert)
-{
-	int digest_nid = NID_undef;
-	const struct digest_algorithm *digest;
-
-	if (OBJ_find_sigid_algs(X509_get_signature_nid(cert_x509(cert)), &digest_nid, NULL) != 1)
-		return false;
-	digest = digest_by_nid(digest_nid);
-	return digest != NULL && digest->weak && !cert_info(cert)->self_signed;
-}
-
 enum algorithm algorithm_of_cert(const struct cert *cert)
 {
 	const struct cert_info *info = cert_info(cert);
 
-	if (weakly_issued(cert))
-		return ALGORITHM_WEAK;
 	if (info->key_kind == KEY_RSA || info->key_kind == KEY_RSA_PSS)
 		return info->bits >= RSA_GOOD_BITS ? ALGORITHM_GOOD : ALGORITHM_WEAK;
 	if (is_ec(info->key_kind))

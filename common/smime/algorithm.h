@@ -43,7 +43,7 @@ struct signature_algorithm {
 void signature_algorithm_find(const struct prescan_algorithm *algorithm, const struct digest_algorithm *digest,
 			      struct signature_algorithm *found);
 
-/* Is the certificate's key strong enough for a signature? */
+/* Is the certificate's key strong enough for a signature? How it was issued is path.h's business. */
 enum algorithm algorithm_of_cert(const struct cert *cert);
 
 enum signature_check { SIGNATURE_GOOD, SIGNATURE_BAD, SIGNATURE_CANNOT };

@@ -297,7 +297,7 @@ static void judge_key(struct signer_work *work, const struct cert *cert)
 	enum algorithm algorithm = algorithm_of_cert(cert);
 
 	if (algorithm == ALGORITHM_WEAK)
-		weak(work->layer, "RFC 8551 4.3: weak key, or a certificate signed with a weak digest");
+		weak(work->layer, "RFC 8551 4.3: weak key");
 	else if (algorithm == ALGORITHM_UNSUPPORTED)
 		unsupported(work->layer, "unsupported public key");
 	work->layer->usage_good = cert_may_sign(cert);

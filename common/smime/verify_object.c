@@ -66,12 +66,12 @@ static int find_content(struct verify_run *run, struct signed_object *object, co
 			object->bad = "RFC 8551 3.5.3.1: a detached signature that carries content of its own";
 		return 0;
 	}
-	if (!object->scan.attached) {
-		object->unsupported = "RFC 8551 3.5.2: application/pkcs7-mime without the content that was signed";
-		*inside = slice_make("", 0);
-	} else if (prescan_content(run->arena, &object->scan, inside, err) != 0) {
+	if (!object->scan.attached && object->scan.signer_count == 0)
+		return 0;
+	if (!object->scan.attached)
+		return err_set(err, ERR_MESSAGE, "RFC 8551 3.5.2: application/pkcs7-mime without the content that was signed");
+	if (prescan_content(run->arena, &object->scan, inside, err) != 0)
 		return -1;
-	}
 	*content = body_from_slice(run->arena, *inside);
 	return *content == NULL ? err_memory(err) : 0;
 }
@@ -127,12 +127,11 @@ int verify_object(struct verify_run *run, struct signed_object *object, struct s
 		return -1;
 	if (rc > 0)
 		return run_unreadable(run, object->covers_message, object->part, err->text, err);
-	if (object->scan.signer_count == 0 && object->detached == NULL && !object->scan.attached) {
+	if (bytes == NULL) {		/* certificates only */
 		run->objects--;
 		return 0;
 	}
-	if (object->detached == NULL && object->scan.attached)
-		*content = inside;
+	*content = inside;
 	if (object->scan.signer_count == 0)
 		return run_unreadable(run, object->covers_message, object->part, "RFC 5652 5.1: SignedData without signers proves nothing", err);
 	if (read_certs(run, object, err) != 0)

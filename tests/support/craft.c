@@ -1,6 +1,7 @@
 /* craft.c - see craft.h. */
 #include "craft.h"
 
+#include <openssl/err.h>
 #include <openssl/rsa.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,22 @@ static void need(bool ok, const char *what)
 	if (ok)
 		return;
 	fprintf(stderr, "craft: %s failed\n", what);
+	ERR_print_errors_fp(stderr);
 	exit(99);
+}
+
+/* SigningCertificateV2 with one ESSCertIDv2 that is no more than a SHA-256. */
+static void add_ess(CMS_SignerInfo *info, const struct testpki *named)
+{
+	unsigned char value[40] = { 0x30, 38, 0x30, 36, 0x30, 34, 0x04, 32 };
+	ASN1_STRING *sequence = ASN1_STRING_type_new(V_ASN1_SEQUENCE);
+	unsigned n = 0;
+
+	need(X509_digest(named->x509, EVP_sha256(), value + 8, &n) == 1 && sequence != NULL &&
+	     ASN1_STRING_set(sequence, value, sizeof(value)) == 1, "ESS certificate");
+	need(CMS_signed_add1_attr_by_NID(info, NID_id_smime_aa_signingCertificateV2, V_ASN1_SEQUENCE, sequence, -1) == 1,
+	     "CMS_signed_add1_attr_by_NID");
+	ASN1_STRING_free(sequence);
 }
 
 static void add_signer(CMS_ContentInfo *cms, const struct craft_signer *signer)
@@ -21,6 +37,8 @@ static void add_signer(CMS_ContentInfo *cms, const struct craft_signer *signer)
 	EVP_PKEY_CTX *context;
 
 	need(info != NULL, "CMS_add1_signer");
+	if (signer->ess != NULL)
+		add_ess(info, signer->ess);
 	if (!signer->pss)
 		return;
 	context = CMS_SignerInfo_get0_pkey_ctx(info);
@@ -38,13 +56,25 @@ static void write_der(CMS_ContentInfo *cms, struct buf *der)
 	OPENSSL_free(bytes);
 }
 
-static void swap_content(CMS_ContentInfo *cms, const char *other)
+static void set_content(CMS_ContentInfo *cms, struct slice bytes)
 {
 	ASN1_OCTET_STRING **content = CMS_get0_content(cms);
 
-	if (*content == NULL)
-		*content = ASN1_OCTET_STRING_new();
-	need(ASN1_STRING_set(*content, other, -1) == 1, "other content");
+	ASN1_OCTET_STRING_free(*content);	/* a new one: the old may be marked as to be streamed */
+	*content = ASN1_OCTET_STRING_new();
+	need(ASN1_STRING_set(*content, bytes.p, (int)bytes.n) == 1, "content");
+}
+
+static void finish_unsigned(CMS_ContentInfo *cms, struct slice content, bool detached)
+{
+	ASN1_OCTET_STRING **inside = CMS_get0_content(cms);
+
+	if (!detached) {
+		set_content(cms, content);
+		return;
+	}
+	ASN1_OCTET_STRING_free(*inside);
+	*inside = NULL;
 }
 
 void craft_cms(const struct craft *craft, struct slice content, struct buf *der)
@@ -60,9 +90,12 @@ void craft_cms(const struct craft *craft, struct slice content, struct buf *der)
 		add_signer(cms, &craft->signers[i]);
 	for (size_t i = 0; i < 4 && craft->extra[i] != NULL; i++)
 		need(CMS_add1_cert(cms, craft->extra[i]->x509) == 1, "CMS_add1_cert");
-	need(CMS_final(cms, bio, NULL, flags) == 1, "CMS_final");
+	if (craft->signers[0].pki == NULL)	/* CMS_final makes nothing without signers */
+		finish_unsigned(cms, content, craft->detached);
+	else
+		need(CMS_final(cms, bio, NULL, flags) == 1, "CMS_final");
 	if (craft->other_content != NULL)
-		swap_content(cms, craft->other_content);
+		set_content(cms, slice_of(craft->other_content));
 	write_der(cms, der);
 	BIO_free(bio);
 	CMS_ContentInfo_free(cms);

@@ -15,6 +15,7 @@ struct craft_signer {
 	unsigned flags;			/* CMS_NOATTR, CMS_USE_KEYID, CMS_CADES, CMS_NOCERTS */
 	bool pss;
 	int salt_bytes;			/* 0: the digest's length */
+	const struct testpki *ess;	/* signingCertificateV2 names this one; NULL: no such attribute of ours */
 };
 
 struct craft {
