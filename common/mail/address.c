@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "mail/encoded_word.h"
 #include "mail/idn.h"
 
 enum token_kind {
@@ -404,7 +405,7 @@ static bool contains(struct slice text, const char *mark)
 /* Signs by which the tokens of a whole From value are odd, wherever they stand. */
 static bool token_is_odd(const struct token *token)
 {
-	if (token->kind == TOKEN_BAD)
+	if (token->kind == TOKEN_BAD || encoded_word_hides(token->text))
 		return true;
 	if (token->kind == TOKEN_COMMENT)	/* searched for addresses, or with quotes minded, it reads otherwise */
 		return contains_any(token->text, "@<>\"\\");

@@ -33,23 +33,18 @@ static bool all_digits(struct slice text)
 	return text.n > 0;
 }
 
-/* Length of text up to the next ';' outside quotes and comments. False: one of them is not closed, or a control
- * character stands in text. */
+/* Length of text up to the next ';' outside quotes and comments. False: one of them is not closed. */
 static bool segment_length(struct arena *arena, struct slice text, size_t *length)
 {
 	struct slice rest = text, word = { NULL, 0 };
 
 	while (rest.n > 0 && rest.p[0] != ';') {
-		unsigned char c = (unsigned char)rest.p[0];
-
-		if (c == '(') {
+		if (rest.p[0] == '(') {
 			if (!cfws_skip(&rest))
 				return false;
-		} else if (c == '"') {
+		} else if (rest.p[0] == '"') {
 			if (!word_take(arena, &rest, &word))
 				return false;
-		} else if ((c < ' ' && c != '\t') || c == 0x7f) {
-			return false;
 		} else {
 			rest = slice_from(rest, 1);
 		}
@@ -74,6 +69,17 @@ static bool head_parse(struct arena *arena, struct slice value, struct parsed *p
 	parsed->head = slice_first(value, value.n - rest.n);
 	parsed->rest = rest;
 	return rest.n == 0 || rest.p[0] == ';';
+}
+
+static bool has_control(struct slice text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		unsigned char c = (unsigned char)text.p[i];
+
+		if ((c < ' ' && c != '\t') || c == 0x7f)
+			return true;
+	}
+	return false;
 }
 
 /* All of rest is closed comments, closed quotes and ordinary characters. */
@@ -254,7 +260,7 @@ int authres_clean(struct arena *arena, const struct field *field, const char *au
 	*replacement = *field;
 	if (value.p == NULL)
 		return err_memory(err);
-	if (!head_parse(arena, value, &parsed) || !rest_is_sound(arena, parsed.rest))
+	if (has_control(value) || !head_parse(arena, value, &parsed) || !rest_is_sound(arena, parsed.rest))
 		return 0;
 	if (!same_server(arena, parsed.id, authserv_id)) {
 		*verdict = AUTHRES_KEEP;
@@ -344,22 +350,19 @@ static size_t piece_length(struct slice rest)
 
 static int append_folded(struct buf *out, struct slice rest)
 {
-	size_t column = NAME_RESERVE;
+	size_t column = NAME_RESERVE, n = 0;
 
-	while (rest.n > 0) {
-		size_t n = piece_length(rest);
-		bool blank = rest.p[0] == ' ' || out->n == 0;
-		bool starts = out->n == 0 || rest.p[0] == ' ' || out->p[out->n - 1] == ';';
+	for (; rest.n > 0; rest = slice_from(rest, n)) {
+		bool blank = rest.p[0] == ' ';
+		bool breakable = out->n > 0 && (blank || out->p[out->n - 1] == ';');
 
-		if (out->n > 0 && starts && column + n + (blank ? 0 : 1) > LINE_MAX_CHARACTERS) {
+		n = piece_length(rest);
+		if (breakable && column + n > LINE_MAX_CHARACTERS) {
 			if (buf_append_text(out, "\r\n") < 0)
 				return -1;
 			column = 0;
-			blank = rest.p[0] == ' ';
-			if (!blank && buf_append_char(out, ' ') < 0)
-				return -1;
-			column += blank ? 0 : 1;
-		} else if (out->n == 0 && rest.p[0] != ' ') {
+		}
+		if (!blank && (out->n == 0 || column == 0)) {
 			if (buf_append_char(out, ' ') < 0)
 				return -1;
 			column++;
@@ -367,7 +370,6 @@ static int append_folded(struct buf *out, struct slice rest)
 		if (buf_append_slice(out, slice_first(rest, n)) < 0)
 			return -1;
 		column += n;
-		rest = slice_from(rest, n);
 	}
 	return 0;
 }

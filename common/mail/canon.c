@@ -318,14 +318,19 @@ static int append_fields(struct buf *out, const struct header *header, bool cont
 	return said ? 0 : append_encoding(out, encoding);
 }
 
-/* Does the range of part's header hold more than its fields? */
-static bool has_empty_line(const struct mime_part *part)
+/* Ends the header in out as that of part ends: with an empty line, or without, or, where a delimiter line follows at
+ * once, even without the line end of its last field. -1: memory. */
+static int end_header(struct buf *out, const struct mime_part *part)
 {
-	uint64_t fields = 0;
+	uint64_t fields = 0, range = part->body_start - part->start;
 
 	for (size_t i = 0; i < part->header.n; i++)
 		fields += part->header.fields[i].raw.n;
-	return part->body_start - part->start > fields;
+	if (range > fields || part->body_end > part->body_start)
+		return buf_append_text(out, "\r\n");
+	if (range < fields && out->n >= 2)
+		out->n -= 2;
+	return 0;
 }
 
 /* Writes the header of a part (not the top level's) anew where it has to change. */
@@ -334,12 +339,11 @@ static int header_rewrite(struct build *build, const struct mime_part *part, enu
 {
 	struct buf out = { NULL, 0, 0, 0 };
 	struct slice bytes = { NULL, 0 };
-	bool line = has_empty_line(part) || part->body_end > part->body_start;
 
 	if (encoding == CTE_UNKNOWN && ((part->traits & MIME_HEADER_BARE) == 0 || !header_safe(part)))
 		return 0;
 	buf_init(&out, 0);
-	if (append_fields(&out, &part->header, false, encoding) == 0 && (!line || buf_append_text(&out, "\r\n") == 0))
+	if (append_fields(&out, &part->header, false, encoding) == 0 && end_header(&out, part) == 0)
 		bytes = arena_copy(build->arena, buf_slice(&out));
 	buf_clear(&out);
 	if (bytes.p == NULL)

@@ -157,8 +157,9 @@ static void part_close(struct mime_scan *scan, struct mime_part *part, uint64_t 
 	part->start = min_offset(part->start, end);
 	part->body_start = min_offset(part->body_start, end);
 	part->body_end = end;
-	if (is_multipart(part) && !part->closed) {
+	if (is_multipart(part) && (!part->closed || part->child == NULL))
 		scan->mime->facts |= MIME_MALFORMED;
+	if (is_multipart(part) && !part->closed) {
 		part->content_end = end;
 		if (part->child == NULL)
 			part->content_start = end;
@@ -201,7 +202,7 @@ static int delimiter(struct mime_scan *scan, struct mime_part *container, bool c
 		container->content_start = line->start;
 	if (parts_close(scan, container, line->start - scan->gap, err) < 0)
 		return -1;
-	container->traits |= line->traits | (scan->gap_bare ? (unsigned)MIME_BARE_CR_LF : 0U);
+	container->traits |= line->traits | (scan->gap == 1 ? (unsigned)MIME_BARE_CR_LF : 0U);
 	scan->current = last != NULL ? last : container;
 	if (!closing) {
 		container->traits |= line->end_bytes == 1 ? (unsigned)MIME_BARE_CR_LF : 0U;

@@ -51,7 +51,7 @@ struct mime_part {
 };
 
 enum mime_fact {			/* of the whole message */
-	MIME_MALFORMED = 1,		/* a header line in a part that is none, an unclosed multipart, boundary missing, given
+	MIME_MALFORMED = 1,		/* a header line in a part that is none, a multipart unclosed or empty, boundary missing, given
 					   twice or that of an enclosing one, a multipart that claims to be encoded */
 	MIME_DUPLICATE = 2		/* two Content-Type or two Content-Transfer-Encoding fields in one part */
 };

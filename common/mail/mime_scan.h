@@ -31,7 +31,7 @@ struct mime_scan {
 	size_t head_line;		/* where that line begins in head */
 	struct mime_line line;
 	unsigned gap;			/* bytes of the line end before this line, unless a delimiter ate it */
-	bool gap_bare;			/* it was a lone LF and nobody has been blamed yet */
+	bool gap_bare;			/* it was a lone LF of a body: current's, if no delimiter follows */
 };
 
 /* Bytes of the line that holds p[0]; the line goes on. */
