@@ -7,7 +7,7 @@
 
 #include "gate/gate.h"
 
-static void judge_env(const struct site *site, const struct rule *rule, struct verify_env *env)
+void judge_env(const struct site *site, const struct rule *rule, struct verify_env *env)
 {
 	const struct limits *limits = &site->settings.limits;
 

@@ -4,6 +4,9 @@
 
 #include "gate/plan.h"
 
+/* How the site verifies under a rule (NULL: without one, against every collection): limits, collections, time. */
+void judge_env(const struct site *site, const struct rule *rule, struct verify_env *env);
+
 /* Verifies the message by the treatment's rule; fills plan->verdict. 0, or -1: a stream or memory failed. */
 int judge_verify(const struct site *site, const struct facts *facts, const struct message *message,
 		 struct arena *arena, struct plan *plan, struct err *err);

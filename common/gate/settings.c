@@ -97,38 +97,41 @@ static const struct conf_row top_rows[] = {
 	{ .name = NULL }
 };
 
-static const struct conf_variant *directory_variants(struct arena *arena, const struct directory_driver *const *drivers)
+/* The i-th driver as the reader of the configuration wants it; type NULL: there are no more. */
+static struct conf_variant directory_variant(const struct site_drivers *drivers, size_t i)
 {
-	struct conf_variant *variants = NULL;
-	size_t n = 0, i;
+	const struct directory_driver *driver = drivers->directories[i];
 
-	while (drivers[n] != NULL)
-		n++;
-	variants = arena_array(arena, n + 1, sizeof(*variants));
-	for (i = 0; variants != NULL && i < n; i++)
-		variants[i] = (struct conf_variant){ drivers[i]->type, drivers[i]->table };
-	return variants;
+	return driver != NULL ? (struct conf_variant){ driver->type, driver->table } : (struct conf_variant){ NULL, NULL };
 }
 
-static const struct conf_variant *keystore_variants(struct arena *arena, const struct keystore_driver *const *drivers)
+static struct conf_variant keystore_variant(const struct site_drivers *drivers, size_t i)
 {
-	struct conf_variant *variants = NULL;
+	const struct keystore_driver *driver = drivers->keystores[i];
+
+	return driver != NULL ? (struct conf_variant){ driver->type, driver->table } : (struct conf_variant){ NULL, NULL };
+}
+
+static const struct conf_variant *variants(struct arena *arena, const struct site_drivers *drivers,
+					   struct conf_variant (*at)(const struct site_drivers *, size_t))
+{
+	struct conf_variant *list = NULL;
 	size_t n = 0, i;
 
-	while (drivers[n] != NULL)
+	while (at(drivers, n).type != NULL)
 		n++;
-	variants = arena_array(arena, n + 1, sizeof(*variants));
-	for (i = 0; variants != NULL && i < n; i++)
-		variants[i] = (struct conf_variant){ drivers[i]->type, drivers[i]->table };
-	return variants;
+	list = arena_array(arena, n + 1, sizeof(*list));
+	for (i = 0; list != NULL && i < n; i++)
+		list[i] = at(drivers, i);
+	return list;
 }
 
 const struct conf_table *settings_table(struct arena *arena, const struct site_drivers *drivers)
 {
 	struct conf_table *table = arena_alloc(arena, sizeof(*table));
 	struct conf_row *row, *copy = arena_alloc(arena, sizeof(top_rows));
-	const struct conf_variant *directories = directory_variants(arena, drivers->directories);
-	const struct conf_variant *keystores = keystore_variants(arena, drivers->keystores);
+	const struct conf_variant *directories = variants(arena, drivers, directory_variant);
+	const struct conf_variant *keystores = variants(arena, drivers, keystore_variant);
 
 	if (table == NULL || copy == NULL || directories == NULL || keystores == NULL)
 		return NULL;

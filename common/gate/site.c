@@ -57,22 +57,6 @@ static int load_domains(struct site *site, struct err *err)
 	return 0;
 }
 
-static int load_networks(struct site *site, const struct conf_strings *texts, struct network_list *list,
-			 struct err *err)
-{
-	struct err why;
-	size_t i;
-
-	list->items = arena_array(site->arena, texts->n, sizeof(*list->items));
-	if (list->items == NULL)
-		return err_memory(err);
-	for (i = 0; i < texts->n; i++)
-		if (network_parse(texts->items[i], &list->items[i], &why) != 0)
-			return conf_finding(site->conf, &texts->items[i], err, "%s", why.text);
-	list->n = texts->n;
-	return 0;
-}
-
 static int load_authserv_id(struct site *site, struct err *err)
 {
 	char host[256] = "";
@@ -300,9 +284,9 @@ static int site_open(struct site *site, const char *path, const struct site_env 
 	bad |= refuse_later(site, err);
 	bad |= load_authserv_id(site, err);
 	bad |= load_domains(site, err);
-	bad |= load_networks(site, &s->internal_hosts, &site->internal_hosts, err);
-	bad |= load_networks(site, &s->signing_hosts, &site->signing_hosts, err);
-	bad |= load_networks(site, &s->trusted_results, &site->trusted_results, err);
+	bad |= network_list_compile(site->arena, &s->internal_hosts, site->conf, &site->internal_hosts, err);
+	bad |= network_list_compile(site->arena, &s->signing_hosts, site->conf, &site->signing_hosts, err);
+	bad |= network_list_compile(site->arena, &s->trusted_results, site->conf, &site->trusted_results, err);
 	bad |= load_collections(site, env, err);
 	bad |= load_directories(site, env, err);
 	bad |= load_keystores(site, env, err);

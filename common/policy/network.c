@@ -91,6 +91,22 @@ int network_parse(const char *text, struct network *network, struct err *err)
 	return 0;
 }
 
+int network_list_compile(struct arena *arena, const struct conf_strings *texts, struct conf *conf,
+			 struct network_list *list, struct err *err)
+{
+	struct err why;
+	size_t i;
+
+	list->items = arena_array(arena, texts->n, sizeof(*list->items));
+	if (list->items == NULL)
+		return err_memory(err);
+	for (i = 0; i < texts->n; i++)
+		if (network_parse(texts->items[i], &list->items[i], &why) != 0)
+			return conf_finding(conf, &texts->items[i], err, "%s", why.text);
+	list->n = texts->n;
+	return 0;
+}
+
 bool network_list_match(const struct network_list *list, const char *ip)
 {
 	unsigned char address[16];

@@ -144,22 +144,6 @@ static int compile_patterns(struct arena *arena, const struct conf_strings *stri
 	return 0;
 }
 
-static int compile_networks(struct arena *arena, const struct conf_strings *strings, struct conf *conf,
-			    struct network_list *list, struct err *err)
-{
-	struct err why;
-	size_t i;
-
-	list->items = arena_array(arena, strings->n, sizeof(*list->items));
-	if (list->items == NULL)
-		return err_memory(err);
-	for (i = 0; i < strings->n; i++)
-		if (network_parse(strings->items[i], &list->items[i], &why) != 0)
-			return conf_finding(conf, &strings->items[i], err, "%s", why.text);
-	list->n = strings->n;
-	return 0;
-}
-
 static unsigned enum_bits(const struct conf_enums *enums)
 {
 	unsigned bits = 0;
@@ -245,7 +229,7 @@ int rule_compile(struct arena *arena, const struct rule_settings *settings, stru
 	bad |= compile_patterns(arena, &settings->sender, conf, &rule->sender, err);
 	bad |= compile_patterns(arena, &settings->recipient, conf, &rule->recipient, err);
 	bad |= compile_patterns(arena, &settings->from, conf, &rule->from, err);
-	bad |= compile_networks(arena, &settings->client, conf, &rule->client, err);
+	bad |= network_list_compile(arena, &settings->client, conf, &rule->client, err);
 	bad |= compile_sign_as(arena, settings, conf, rule, err);
 	bad |= compile_accept_signer(arena, settings, conf, rule, err);
 	bad |= refuse_later(settings, conf, err);
