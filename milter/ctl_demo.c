@@ -43,10 +43,10 @@ static const struct { const char *name; mode_t mode; } directories[] = {
 static const char config_text[] =
 "# Made by smimectl demo-ca, for trying things out. The comments of /etc/smime-milter/smime-milter.conf and\n"
 "# smime-milter.conf(5) say what else there is.\n"
-"socket         = \"local:@run/milter.sock\";\n"
+"socket         = \"local:^run/milter.sock\";\n"
 "socket_mode    = \"0666\";                  # any process on this machine: for a demonstration only\n"
 "user           = \"%\";\n"
-"state_dir      = \"@state\";\n"
+"state_dir      = \"^state\";\n"
 "authserv_id    = \"mx.example.com\";\n"
 "local_domains  = [ \"example.com\" ];\n"
 "\n"
@@ -54,9 +54,9 @@ static const char config_text[] =
 "internal_hosts = [ ];\n"
 "originating    = [ \"ORIGINATING\" ];\n"
 "\n"
-"collections = ( { name = \"demo\"; files = [ \"@roots.sst\" ]; } );\n"
-"directories = ( { type = \"files\"; path = \"@certs\"; } );\n"
-"keystores   = ( { type = \"pem\"; path = \"@keys\"; } );\n"
+"collections = ( { name = \"demo\"; files = [ \"^roots.sst\" ]; } );\n"
+"directories = ( { type = \"files\"; path = \"^certs\"; } );\n"
+"keystores   = ( { type = \"pem\"; path = \"^keys\"; } );\n"
 "\n"
 "rules = (\n"
 "  { id = \"inbound\";  direction = \"inbound\";  verify = \"mark\"; collection = \"demo\"; },\n"
@@ -236,7 +236,7 @@ static const char *own_name(void)
 	return entry != NULL ? entry->pw_name : "";
 }
 
-/* "@" stands for the directory, "%" for the user that this runs as. */
+/* "^" stands for the directory, "%" for the user that this runs as. */
 static int write_config(const struct place *place, struct err *err)
 {
 	struct buf text;
@@ -245,7 +245,7 @@ static int write_config(const struct place *place, struct err *err)
 
 	buf_init(&text, 0);
 	for (p = config_text; *p != '\0'; p++) {
-		if (*p == '@')
+		if (*p == '^')
 			bad |= buf_printf(&text, "%s/", place->path);
 		else if (*p == '%')
 			bad |= buf_append_text(&text, own_name());

@@ -82,19 +82,17 @@ static int set_cert(json_t *object, const struct cert *cert)
 
 /* Layers: the fields of X-SMIME-Layer, in its order. */
 
-static int set_checks(json_t *object, const struct layer *layer)
+static int set_chain(json_t *object, const struct layer *layer)
 {
-	int bad = set(object, "integrity", string(integrity_name(layer->integrity)));
+	int bad = 0;
 
-	if (layer->chain_known) {
-		bad |= set(object, "chain", string(path_chain_name(layer->chain)));
-		bad |= set_known(object, "collection", layer->collection);
-		bad |= set(object, "revocation", string(path_revocation_name(layer->revocation)));
-		bad |= set(object, "usage", string(layer->usage_good ? "good" : "bad"));
-	}
-	bad |= set(object, "algorithm", string(algorithm_name(layer->algorithm)));
-	if (layer->chain_known)
-		bad |= set(object, "from", string(from_match_name(layer->from)));
+	if (!layer->chain_known)
+		return 0;
+	bad |= set(object, "chain", string(path_chain_name(layer->chain)));
+	bad |= set_known(object, "collection", layer->collection);
+	bad |= set(object, "revocation", string(path_revocation_name(layer->revocation)));
+	bad |= set(object, "usage", string(layer->usage_good ? "good" : "bad"));
+	bad |= set(object, "from", string(from_match_name(layer->from)));
 	return bad;
 }
 
@@ -103,8 +101,10 @@ static int set_signer(json_t *object, const struct layer *layer)
 	int bad = set_known(object, "signer", layer->signer);
 
 	bad |= set_known(object, "subject", layer->subject);
-	bad |= set_known(object, "issuer", layer->issuer);
-	bad |= set_known(object, "serial", layer->serial);
+	if (layer->issuer != NULL && layer->serial != NULL) {
+		bad |= set(object, "issuer", string(layer->issuer));
+		bad |= set(object, "serial", string(layer->serial));
+	}
 	bad |= set_known(object, "cert_sha256", layer->cert_sha256);
 	bad |= set_known(object, "digest", layer->digest);
 	bad |= set_known(object, "signature", layer->signature);
@@ -115,25 +115,43 @@ static int set_signer(json_t *object, const struct layer *layer)
 	return bad;
 }
 
+static int set_signature(json_t *object, const struct layer *layer)
+{
+	int bad = set(object, "result", string(result_names[layer->result]));
+
+	if (layer->signer_index != 0)
+		bad |= set(object, "signer_index", json_integer((json_int_t)layer->signer_index));
+	if (layer->known) {
+		bad |= set(object, "integrity", string(integrity_name(layer->integrity)));
+		bad |= set(object, "algorithm", string(algorithm_name(layer->algorithm)));
+	}
+	bad |= set_chain(object, layer);
+	bad |= set_signer(object, layer);
+	bad |= set_known(object, "headers", layer->headers);
+	return bad;
+}
+
+/* Nothing was opened, so nothing was proven. */
+static int set_envelope(json_t *object, const struct layer *layer)
+{
+	int bad = set_known(object, "result", layer->envelope_result);
+
+	bad |= set_known(object, "cipher", layer->cipher);
+	if (layer->type != LAYER_COMPRESSED)
+		bad |= set(object, "authenticated", string("no"));
+	return bad;
+}
+
+/* rule NULL: none was asked. */
 static json_t *layer_json(const struct layer *layer, const char *rule)
 {
-	const bool envelope = layer->envelope_result != NULL;
 	json_t *object = json_object();
 	int bad = object == NULL;
 
 	bad |= set(object, "layer", json_integer((json_int_t)layer->layer));
 	bad |= set(object, "type", string(layer_type_name(layer->type)));
-	if (layer->signer_index != 0)
-		bad |= set(object, "signer_index", json_integer((json_int_t)layer->signer_index));
-	bad |= set(object, "result", string(envelope ? layer->envelope_result : result_names[layer->result]));
-	if (!envelope && layer->known)
-		bad |= set_checks(object, layer);
-	if (!envelope)
-		bad |= set(object, "covers", string(layer->covers_message ? "message" : "part"));
-	bad |= set_signer(object, layer);
-	bad |= set_known(object, "cipher", layer->cipher);
-	if (!envelope)
-		bad |= set(object, "headers", string("unprotected"));
+	bad |= layer->type == LAYER_SIGNED ? set_signature(object, layer) : set_envelope(object, layer);
+	bad |= set(object, "covers", string(layer->covers_message ? "message" : "part"));
 	bad |= set_known(object, "rule", rule);
 	bad |= set_known(object, "part", layer->part);
 	bad |= set(object, "reason", string(layer->reason != NULL ? layer->reason : ""));

@@ -1,0 +1,292 @@
+#!/usr/bin/env bash
+# ctl.sh - smimectl from outside: its own demonstration CA, each direction through the whole gateway, the commands, their
+# reports and exit statuses. OpenSSL's command line is the other side. SMIMECTL=PATH or BUILDDIR=DIR.
+set -u
+smimectl=${SMIMECTL:-${BUILDDIR:-build}/smimectl}
+work=$(mktemp -d "${TMPDIR:-/tmp}/smimectl.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+failures=0
+conf=$work/demo/smime-milter.conf
+
+ok() { echo "ok - $1"; }
+not_ok() { echo "not ok - $1"; failures=$((failures + 1)); [ -z "${2:-}" ] || sed 's/^/    /' "$2"; }
+
+# is STATUS NAME COMMAND... - runs it with stdout and stderr in $work; $input is its stdin
+input=/dev/null
+is() {
+	local want=$1 name=$2 got; shift 2
+	"$@" < "$input" > "$work/stdout" 2> "$work/stderr"; got=$?
+	if [ $got = "$want" ]; then ok "$name"; else not_ok "$name: exit $got, not $want" "$work/stderr"; fi
+}
+
+# has NAME FILE REGEX, lacks NAME FILE REGEX
+has() { if [ -r "$2" ] && tr -d '\r' < "$2" | grep -qE -- "$3"; then ok "$1"; else not_ok "$1: no $3 in ${2##*/}"; fi; }
+lacks() { if [ ! -r "$2" ] || tr -d '\r' < "$2" | grep -qE -- "$3"; then not_ok "$1: $3 in ${2##*/}"; else ok "$1"; fi; }
+same() { if cmp -s "$2" "$3"; then ok "$1"; else not_ok "$1"; fi; }
+absent() { if [ -e "$2" ]; then not_ok "$1"; else ok "$1"; fi; }
+
+ctl() { "$smimectl" -c "$conf" "$@"; }
+# outbound STATUS NAME FROM RCPT... - process as a user who has logged in, into $work/out
+outbound() {
+	local status=$1 name=$2 from=$3 rcpt args=(); shift 3
+	for rcpt in "$@"; do args+=(--rcpt "$rcpt"); done
+	rm -rf "$work/out"
+	is "$status" "$name" ctl process --auth "$from" --from "$from" "${args[@]}" --out "$work/out"
+}
+inbound() {
+	rm -rf "$work/out"
+	is "$1" "$2" ctl process --client 192.0.2.7 --from carol@partner.example --rcpt bob@example.com --out "$work/out"
+}
+
+mail() { printf 'From: <%s>\nTo: <%s>\nSubject: greetings\nMIME-Version: 1.0\nContent-Type: text/plain\n\n%s\n' "$1" "$2" "$3"; }
+
+test_usage() {
+	is 0 'help' "$smimectl" --help
+	is 0 'help of a command' "$smimectl" certs find --help
+	is 0 'version' "$smimectl" --version
+	has 'version is printed' "$work/stdout" '^smimectl [0-9]'
+	is 2 'no command' "$smimectl"
+	is 2 'unknown command' "$smimectl" frobnicate
+	is 2 'half a command' "$smimectl" certs
+	is 2 'unknown option' "$smimectl" verify --frobnicate
+	is 2 'option of another command' "$smimectl" verify --rcpt a@b.example
+	is 2 'value missing' "$smimectl" sign --from
+	is 2 'option missing' "$smimectl" process --from a@b.example --rcpt b@c.example
+	has 'usage names the option' "$work/stderr" 'needs --out'
+	is 2 'operand missing' "$smimectl" certs find
+	is 2 'too many operands' "$smimectl" certs find a@b.example c@d.example
+	is 2 'no recipient address' ctl process --from a@b.example --rcpt '' --out "$work/out"
+	is 2 'client without address' ctl process --from a@b.example --rcpt b@c.example --client nowhere --out "$work/out"
+	is 2 'time that is none' ctl verify --at yesterday
+	is 2 'unknown cipher' ctl encrypt --rcpt carol@partner.example --cipher rot13
+	absent 'nothing was written' "$work/out"
+}
+
+test_config() {
+	is 3 'no configuration' "$smimectl" -c "$work/nowhere.conf" verify
+	printf 'soket = "x";\nmode = 7;\n' > "$work/bad.conf"
+	is 3 'bad configuration' "$smimectl" -c "$work/bad.conf" keys list
+	has 'first finding with its line' "$work/stderr" 'bad\.conf:1: .*socket'
+	has 'second finding with its line' "$work/stderr" 'bad\.conf:2: '
+	is 3 'unknown collection' ctl verify --collection nobody
+}
+
+test_demo() {
+	is 0 'demo-ca' "$smimectl" demo-ca "$work/demo"
+	cp "$work/demo/keys/alice.pem" "$work/alice-before"
+	is 0 'demo-ca again' "$smimectl" demo-ca "$work/demo"
+	if cmp -s "$work/alice-before" "$work/demo/keys/alice.pem"; then not_ok 'keys are new'; else ok 'keys are new'; fi
+	mkdir "$work/full"; : > "$work/full/mine"
+	is 3 'demo-ca leaves a full directory alone' "$smimectl" demo-ca "$work/full"
+	has 'and says so' "$work/stderr" 'left alone'
+	is 0 'its certificates verify' openssl verify -CAfile "$work/demo/roots.pem" "$work/demo"/certs/*.pem
+	if [ "$(stat -c %a "$work/demo/keys/alice.pem")" = 600 ]; then ok 'keys are private'; else not_ok 'keys are private'; fi
+}
+
+test_outbound() {
+	input=$work/mail; mail alice@example.com someone@public.example 'Hello' > "$input"
+	outbound 0 'sign' alice@example.com someone@public.example
+	has 'signed' "$work/out/0.eml" '^Content-Type: multipart/signed'
+	has 'CRLF' <(grep -c -v $'\r$' "$work/out/0.eml") '^0$'
+	has 'signed_by' "$work/out/outcome.json" '"signed_by": "alice@example.com"'
+	has 'action' "$work/out/outcome.json" '"action": "sign"'
+	has 'rule' "$work/out/outcome.json" '"rule": "default"'
+	has 'file' "$work/out/outcome.json" '"file": "0.eml"'
+	is 0 'openssl verifies it' openssl cms -verify -in "$work/out/0.eml" -CAfile "$work/demo/roots.pem" -out "$work/inner"
+	cp "$work/out/0.eml" "$work/signed.eml"
+
+	outbound 0 'sign and encrypt' alice@example.com carol@partner.example dave@partner.example
+	has 'encrypted' "$work/out/0.eml" '^Content-Type: application/pkcs7-mime'
+	lacks 'no plaintext' "$work/out/0.eml" 'Hello'
+	has 'encrypted_to' "$work/out/outcome.json" '"role": "recipient"'
+	has 'cipher' "$work/out/outcome.json" '"cipher": "aes256-cbc"'
+	for name in carol dave; do
+		is 0 "$name reads it" openssl cms -decrypt -in "$work/out/0.eml" -inkey "$work/demo/partner-keys/$name.pem" \
+			-recip "$work/demo/certs/$name.pem" -out "$work/inner"
+		has "$name finds the signature" "$work/inner" 'multipart/signed'
+	done
+	cp "$work/out/0.eml" "$work/encrypted.eml"
+
+	outbound 1 'no certificate' alice@example.com nobody@partner.example
+	has 'reject' "$work/out/outcome.json" '"action": "reject"'
+	has 'reply' "$work/out/outcome.json" '"reply": "550 5\.7\.5 S/MIME: no usable certificate for <nobody@partner.example> \(rule partner\)"'
+	has 'no message goes on' "$work/out/outcome.json" '"messages": \[\]'
+	absent 'no file either' "$work/out/0.eml"
+
+	outbound 1 'recipients who need different treatment' alice@example.com carol@partner.example someone@public.example
+	has 'send separately' "$work/out/outcome.json" '"reply": "550 5\.7\.0'
+
+	is 0 'the originating listener is ours' ctl process --daemon ORIGINATING --from alice@example.com \
+		--rcpt someone@public.example --out "$work/out"
+	has 'and signs' "$work/out/outcome.json" '"signed_by": "alice@example.com"'
+	is 0 'a null sender' ctl process --auth x --from '' --rcpt someone@public.example --out "$work/out"
+	has 'is nobody to sign for' "$work/out/outcome.json" '"signed_by": null'
+	is 0 'process --json' ctl process --auth x --from '<>' --rcpt someone@public.example --out "$work/out" --json
+	same 'reports the same' "$work/stdout" "$work/out/outcome.json"
+}
+
+test_internal() {
+	input=$work/mail; mail alice@example.com bob@example.com 'Hello' > "$input"
+	outbound 0 'internal mail' alice@example.com bob@example.com
+	has 'direction' "$work/out/outcome.json" '"direction": "internal"'
+	has 'signed' "$work/out/0.eml" '^Content-Type: multipart/signed'
+	has 'marked' "$work/out/0.eml" '^Authentication-Results: mx.example.com; smime=none'
+}
+
+# A mail signed by Carol herself, with OpenSSL.
+partner_mail() {
+	printf 'Content-Type: text/plain\r\n\r\nWe accept 100.\r\n' > "$work/part"
+	openssl cms -sign -binary -in "$work/part" -crlfeol -signer "$work/demo/partner-keys/carol.pem" -md sha256 \
+		-from carol@partner.example -to bob@example.com -subject offer -out "$work/partner.eml" 2> "$work/stderr" ||
+		not_ok 'openssl signs' "$work/stderr"
+}
+
+test_inbound() {
+	partner_mail
+	{ printf 'Authentication-Results: mx.example.com; smime=pass\r\nX-SMIME-Layer: mx.example.com; result=pass\r\n'
+	  cat "$work/partner.eml"; } > "$work/forged.eml"
+	input=$work/forged.eml
+	inbound 0 'inbound signed mail'
+	has 'passes' "$work/out/outcome.json" '"result": "pass"'
+	has 'field' "$work/out/0.eml" '^Authentication-Results: mx.example.com; smime=pass'
+	has 'one field alone' <(grep -c '^X-SMIME-Layer:' "$work/out/0.eml") '^1$'
+	has 'layers' "$work/out/outcome.json" '"signer": "carol@partner.example"'
+
+	sed 's/accept 100/accept 900/' "$work/partner.eml" > "$work/tampered.eml"
+	input=$work/tampered.eml
+	inbound 0 'tampered mail is marked'
+	has 'as failed' "$work/out/outcome.json" '"result": "fail"'
+	has 'integrity' "$work/out/outcome.json" '"integrity": "bad"'
+
+	input=$work/encrypted.eml
+	inbound 0 'an envelope is delivered as it came'
+	has 'neutral' "$work/out/outcome.json" '"result": "neutral"'
+	has 'kept' "$work/out/outcome.json" '"result": "kept"'
+}
+
+test_verify() {
+	input=$work/partner.eml
+	is 0 'verify' ctl verify
+	is 0 'verify --json' ctl verify --json
+	has 'result' "$work/stdout" '"result": "pass"'
+	has 'integers' "$work/stdout" '"layer": 1,'
+	has 'collection' "$work/stdout" '"collection": "demo"'
+	is 0 'verify by a collection' ctl verify --collection demo
+	is 1 'verify before its time' ctl verify --json --at 2001-01-01T00:00:00Z
+	has 'not yet valid' "$work/stdout" '"chain": "not-yet-valid"'
+	sed 's/$/\r/; s/\r\r$/\r/' "$work/partner.eml" > "$work/crlf.eml"; input=$work/crlf.eml
+	is 0 'CRLF or LF are one' ctl verify
+	input=$work/tampered.eml
+	is 1 'verify of a tampered mail' ctl verify --json
+	has 'fail' "$work/stdout" '"result": "fail"'
+	input=$work/encrypted.eml
+	is 1 'verify of an envelope' ctl verify --json
+	has 'reason' "$work/stdout" '"reason": "encrypted"'
+	input=$work/mail
+	is 1 'verify of a plain mail' ctl verify --json
+	has 'none' "$work/stdout" '"result": "none"'
+	input=/dev/null
+	is 5 'verify of nothing' ctl verify
+	head -c 2000 /dev/urandom > "$work/noise"; input=$work/noise
+	is 5 'verify of noise' ctl verify
+	inbound 5 'process of noise'
+	has 'is malformed' "$work/out/outcome.json" '"reply": "554 5\.6\.0'
+}
+
+test_operations() {
+	input=$work/mail; mail alice@example.com carol@partner.example 'Hello' > "$input"
+	for options in '' '--opaque' '--pss' '--digest sha512'; do
+		is 0 "sign $options" ctl sign --from alice@example.com $options
+		cp "$work/stdout" "$work/made.eml"
+		is 0 'openssl agrees' openssl cms -verify -in "$work/made.eml" -CAfile "$work/demo/roots.pem" -out /dev/null
+	done
+	is 1 'sign without a key' ctl sign --from carol@partner.example
+	for cipher in aes256-cbc aes128-cbc aes256-gcm aes128-gcm; do
+		is 0 "encrypt $cipher" ctl encrypt --rcpt carol@partner.example --rcpt dave@partner.example --cipher $cipher
+		cp "$work/stdout" "$work/made.eml"
+		is 0 'openssl decrypts' openssl cms -decrypt -in "$work/made.eml" -inkey "$work/demo/partner-keys/dave.pem" \
+			-recip "$work/demo/certs/dave.pem" -out "$work/inner"
+		has 'the text' "$work/inner" 'Hello'
+	done
+	is 1 'encrypt without a certificate' ctl encrypt --rcpt carol@partner.example --rcpt nobody@partner.example
+	if [ -s "$work/stdout" ]; then not_ok 'prints nothing'; else ok 'prints nothing'; fi
+	input=/dev/null
+	is 5 'encrypt of nothing' ctl encrypt --rcpt carol@partner.example
+}
+
+test_explain() {
+	input=$work/mail
+	is 0 'explain' ctl explain --auth alice --from alice@example.com --rcpt carol@partner.example
+	has 'rule' "$work/stdout" 'rule "partner"'
+	has 'certificates' "$work/stdout" '    1\. '
+	is 1 'explain of a refusal' ctl explain --auth alice --from alice@example.com --rcpt nobody@partner.example
+	has 'reply' "$work/stdout" '550 5\.7\.5'
+	is 0 'explain --json' ctl explain --auth alice --from alice@example.com --rcpt carol@partner.example --json
+	has 'certificates as a list' "$work/stdout" '"certificates": \['
+}
+
+test_certificates() {
+	input=/dev/null
+	is 0 'certs find' ctl certs find carol@partner.example
+	is 0 'certs find --json' ctl certs find CAROL@partner.example --json
+	has 'usable' "$work/stdout" '"usable": true'
+	has 'rank' "$work/stdout" '"rank": 1'
+	is 1 'certs find nobody' ctl certs find nobody@partner.example --json
+	has 'an empty list' "$work/stdout" '^\[\]$'
+	sed "s,$work/demo/certs,$work/demo/nowhere," "$conf" > "$work/down.conf"
+	mkdir "$work/demo/nowhere"
+	is 1 'an empty directory has none' "$smimectl" -c "$work/down.conf" certs find carol@partner.example
+	is 0 'collection list' "$smimectl" collection list "$work/demo/roots.pem" "$work/demo/roots.sst"
+	has 'root' "$work/stdout" 'Demo Root.*root'
+	is 0 'collection list --json' "$smimectl" collection list "$work/demo/roots.sst" --json
+	has 'ca' "$work/stdout" '"ca": true'
+	is 3 'collection list of no file' "$smimectl" collection list "$work/nothing.pem"
+	is 0 'collection check' ctl collection check
+	is 0 'collection check by name' ctl collection check demo
+	is 0 'collection check of a file' "$smimectl" collection check "$work/demo/roots.sst"
+	is 1 'a duplicate' "$smimectl" collection check "$work/demo/roots.pem" "$work/demo/roots.sst"
+	has 'is named' "$work/stdout" 'duplicate'
+	is 1 'no CA' "$smimectl" collection check --json "$work/demo/roots.pem" "$work/demo/certs/carol.pem"
+	has 'is named' "$work/stdout" '"finding": "non-CA"'
+	is 3 'neither file nor collection' ctl collection check nobody
+	odd_roots
+	is 1 'odd entries' "$smimectl" collection check "$work/odd.pem"
+	for finding in expired weak chain-incomplete; do has "$finding" "$work/stdout" ": $finding: "; done
+}
+
+# A weak root, one that has expired, and an intermediate whose issuer is not there.
+odd_roots() {
+	openssl req -x509 -newkey rsa:1024 -nodes -keyout "$work/k" -subj '/CN=Weak' -days 30 -out "$work/odd.pem" 2> /dev/null
+	openssl ecparam -name prime256v1 -genkey -noout -out "$work/k" 2> /dev/null
+	openssl req -new -key "$work/k" -subj '/CN=Intermediate' -out "$work/csr" 2> /dev/null
+	printf 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n' > "$work/ext"
+	openssl x509 -req -in "$work/csr" -CA "$work/demo/ca/root.pem" -CAkey "$work/demo/ca/root.key" -set_serial 5 \
+		-extfile "$work/ext" -days 30 >> "$work/odd.pem" 2> /dev/null
+	openssl req -new -key "$work/k" -subj '/CN=Old' -out "$work/csr" 2> /dev/null
+	openssl x509 -req -in "$work/csr" -signkey "$work/k" -extfile "$work/ext" -days -1 >> "$work/odd.pem" 2> /dev/null
+}
+
+test_keys() {
+	is 0 'keys list' ctl keys list
+	has 'alice' "$work/stdout" '^alice@example.com	.*364 days	sign,encrypt'
+	is 0 'keys list --json' ctl keys list --json
+	has 'days_left' "$work/stdout" '"days_left": 364'
+	is 0 'keys test' ctl keys test
+	has 'works' "$work/stdout" 'works$'
+	is 0 'keys test of an address' ctl keys test bob@example.com
+	is 1 'keys test of a stranger' ctl keys test carol@partner.example
+}
+
+[ -x "$smimectl" ] || { echo "not ok - $smimectl is not there"; exit 1; }
+test_demo
+test_usage
+test_config
+test_outbound
+test_internal
+test_inbound
+test_verify
+test_operations
+test_explain
+test_certificates
+test_keys
+[ $failures = 0 ]
