@@ -103,6 +103,9 @@ static sfsistat on_connect(SMFICTX *ctx, char *name, struct sockaddr *address)
 	free(session->daemon_name);
 	text = macro(ctx, "{daemon_name}");
 	session->daemon_name = text != NULL ? strdup(text) : NULL;
+	event_log(session->worker->sink, EVENT_DEBUG, "session from %s on %s",
+		  session->client_ip != NULL ? session->client_ip : "unknown",
+		  session->daemon_name != NULL ? session->daemon_name : "unknown");
 	return SMFIS_CONTINUE;
 }
 

@@ -20,6 +20,7 @@
 
 #define STOP_MS (100 * 1000)	/* a little more than workers take */
 #define RETRY_MS 2000
+#define LONGEST_RETRY_MS (60 * 1000)
 
 struct node {
 	struct generation generation;
@@ -39,6 +40,7 @@ struct master {
 	bool stopping;
 	int64_t stop_ms;		/* when stopping began */
 	int64_t retry_ms;		/* when to start anew after a keeper died; -1: nothing to do */
+	int64_t retry_delay_ms;		/* before the retry after that */
 	int64_t watchdog_ms, watchdog_due_ms;
 	int status;			/* to exit with */
 };
@@ -110,25 +112,29 @@ static void report_warning(void *self, const char *line)
 	event_log(self, EVENT_WARNING, "%s", line);
 }
 
+/* The running generation goes on. Without its keeper it cannot replace workers, so that is tried again. */
 static void keep_old(struct master *master)
 {
-	say(master, EVENT_ERROR, "reload refused, the old configuration goes on");
+	if (master->current->keeper_gone) {
+		say(master, EVENT_ERROR, "configuration cannot be loaded, running workers go on, none is replaced");
+		master->retry_ms = now_in_ms() + master->retry_delay_ms;
+		master->retry_delay_ms *= 2;
+		if (master->retry_delay_ms > LONGEST_RETRY_MS)
+			master->retry_delay_ms = LONGEST_RETRY_MS;
+	} else {
+		say(master, EVENT_ERROR, "reload refused, the old configuration goes on");
+	}
 	say_serving(master);
 }
 
-static void begin_reload(struct master *master)
+static void load_anew(struct master *master)
 {
 	void *sink = (void *)(uintptr_t)master->env->sink;
 	const struct conf_report findings = { report, sink }, warnings = { report_warning, sink };
 	struct setup setup;
 	struct err err = { 0 };
 
-	if (master->starting != NULL) {
-		master->reload_again = true;
-		return;
-	}
-	notify_reloading();
-	say(master, EVENT_INFO, "reloading");
+	master->retry_ms = -1;
 	if (setup_read(master->env->path, &findings, &warnings, &setup, &err) != 0) {
 		event_log(master->env->sink, EVENT_ERROR, "%s", err.text);
 		keep_old(master);
@@ -141,6 +147,17 @@ static void begin_reload(struct master *master)
 	setup.identity = master->setup->identity;
 	if (start_generation(master, &setup) != 0)
 		keep_old(master);
+}
+
+static void begin_reload(struct master *master)
+{
+	if (master->starting != NULL) {
+		master->reload_again = true;
+		return;
+	}
+	notify_reloading();
+	say(master, EVENT_INFO, "reloading");
+	load_anew(master);
 }
 
 static void drain(struct master *master, struct node *node)
@@ -158,7 +175,7 @@ static void activate(struct master *master)
 		drain(master, master->current);
 	master->current = master->starting;
 	master->starting = NULL;
-	master->retry_ms = -1;
+	master->retry_delay_ms = RETRY_MS;
 	*master->setup = master->current->setup;
 	event_log(master->env->sink, EVENT_INFO, "serving on %s with %u workers", master->listener.spec.text,
 		  master->setup->workers);
@@ -175,13 +192,8 @@ static void starting_failed(struct master *master)
 	generation_clear(&master->starting->generation);
 	free(master->starting);
 	master->starting = NULL;
-	if (master->current != NULL && !master->current->keeper_gone) {
-		keep_old(master);
-		return;
-	}
 	if (master->current != NULL) {
-		say(master, EVENT_ERROR, "configuration cannot be loaded, running workers go on, none is replaced");
-		master->retry_ms = now_in_ms() + RETRY_MS;
+		keep_old(master);
 		return;
 	}
 	master->stopping = true;
@@ -274,6 +286,7 @@ static void reap(struct master *master)
 			continue;
 		say(master, EVENT_ERROR, "the keeper of the configuration died; loading it anew");
 		master->current->keeper_gone = true;
+		master->retry_delay_ms = RETRY_MS;
 		master->retry_ms = now_in_ms();
 	}
 	prune(master);
@@ -298,7 +311,7 @@ static int wait_ms(const struct master *master)
 
 	if (master->stopping || master->draining != NULL)
 		next_ms = 200;
-	if (master->retry_ms >= 0 && (next_ms < 0 || master->retry_ms - now_ms < next_ms))
+	if (master->retry_ms >= 0 && master->starting == NULL && (next_ms < 0 || master->retry_ms - now_ms < next_ms))
 		next_ms = master->retry_ms > now_ms ? master->retry_ms - now_ms : 0;
 	if (master->watchdog_ms > 0 && (next_ms < 0 || master->watchdog_due_ms - now_ms < next_ms))
 		next_ms = master->watchdog_due_ms > now_ms ? master->watchdog_due_ms - now_ms : 0;
@@ -313,9 +326,8 @@ static void obey_time(struct master *master)
 		notify_send("WATCHDOG=1");
 		master->watchdog_due_ms = now_ms + master->watchdog_ms;
 	}
-	if (master->retry_ms >= 0 && now_ms >= master->retry_ms && master->starting == NULL && !master->stopping &&
-	    start_generation(master, master->setup) != 0)
-		master->retry_ms = now_ms + RETRY_MS;
+	if (master->retry_ms >= 0 && now_ms >= master->retry_ms && master->starting == NULL && !master->stopping)
+		load_anew(master);
 	if (master->stopping && now_ms - master->stop_ms > STOP_MS)
 		kill_all(master);
 	prune(master);
@@ -363,7 +375,7 @@ static int prepare_signals(struct master *master, struct err *err)
 
 int master_run(const struct master_env *env, struct setup *setup)
 {
-	struct master master = { .env = env, .setup = setup, .signals = -1, .retry_ms = -1,
+	struct master master = { .env = env, .setup = setup, .signals = -1, .retry_ms = -1, .retry_delay_ms = RETRY_MS,
 		.watchdog_ms = notify_watchdog_ms(), .listener = { .fd = -1 } };
 	struct err err = { 0 };
 	int rc = 1;
@@ -377,8 +389,9 @@ int master_run(const struct master_env *env, struct setup *setup)
 	if (start_generation(&master, setup) != 0)
 		goto out;
 	loop(&master);
-	event_log(env->sink, EVENT_INFO, "stopped");
 	rc = master.status;
+	if (rc == 0)
+		event_log(env->sink, EVENT_INFO, "stopped");
 out:
 	if (master.listener.fd >= 0)
 		listener_remove(&master.listener);

@@ -1,0 +1,552 @@
+#!/usr/bin/env python3
+"""The daemon as an administrator sees it: start, reload, death of workers, stop, limits. Needs the built smime-milter,
+nothing else: the milter protocol is spoken by milter_client.py.
+
+Usage: tests/e2e/daemon.py [SMIME-MILTER] [-k PATTERN]; default ./smime-milter. Without root some cases are skipped.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from milter_client import MilterClient, MilterError, send_message  # noqa: E402
+
+MILTER = os.path.abspath("smime-milter")
+MESSAGE = b"From: a@x.example\nTo: b@example.com\nSubject: s\n\nhello\n"
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def children(pid):
+    """Descendants of a process."""
+    found = []
+    try:
+        tasks = os.listdir("/proc/%d/task" % pid)
+    except OSError:
+        return found
+    for task in tasks:
+        try:
+            with open("/proc/%d/task/%s/children" % (pid, task)) as f:
+                direct = [int(c) for c in f.read().split()]
+        except OSError:
+            continue
+        for child in direct:
+            found += [child] + children(child)
+    return found
+
+
+def workers(pid):
+    """Those that have threads: libmilter's."""
+    def threads(p):
+        try:
+            return len(os.listdir("/proc/%d/task" % p))
+        except OSError:
+            return 0
+    return [c for c in children(pid) if threads(c) > 1]
+
+
+def keepers(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+        return [int(c) for c in f.read().split()]
+
+
+def wait_for(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+class Daemon:
+    def __init__(self, directory, text, target=None, user=None, args=("-f",)):
+        self.directory = directory
+        self.conf = os.path.join(directory, "milter.conf")
+        self.target = target or "inet:%d@127.0.0.1" % free_port()
+        self.text = text
+        self.args = list(args)
+        self.user = user
+        self.process = None
+        self.write(text)
+
+    def write(self, text):
+        me = "root" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        with open(self.conf, "w") as f:
+            f.write('socket = "%s";\nstate_dir = "%s/state";\nauthserv_id = "mx.test";\n' % (self.target, self.directory))
+            f.write('local_domains = [ "example.com" ];\n')
+            if "user =" not in text:
+                f.write('user = "%s";\n' % me)
+            f.write(text)
+        os.chmod(self.conf, 0o644)
+
+    def start(self):
+        options = {"user": self.user, "group": pwd.getpwnam(self.user).pw_gid, "extra_groups": []} if self.user else {}
+        with open(os.path.join(self.directory, "log"), "a") as log:
+            self.process = subprocess.Popen([MILTER, "-c", self.conf] + self.args, stderr=log, stdout=log, **options)
+        if not wait_for(self.answers):
+            raise AssertionError("the daemon does not answer:\n" + self.logged())
+        return self
+
+    def answers(self):
+        try:
+            with MilterClient(self.target):
+                return True
+        except (OSError, MilterError):
+            return False
+
+    def logged(self):
+        with open(os.path.join(self.directory, "log")) as f:
+            return f.read()
+
+    def send(self, message=MESSAGE, **options):
+        with MilterClient(self.target) as client:
+            client.connect(ip="192.0.2.1")
+            client.helo()
+            return send_message(client, message, "a@x.example", ["b@example.com"], **options)[0]
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self):
+        if self.process is None or self.process.poll() is not None:
+            return self.process and self.process.returncode
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+class Case(unittest.TestCase):
+    RULES = 'rules = ( { id = "in"; direction = "inbound"; verify = "mark"; }, { id = "rest"; } );\n'
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="smime-milter-test-")
+        os.chmod(self.directory, 0o755)
+        os.mkdir(os.path.join(self.directory, "state"))
+        os.chmod(os.path.join(self.directory, "state"), 0o700)
+        self.daemon = None
+
+    def tearDown(self):
+        if self.daemon is not None:
+            self.daemon.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def run_daemon(self, text="", **options):
+        self.daemon = Daemon(self.directory, "workers = 2;\n" + text + self.RULES, **options).start()
+        return self.daemon
+
+
+class CommandLine(Case):
+    def run_milter(self, *args):
+        return subprocess.run([MILTER] + list(args), capture_output=True, text=True, timeout=20)
+
+    def test_usage(self):
+        self.assertEqual(self.run_milter("-x").returncode, 2)
+        self.assertEqual(self.run_milter("-c").returncode, 2)
+        self.assertEqual(self.run_milter("-n", "more").returncode, 2)
+
+    def test_version(self):
+        done = self.run_milter("-V")
+        self.assertEqual(done.returncode, 0)
+        for word in ("smime-milter", "OpenSSL", "OpenLDAP", "libmilter", "libconfig", "jansson", "files", "pkcs12"):
+            self.assertIn(word, done.stdout)
+
+    def test_check(self):
+        daemon = Daemon(self.directory, self.RULES)
+        done = self.run_milter("-n", "-c", daemon.conf)
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
+
+    def test_check_names_file_and_line(self):
+        daemon = Daemon(self.directory, 'sokket = "x";\n')
+        done = self.run_milter("-n", "-c", daemon.conf)
+        self.assertEqual(done.returncode, 3)
+        self.assertRegex(done.stderr, r"milter\.conf:\d+: .*sokket")
+
+    def test_missing_file(self):
+        done = self.run_milter("-n", "-c", self.directory + "/none.conf")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("none.conf", done.stderr)
+
+    def test_bad_socket(self):
+        for text in ("tcp:1", "inet:99999@127.0.0.1", "inet:x", "unix:relative", "inet:"):
+            done = self.run_milter("-n", "-c", Daemon(self.directory, self.RULES, target=text).conf)
+            self.assertEqual(done.returncode, 3, text)
+            self.assertRegex(done.stderr, r"milter\.conf:1: ", text)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root changes the user")
+    def test_unknown_user(self):
+        daemon = Daemon(self.directory, 'user = "no-such-user-here";\n' + self.RULES)
+        done = self.run_milter("-n", "-c", daemon.conf)
+        self.assertEqual(done.returncode, 3)
+        self.assertRegex(done.stderr, r"milter\.conf:\d+: .*no-such-user-here")
+
+    def test_port_in_use(self):
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            daemon = Daemon(self.directory, self.RULES, target="inet:%d@127.0.0.1" % other.getsockname()[1])
+            done = self.run_milter("-f", "-c", daemon.conf)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("in use", done.stderr)
+
+
+class Background(Case):
+    def test_start_and_stop(self):
+        self.daemon = daemon = Daemon(self.directory, "workers = 1;\n" + self.RULES, args=())
+        done = subprocess.run([MILTER, "-c", daemon.conf], timeout=20)
+        self.assertEqual(done.returncode, 0)
+        self.assertTrue(daemon.answers())       # at once: the parent waits for it
+        pids = [int(p) for p in os.listdir("/proc") if p.isdigit() and self.is_master(int(p), daemon.conf)]
+        self.assertEqual(len(pids), 1)
+        os.kill(pids[0], signal.SIGTERM)
+        self.assertTrue(wait_for(lambda: not os.path.exists("/proc/%d" % pids[0])))
+        self.assertFalse(daemon.answers())
+
+    @staticmethod
+    def is_master(pid, conf):
+        try:
+            with open("/proc/%d/cmdline" % pid) as f:
+                return conf in f.read() and os.getsid(pid) == pid
+        except OSError:
+            return False
+
+    def test_refused(self):
+        conf = Daemon(self.directory, 'directories = ( { type = "files"; path = "/no/such/path"; } );\n' + self.RULES).conf
+        done = subprocess.run([MILTER, "-c", conf], capture_output=True, text=True, timeout=20)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("/no/such/path", done.stderr)
+
+
+class Session(Case):
+    def test_messages(self):
+        daemon = self.run_daemon()
+        for message in (MESSAGE, b"From: a@x.example\n\n", b"\nonly a body\n", b"\n", b"Subject:\n\n" + b"x" * 200000):
+            self.assertTrue(daemon.send(message).accepted(), message[:40])
+
+    def test_several_on_a_connection(self):
+        daemon = self.run_daemon()
+        with MilterClient(daemon.target) as client:
+            client.connect()
+            client.helo()
+            for _ in range(5):
+                self.assertTrue(send_message(client, MESSAGE, "a@x.example", ["b@example.com"])[0].accepted())
+            client.mail("a@x.example")
+            client.rcpt("b@example.com")
+            client.abort()
+            self.assertTrue(send_message(client, MESSAGE, "", ["b@example.com"])[0].accepted())
+
+    def test_broken_off(self):
+        daemon = self.run_daemon()
+        before = workers(daemon.process.pid)
+        for steps in range(6):
+            client = MilterClient(daemon.target)
+            for step in (lambda: client.connect(), lambda: client.mail("a@x.example"), lambda: client.rcpt("b@example.com"),
+                         lambda: client.header(b"From", b" a@x.example"), lambda: client.body(b"x\r\n"))[:steps]:
+                step()
+            client.sock.close()
+        self.assertTrue(daemon.send().accepted())
+        self.assertEqual(before, workers(daemon.process.pid))
+
+    def test_without_leading_blanks(self):
+        daemon = self.run_daemon()
+        with MilterClient(daemon.target, steps=0x7F) as client:
+            self.assertFalse(client.leading_blank)
+            client.connect(ip="192.0.2.1")
+            result, headers, body = send_message(client, MESSAGE, "a@x.example", ["b@example.com"])
+        self.assertTrue(result.accepted())
+        self.assertFalse([e for e in result.edits if e[-1].startswith(b" ")])
+        top = result.apply(headers, body, leading_blank=False)[0][0]
+        self.assertEqual(top[0], b"Authentication-Results")
+
+    def test_mta_that_cannot_change(self):
+        daemon = self.run_daemon()
+        with self.assertRaises(MilterError):
+            MilterClient(daemon.target, actions=0x1)
+
+    def test_weird_envelopes(self):
+        daemon = self.run_daemon()
+        with MilterClient(daemon.target) as client:
+            client.connect_unknown()
+            result = send_message(client, MESSAGE, "a@x.example", ["b@example.com"], mail_args=("SIZE=10", "BODY=8BITMIME"))[0]
+            self.assertTrue(result.accepted())
+            result = send_message(client, MESSAGE, "a@b@c <", ["\x01"])[0]
+            self.assertFalse(result.accepted())
+            self.assertTrue(result.reply.startswith("554 5.6.0 S/MIME: "), result.reply)
+
+    def test_log_line(self):
+        daemon = self.run_daemon()
+        daemon.send(queue_id="4LogLine")
+        line = [text for text in daemon.logged().splitlines() if "4LogLine: " in text][0]
+        self.assertRegex(line, r"4LogLine: action=\S+ result=none rule=in from=<a@x\.example> to=<b@example\.com> nrcpt=1 "
+                         r".*ms=[0-9.]+$")
+
+
+class Limits(Case):
+    def test_size(self):
+        daemon = self.run_daemon("limits = { message_mb = 1; body_in_memory_kb = 64; };\n")
+        self.assertTrue(daemon.send(b"From: a@x.example\n\n" + b"0123456789\n" * 60000).accepted())
+        result = daemon.send(b"From: a@x.example\n\n" + b"0123456789\n" * 200000)
+        self.assertTrue(result.reply.startswith("552 5.3.4 S/MIME: "), result.reply)
+
+    def test_memory(self):
+        daemon = self.run_daemon("limits = { message_mb = 100; body_in_memory_kb = 65536; total_memory_mb = 16; };\n")
+        big = b"From: a@x.example\n\n" + b"0123456789\n" * (30 << 20 >> 4)
+        result = daemon.send(big)
+        self.assertTrue(result.reply.startswith("451 4.3.2 S/MIME: "), result.reply)
+        self.assertTrue(daemon.send().accepted())       # and what was held is free again
+
+    def test_header(self):
+        daemon = self.run_daemon()
+        result = daemon.send(b"".join(b"X-%d: %s\n" % (i, b"y" * 60000) for i in range(20)) + b"\n")
+        self.assertTrue(result.reply.startswith("554 5.6.0 "), result.reply)
+
+    def test_observe(self):
+        daemon = self.run_daemon('mode = "observe";\nlimits = { message_mb = 1; };\n')
+        for message in (MESSAGE, b"From: a@x.example\n\n" + b"0123456789\n" * 200000):
+            result = daemon.send(message)
+            self.assertTrue(result.accepted())
+            self.assertEqual((result.edits, result.body), ([], None))
+        self.assertIn("mode=observe", daemon.logged())
+
+
+class Load(threading.Thread):
+    def __init__(self, daemon):
+        super().__init__()
+        self.daemon_ = daemon
+        self.failures, self.sent = [], 0
+        self.stop = False
+
+    def run(self):
+        while not self.stop:
+            try:
+                result = self.daemon_.send()
+                if not result.accepted():
+                    self.failures.append(result.reply)
+            except (OSError, MilterError) as error:
+                self.failures.append(repr(error))
+            self.sent += 1
+
+
+class Life(Case):
+    def test_reload_under_load(self):
+        daemon = self.run_daemon()
+        threads = [Load(daemon) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for _ in range(12):
+            daemon.signal(signal.SIGHUP)
+            time.sleep(0.25)
+        daemon.signal(signal.SIGUSR1)
+        time.sleep(0.5)
+        for thread in threads:
+            thread.stop = True
+        for thread in threads:
+            thread.join()
+        self.assertEqual([f for t in threads for f in t.failures], [])
+        self.assertGreater(sum(t.sent for t in threads), 50)
+        self.assertTrue(wait_for(lambda: len(workers(daemon.process.pid)) == 2))
+        self.assertGreaterEqual(daemon.logged().count("serving on"), 3)
+
+    def test_open_session_survives_reload(self):
+        daemon = self.run_daemon()
+        with MilterClient(daemon.target) as client:
+            client.connect(ip="192.0.2.1")
+            client.helo()
+            daemon.write("workers = 1;\n" + self.RULES)
+            daemon.signal(signal.SIGHUP)
+            self.assertTrue(wait_for(lambda: daemon.logged().count("serving on") == 2))
+            time.sleep(0.5)
+            self.assertTrue(send_message(client, MESSAGE, "a@x.example", ["b@example.com"])[0].accepted())
+        self.assertTrue(wait_for(lambda: len(workers(daemon.process.pid)) == 1))
+
+    def test_killed_worker(self):
+        target = "unix:%s/milter.sock" % self.directory
+        daemon = self.run_daemon(target=target)
+        inode = os.stat(target[5:]).st_ino
+        for _ in range(2):
+            for victim in workers(daemon.process.pid):
+                os.kill(victim, signal.SIGKILL)
+            self.assertTrue(daemon.send().accepted())
+        self.assertTrue(wait_for(lambda: len(workers(daemon.process.pid)) == 2))
+        self.assertEqual(os.stat(target[5:]).st_ino, inode)
+
+    def test_signals_to_workers(self):
+        """Whoever signals every process of the name must not cut sessions."""
+        target = "unix:%s/milter.sock" % self.directory
+        daemon = self.run_daemon(target=target)
+        with MilterClient(daemon.target) as client:
+            client.connect(ip="192.0.2.1")
+            for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+                for victim in children(daemon.process.pid):
+                    os.kill(victim, number)
+            time.sleep(0.5)
+            self.assertTrue(send_message(client, MESSAGE, "a@x.example", ["b@example.com"])[0].accepted())
+        self.assertTrue(os.path.exists(target[5:]))
+        self.assertTrue(daemon.send().accepted())
+
+    def test_killed_keeper(self):
+        daemon = self.run_daemon()
+        with MilterClient(daemon.target) as client:
+            client.connect(ip="192.0.2.1")
+            os.kill(keepers(daemon.process.pid)[0], signal.SIGKILL)
+            self.assertTrue(daemon.send().accepted())
+            self.assertTrue(wait_for(lambda: daemon.logged().count("serving on") == 2))
+            self.assertTrue(send_message(client, MESSAGE, "a@x.example", ["b@example.com"])[0].accepted())
+        self.assertTrue(wait_for(lambda: len(workers(daemon.process.pid)) == 2))
+
+    def test_broken_configuration(self):
+        daemon = self.run_daemon()
+        for text in ("nonsense = 1;\n", "((((", 'directories = ( { type = "files"; path = "/no/such/path"; } );\n'):
+            daemon.write(text + self.RULES)
+            refusals = daemon.logged().count("old configuration goes on")
+            daemon.signal(signal.SIGHUP)
+            self.assertTrue(wait_for(lambda: daemon.logged().count("old configuration goes on") == refusals + 1), text)
+            self.assertTrue(daemon.send().accepted())
+        os.kill(workers(daemon.process.pid)[0], signal.SIGKILL)
+        self.assertTrue(wait_for(lambda: len(workers(daemon.process.pid)) == 2))
+        self.assertTrue(daemon.send().accepted())
+        os.kill(keepers(daemon.process.pid)[0], signal.SIGKILL)
+        self.assertTrue(wait_for(lambda: "cannot be loaded" in daemon.logged()))
+        self.assertTrue(daemon.send().accepted())
+        self.assertRegex(daemon.logged(), r"milter\.conf:\d+: .*nonsense")
+        daemon.write("workers = 1;\n" + self.RULES)
+        self.assertTrue(wait_for(lambda: len(workers(daemon.process.pid)) == 1))
+
+    def test_stop_waits_for_the_message(self):
+        daemon = self.run_daemon()
+        client = MilterClient(daemon.target)
+        client.connect(ip="192.0.2.1")
+        client.mail("a@x.example")
+        client.rcpt("b@example.com")
+        client.header(b"From", b" a@x.example")
+        daemon.signal(signal.SIGTERM)
+        time.sleep(0.5)
+        self.assertFalse(daemon.answers())
+        client.eoh()
+        client.body(b"hello\r\n")
+        self.assertTrue(client.end().accepted())
+        client.close()
+        self.assertEqual(daemon.process.wait(10), 0)
+
+    def test_stop_at_once_when_idle(self):
+        target = "unix:%s/milter.sock" % self.directory
+        daemon = self.run_daemon(target=target)
+        started = time.monotonic()
+        self.assertEqual(daemon.stop(), 0)
+        self.assertLess(time.monotonic() - started, 3)
+        self.assertFalse(os.path.exists(target[5:]))
+
+    def test_workers_end_with_the_master(self):
+        daemon = self.run_daemon()
+        left = children(daemon.process.pid)
+        daemon.signal(signal.SIGKILL)
+        daemon.process.wait(5)
+        self.assertTrue(wait_for(lambda: not [p for p in left if os.path.exists("/proc/%d" % p)]))
+
+
+class Socket(Case):
+    def test_mode_and_stale_path(self):
+        target = "local:%s/milter.sock" % self.directory
+        with socket.socket(socket.AF_UNIX) as stale:
+            stale.bind(target[6:])
+        self.run_daemon('socket_mode = "0600";\n', target=target)
+        self.assertEqual(stat.S_IMODE(os.stat(target[6:]).st_mode), 0o600)
+
+    def test_second_instance(self):
+        target = "local:%s/milter.sock" % self.directory
+        daemon = self.run_daemon(target=target)
+        done = subprocess.run([MILTER, "-f", "-c", daemon.conf], capture_output=True, text=True, timeout=20)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("another process", done.stderr)
+        self.assertTrue(daemon.send().accepted())
+
+    def test_spellings(self):
+        port = free_port()
+        self.daemon = Daemon(self.directory, "workers = 1;\n" + self.RULES, target="inet:127.0.0.1:%d" % port).start()
+        self.assertTrue(self.daemon.send().accepted())
+
+    def test_ready(self):
+        path = self.directory + "/notify"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.bind(path)
+            notify.settimeout(10)
+            os.environ["NOTIFY_SOCKET"] = path
+            try:
+                daemon = self.run_daemon()
+            finally:
+                del os.environ["NOTIFY_SOCKET"]
+            self.assertIn(b"READY=1", notify.recv(1000))
+            daemon.signal(signal.SIGHUP)
+            self.assertIn(b"RELOADING=1\nMONOTONIC_USEC=", notify.recv(1000))
+            self.assertIn(b"READY=1", notify.recv(1000))
+            daemon.stop()
+            self.assertIn(b"STOPPING=1", notify.recv(1000))
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
+class Users(Case):
+    def test_ordinary_user(self):
+        os.chown(self.directory, pwd.getpwnam("nobody").pw_uid, -1)
+        os.chown(self.directory + "/state", pwd.getpwnam("nobody").pw_uid, -1)
+        daemon = self.run_daemon('user = "somebody-else";\n', user="nobody", target="local:%s/milter.sock" % self.directory)
+        self.assertTrue(daemon.send(b"From: a@x.example\n\n" + b"0123456789\n" * 200000).accepted())
+        self.assertEqual(daemon.stop(), 0)
+
+    def test_gives_up_root(self):
+        os.chown(self.directory + "/state", pwd.getpwnam("nobody").pw_uid, -1)
+        daemon = self.run_daemon('user = "nobody";\n', target="local:%s/milter.sock" % self.directory)
+        self.assertTrue(daemon.send(b"From: a@x.example\n\n" + b"0123456789\n" * 200000).accepted())
+        uid = pwd.getpwnam("nobody").pw_uid
+        for pid in children(daemon.process.pid):
+            with open("/proc/%d/status" % pid) as f:
+                self.assertIn("Uid:\t%d\t%d\t%d\t%d" % (uid, uid, uid, uid), f.read())
+        for victim in workers(daemon.process.pid):
+            os.kill(victim, signal.SIGKILL)
+        self.assertTrue(wait_for(lambda: len(workers(daemon.process.pid)) == 2))
+        self.assertTrue(daemon.send().accepted())
+
+
+class Lines(unittest.TestResult):
+    """One line a case, as tests/run reads them."""
+
+    def addSuccess(self, test):
+        print("ok - " + test.id().partition(".")[2], flush=True)
+
+    def addSkip(self, test, reason):
+        print("skip - %s: %s" % (test.id().partition(".")[2], reason), flush=True)
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        print("not ok - %s\n%s" % (test.id().partition(".")[2], self.failures[-1][1]), flush=True)
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        print("not ok - %s\n%s" % (test.id(), self.errors[-1][1]), flush=True)
+
+
+def run():
+    loader = unittest.TestLoader()
+    if "-k" in sys.argv:
+        loader.testNamePatterns = ["*%s*" % sys.argv[sys.argv.index("-k") + 1]]
+    result = Lines()
+    loader.loadTestsFromModule(sys.modules["__main__"]).run(result)
+    return 0 if result.wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
+        MILTER = os.path.abspath(sys.argv.pop(1))
+    sys.exit(run())
