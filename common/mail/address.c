@@ -178,13 +178,22 @@ static size_t token_find(struct tokens tokens, char c)
 	return i;
 }
 
+/* Length of the UTF-8 sequence that c begins, 0 if none does. */
+static size_t utf8_length(unsigned char c)
+{
+	if (c < 0x80)
+		return 1;
+	if (c < 0xc2 || c > 0xf4)
+		return 0;
+	return c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+}
+
 static bool utf8_valid(struct slice text)
 {
 	size_t i = 0;
 
 	while (i < text.n) {
-		unsigned char c = (unsigned char)text.p[i];
-		size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+		size_t n = utf8_length((unsigned char)text.p[i]);
 
 		if (n == 0 || n > text.n - i)
 			return false;

@@ -23,8 +23,9 @@ enum mailbox_form {
 	MAILBOX_SINGLE,		/* exactly one mailbox, cleanly parsed */
 	MAILBOX_NONE,		/* no address at all */
 	MAILBOX_MANY,		/* several */
-	MAILBOX_AMBIGUOUS	/* group syntax, NUL or control character, encoded-word where an address stands, comment or
-				   quoting tricks that readers resolve differently, garbage before or behind */
+	/* group syntax, NUL or control character, encoded-word where an address stands, comment or quoting tricks that
+	 * readers resolve differently, garbage before or behind */
+	MAILBOX_AMBIGUOUS
 };
 
 /* One address as in SMTP or configuration: "<a@b>", "a@b", "<>". ERR_MESSAGE if it is not one. */

@@ -229,7 +229,9 @@ static bool has_bare_cr(const struct header *header)
 
 static bool header_safe(const struct mime_part *part)
 {
-	return (part->traits & FRAGILE_HEADER) == 0 && ((part->traits & MIME_HEADER_BARE) == 0 || !has_bare_cr(&part->header));
+	if ((part->traits & FRAGILE_HEADER) != 0)
+		return false;
+	return (part->traits & MIME_HEADER_BARE) == 0 || !has_bare_cr(&part->header);
 }
 
 /* True if the delimiter lines can be written anew. */

@@ -1,5 +1,5 @@
-/* edit.c - compares two lists of header fields and says how an MTA gets from one to the other. Applying the edits is the
- * milter's. Fields are the same when their bytes are the same memory.
+/* edit.c - compares two lists of header fields and says how an MTA gets from one to the other. Applying the edits is
+ * the milter's. Fields are the same when their bytes are the same memory.
  */
 #include "mail/edit.h"
 
@@ -11,7 +11,7 @@ static size_t find_same(const struct header *header, const struct field *field, 
 	return from;
 }
 
-/* Marks in kept[] which of before's fields stand in after; *first: index in after of the first kept one, or after->n. */
+/* Marks in kept[] which of before's fields stand in after; *first: the first kept one's index in after, or after->n. */
 static int match(const struct header *before, const struct header *after, bool *kept, size_t *first, struct err *err)
 {
 	size_t from = 0;

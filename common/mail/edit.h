@@ -12,7 +12,7 @@
 struct edit {
 	enum { EDIT_DELETE, EDIT_INSERT, EDIT_ADD } kind;
 	const char *name;	/* C string */
-	const char *value;	/* INSERT, ADD: as milters want it: leading blank kept, folds LF without CR; NULL: DELETE */
+	const char *value;	/* INSERT, ADD: with its leading blank, folds without CR; DELETE: NULL */
 	unsigned index;		/* DELETE: which instance of the name, from 1; INSERT: position from 0 */
 };
 

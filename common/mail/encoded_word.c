@@ -79,7 +79,9 @@ bool encoded_word_hides(struct slice text)
 		rest = slice_from(rest, (size_t)(at - rest.p) + 2);
 		if (!piece_take(&rest, &charset) || !piece_take(&rest, &encoding) || !piece_take(&rest, &content))
 			return false;
-		if (slice_is_nocase(encoding, "q") ? q_hides(content) : slice_is_nocase(encoding, "b") && b_hides(content))
+		if (slice_is_nocase(encoding, "q") && q_hides(content))
+			return true;
+		if (slice_is_nocase(encoding, "b") && b_hides(content))
 			return true;
 	}
 	return false;

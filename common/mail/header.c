@@ -93,7 +93,8 @@ int header_parse(struct arena *arena, struct slice bytes, const struct header_li
 		if (line == line_end_length(slice_first(rest, line)))
 			break;
 		if (field_take(&rest, &field) < 0)
-			return err_set(err, ERR_MESSAGE, "RFC 5322 2.2: line behind %zu header fields is none", header->n);
+			return err_set(err, ERR_MESSAGE, "RFC 5322 2.2: line behind %zu header fields is none",
+				       header->n);
 		if (header_append(arena, header, field) < 0)
 			return err_memory(err);
 		if (limits_check(limits, header, bytes.n - rest.n, err) < 0)

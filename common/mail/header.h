@@ -37,13 +37,12 @@ int header_parse(struct arena *arena, struct slice bytes, const struct header_li
 bool header_is_field_line(struct slice line);
 
 /* A field made of name and value as libmilter gives them with SMFIP_HDR_LEADSPC (leading blank kept, folds are LF) or
- * as we write them (value begins with a blank): LF without CR becomes CRLF, a break with no
- * blank behind it gets one: value cannot start another field. The name is taken as it is. raw.p == NULL: arena
- * exhausted. */
+ * as we write them (value begins with a blank): LF without CR becomes CRLF, a break with no blank behind it gets one:
+ * value cannot start another field. The name is taken as it is. raw.p == NULL: arena exhausted. */
 struct field field_make(struct arena *arena, struct slice name, struct slice value);
 
-/* New lists; -1: arena exhausted. `keep` is called with each field. header_append grows in place: only on a list that is
- * being built, by these functions alone, from { NULL, 0 } on. */
+/* New lists; -1: arena exhausted. `keep` is called with each field. header_append grows in place: only on a list that
+ * is being built, by these functions alone, from { NULL, 0 } on. */
 int header_append(struct arena *arena, struct header *header, struct field field);
 int header_filter(struct arena *arena, const struct header *from, bool (*keep)(const struct field *, void *arg),
 		  void *arg, struct header *to);

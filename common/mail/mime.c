@@ -1,8 +1,8 @@
 /* mime.c - the skeleton: reads a body once, line by line, and notes where parts begin and end.
  *
- * A delimiter line counts only if nothing but blanks follows the boundary, so that a boundary that begins another one is
- * no danger; of the enclosing multiparts the innermost open one that knows the line takes it. How lines are looked at is
- * mime_line.c's, what is done with parts is canon.c's and smime's. RFC 2045, 2046. One scan, one thread.
+ * A delimiter line counts only if nothing but blanks follows the boundary, so that a boundary that begins another one
+ * is no danger; of the enclosing multiparts the innermost open one that knows the line takes it. How lines are looked
+ * at is mime_line.c's, what is done with parts is canon.c's and smime's. RFC 2045, 2046. One scan, one thread.
  */
 #include "mail/mime.h"
 

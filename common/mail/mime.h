@@ -20,7 +20,8 @@ struct mime_limits {
 	size_t header_bytes;	/* of one part; 0: 65536 */
 };
 
-enum mime_trait {		/* of the bytes of the part's own body; a container has those of preamble, epilogue and delimiters */
+/* Of the bytes of the part's own body; a container has those of preamble, epilogue and delimiters. */
+enum mime_trait {
 	MIME_8BIT = 1,		/* a byte above 0x7f */
 	MIME_NUL = 2,
 	MIME_BARE_CR_LF = 4,	/* CR without LF or the reverse */
@@ -39,20 +40,22 @@ struct mime_part {
 	uint64_t start;			/* first byte of the part's header (top level: 0) */
 	uint64_t body_start, body_end;	/* its body, without the CRLF of the delimiter */
 	struct header header;		/* the part's fields; of the top level: the message's */
-	struct param_list type;		/* Content-Type; value "text/plain" (or message/rfc822 in digests) where absent or broken */
+	/* Content-Type; its value is "text/plain" (in digests "message/rfc822") where absent or broken */
+	struct param_list type;
 	bool type_given;		/* there is a Content-Type field, be it broken */
 	enum transfer_encoding encoding;
 	unsigned traits;		/* enum mime_trait */
 	/* containers */
 	struct slice boundary;
 	uint64_t content_start;		/* of the first "--boundary"; no delimiter: content_start == content_end */
-	uint64_t content_end;		/* first byte of the epilogue: behind the close delimiter line; unclosed: body_end */
+	uint64_t content_end;		/* behind the close delimiter line; unclosed: body_end */
 	bool closed;			/* its close delimiter was found */
 };
 
 enum mime_fact {			/* of the whole message */
-	MIME_MALFORMED = 1,		/* a header line in a part that is none, a multipart unclosed or empty, boundary missing, given
-					   twice or that of an enclosing one, a multipart that claims to be encoded */
+	/* a header line in a part that is none; a multipart unclosed, empty, or claiming to be encoded; a boundary
+	 * missing, given twice, or that of an enclosing multipart */
+	MIME_MALFORMED = 1,
 	MIME_DUPLICATE = 2		/* two Content-Type or two Content-Transfer-Encoding fields in one part */
 };
 

@@ -264,7 +264,8 @@ static bool section_take(struct arena *arena, struct slice *rest, struct section
 		name = arena_string(arena, word);
 	if (name != NULL) {
 		ascii_lower(name, word.n);
-		good = name_split(slice_make(name, word.n), section) && cfws_skip(rest) && rest->n > 0 && rest->p[0] == '=';
+		good = name_split(slice_make(name, word.n), section) && cfws_skip(rest) && rest->n > 0 &&
+		       rest->p[0] == '=';
 	}
 	if (good) {
 		*rest = slice_from(*rest, 1);

@@ -32,7 +32,8 @@ struct slice param_get(const struct param_list *list, const char *name);
 bool cfws_skip(struct slice *rest);
 /* Takes a token (RFC 2045) or quoted-string (unescaped into the arena) off rest; false: neither stands there. */
 bool word_take(struct arena *arena, struct slice *rest, struct slice *word);
-/* text as a token if it is one, else as quoted-string with \ and " escaped and control characters made '?'. NULL: arena. */
+/* text as a token if it is one, else as quoted-string with \ and " escaped and control characters made '?'. NULL: arena
+ * exhausted. */
 char *word_quote(struct arena *arena, struct slice text);
 
 #endif

@@ -123,12 +123,16 @@ static void test_single_with_nul(void **state)
 static void test_parse(void **state)
 {
 	static const char *const bad[] = { "", " ", "@b", "a@", "a@b@c", "a b@c", "<a@b", "a@b>", "a@b (x)", "a@b c",
-					   "<a@b>\r\nX: y", "a@b..c", "a@-\x01", "<a@b><c@d>", "\"a@b", "a@b,c@d", "a@b/c",
+					   "<a@b>\r\nX: y", "a@b..c", "a@-\x01", "<a@b><c@d>", "\"a@b", "a@b,c@d",
+					   "a@b/c",
 					   "a:b@c", "\"\x01\"@b" };
 	static const char *const good[][2] = {
-		{ "a@b", "a@b" }, { "<A@B.C>", "A@b.c" }, { "<>", "" }, { "< a@b >", "a@b" }, { "postmaster", "postmaster" },
-		{ "<@r,@s:a@b>", "a@b" }, { "\"a\"@b", "a@b" }, { "\"a\\\"\\ b\"@c", "\"a\\\" b\"@c" }, { "a..b@c.", "a..b@c" },
-		{ "a@xn--BCHER-kva.example", "a@xn--bcher-kva.example" }, { "a+b=c!#$%&'*/?^_`{|}~@d_e", "a+b=c!#$%&'*/?^_`{|}~@d_e" },
+		{ "a@b", "a@b" }, { "<A@B.C>", "A@b.c" }, { "<>", "" }, { "< a@b >", "a@b" }, { "postmaster",
+		  "postmaster" },
+		{ "<@r,@s:a@b>", "a@b" }, { "\"a\"@b", "a@b" }, { "\"a\\\"\\ b\"@c", "\"a\\\" b\"@c" }, { "a..b@c.",
+		  "a..b@c" },
+		{ "a@xn--BCHER-kva.example", "a@xn--bcher-kva.example" }, { "a+b=c!#$%&'*/?^_`{|}~@d_e",
+		  "a+b=c!#$%&'*/?^_`{|}~@d_e" },
 		{ "a@[IPv6:2001:DB8::1]", "a@[ipv6:2001:db8::1]" },
 	};
 	struct address address;
@@ -157,7 +161,8 @@ static void test_list(void **state)
 	struct address *list = NULL;
 	size_t n = 0;
 
-	assert_int_equal(address_list(*state, slice_of(" a@b, \"x, y\" <c@d>, nonsense, Group: e@f, g <h@i>;,\r\n j@k (l),"
+	assert_int_equal(address_list(*state, slice_of(" a@b, \"x, y\" <c@d>, nonsense, Group: e@f, g <h@i>;,\r\n"
+		" j@k (l),"
 		" m @ n, <@r:o@p>, <q@r@s>, t@u (unclosed, v@w"), &list, &n, NULL), 0);
 	assert_int_equal(n, 7);
 	assert_slice(list[0].text, "a@b");
@@ -238,7 +243,8 @@ static void test_base(void **state)
 
 static void test_domain(void **state)
 {
-	static const char *const bad[] = { "", ".", "a..b", ".a", "a b", "a@b", "a/b", "[", "[]", "[a b]", "\xff", "a\x01",
+	static const char *const bad[] = { "", ".", "a..b", ".a", "a b", "a@b", "a/b", "[", "[]", "[a b]", "\xff",
+		"a\x01",
 					   "\xe2\x84\x80.example" /* maps to a/c */ };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

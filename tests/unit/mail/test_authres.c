@@ -91,7 +91,8 @@ static void test_clean_idn(void **state)
 					slice_of(" m\xc3\xbcller.example; smime=pass")), left;
 	enum authres_verdict verdict = AUTHRES_KEEP;
 
-	assert_int_equal(authres_clean(*state, &field, "xn--mller-kva.EXAMPLE", "smime", false, &verdict, &left, NULL), 0);
+	assert_int_equal(authres_clean(*state, &field, "xn--mller-kva.EXAMPLE", "smime", false, &verdict, &left,
+		NULL), 0);
 	assert_int_equal(verdict, AUTHRES_DELETE);
 }
 
@@ -100,10 +101,12 @@ static void test_clean_folds_what_is_left(void **state)
 	struct field left;
 
 	assert_int_equal(clean(*state, " mx.example.com; smime=pass; dkim=pass header.d=some.long.name.example"
-		" header.i=@some.long.name.example; spf=pass smtp.mailfrom=somebody@some.long.name.example", false, &left),
+		" header.i=@some.long.name.example; spf=pass smtp.mailfrom=somebody@some.long.name.example", false,
+		&left),
 		AUTHRES_REPLACE);
 	assert_slice(left.raw, "Authentication-Results: mx.example.com; dkim=pass\r\n header.d=some.long.name.example"
-		     " header.i=@some.long.name.example; spf=pass\r\n smtp.mailfrom=somebody@some.long.name.example\r\n");
+		     " header.i=@some.long.name.example; spf=pass\r\n"
+		     " smtp.mailfrom=somebody@some.long.name.example\r\n");
 }
 
 static void test_value(void **state)

@@ -1,4 +1,4 @@
-/* test_canon.c - the entity that is signed: what stays byte for byte, what is written anew, and that nothing is lost. */
+/* test_canon.c - the entity that is signed: what stays, what is written anew, and that nothing is lost. */
 #include "unit/mail/mail_test.h"
 
 #include "mail/canon.h"
@@ -10,10 +10,11 @@
 static struct canon made(struct arena *arena, const struct message *message, bool clear)
 {
 	struct mime mime;
-	struct canon canon;
+	struct canon canon = { { NULL, 0 }, NULL, false };
 	struct err err = { ERR_NONE, "" };
 
-	if (mime_parse(arena, message, NULL, &mime, &err) < 0 || canon_make(arena, message, &mime, clear, &canon, &err) < 0)
+	if (mime_parse(arena, message, NULL, &mime, &err) < 0 || canon_make(arena, message, &mime, clear, &canon,
+		&err) < 0)
 		fail_msg("%s", err.text);
 	return canon;
 }
@@ -47,14 +48,18 @@ static const struct canon_case cases[] = {
 	{ TOP "\r\n" AE "\r\n", "Content-Type: text/plain; charset=unknown-8bit\r\n"
 	  "Content-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4\r\n", NULL, true },
 	/* Content-* fields move byte for byte, wherever they stand */
-	{ "Content-ID:<x>\r\nFrom: a@b\r\ncontent-type:\ttext/plain;\r\n  charset=utf-8\r\nX: y\r\nContent-Foo: z\r\n\r\nhello\r\n",
-	  "Content-ID:<x>\r\ncontent-type:\ttext/plain;\r\n  charset=utf-8\r\nContent-Foo: z\r\n\r\nhello\r\n", NULL, true },
+	{ "Content-ID:<x>\r\nFrom: a@b\r\ncontent-type:\ttext/plain;\r\n  charset=utf-8\r\nX: y\r\nContent-Foo: z\r\n"
+	  "\r\nhello\r\n",
+	  "Content-ID:<x>\r\ncontent-type:\ttext/plain;\r\n  charset=utf-8\r\nContent-Foo: z\r\n\r\nhello\r\n", NULL,
+	  true },
 	/* what is encoded and clean stays, also with a final line that has no end */
 	{ TOP "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\nQUJD",
 	  "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\nQUJD", NULL, true },
 	/* 7bit, 8bit, nothing declared, with 8-bit bytes */
-	{ TOP "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\nContent-X: y\r\n\r\n" AE "=\r\n",
-	  "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\nContent-X: y\r\n\r\n=C3=A4=3D\r\n",
+	{ TOP "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\nContent-X: y\r\n\r\n"
+	  "" AE "=\r\n",
+	  "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\nContent-X: y\r\n"
+	  "\r\n=C3=A4=3D\r\n",
 	  NULL, true },
 	{ TOP "Content-Type: application/pdf\r\nContent-Transfer-Encoding: binary\r\n\r\n%P\xff\n\r\nx",
 	  "Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\nJVD/Cg0KeA==\r\n", NULL, true },
@@ -71,9 +76,11 @@ static const struct canon_case cases[] = {
 	  "Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na=0Ab=0Dc\r\n", NULL, true },
 	/* quoted-printable that needs mending, text and other */
 	{ TOP "Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na=3D" AE "\nb \r\n",
-	  "Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na=3D=C3=A4\r\nb\r\n", NULL, true },
+	  "Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na=3D=C3=A4\r\nb\r\n", NULL,
+	  true },
 	{ TOP "Content-Type: image/x\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na\r\n" AE "\r\n",
-	  "Content-Type: image/x\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na=0D=0A=C3=A4=0D=0A", NULL, true },
+	  "Content-Type: image/x\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na=0D=0A=C3=A4=0D=0A", NULL,
+	  true },
 	{ TOP "Content-Type: image/x\r\nContent-Transfer-Encoding: base64\r\n\r\nQUJ \nD\r\n",
 	  "Content-Type: image/x\r\nContent-Transfer-Encoding: base64\r\n\r\nQUJD\r\n", NULL, true },
 	/* an encoding nobody knows is left alone */
@@ -82,13 +89,16 @@ static const struct canon_case cases[] = {
 	{ TOP "Content-Type: text/plain\r\nContent-Transfer-Encoding: x-y\r\n\r\n" AE "\r\n",
 	  "Content-Type: text/plain\r\nContent-Transfer-Encoding: x-y\r\n\r\n" AE "\r\n", NULL, false },
 	/* 8-bit in a field that moves inside */
-	{ TOP "Content-Type: text/plain; name=" AE "\r\n\r\nhi\r\n", "Content-Type: text/plain; name=" AE "\r\n\r\nhi\r\n", NULL, false },
+	{ TOP "Content-Type: text/plain; name=" AE "\r\n\r\nhi\r\n",
+	  "Content-Type: text/plain; name=" AE "\r\n\r\nhi\r\n", NULL, false },
 	/* multipart: preamble and epilogue stay outside, the rest byte for byte */
-	{ TOP MIXED("b") "pre" AE "\r\n--b \r\n\r\none \t\r\n--b\r\nX: y\r\nContent-Type: text/html\r\n\r\n\r\n--b--\r\nepi\r\n",
+	{ TOP MIXED("b") "pre" AE "\r\n--b \r\n\r\none \t\r\n--b\r\nX: y\r\nContent-Type: text/html\r\n\r\n\r\n"
+	  "--b--\r\nepi\r\n",
 	  MIXED("b") "--b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\none =09\r\n--b\r\n"
 	  "X: y\r\nContent-Type: text/html\r\n\r\n\r\n--b--\r\n",
 	  MIXED("b") "--b\r\n\r\none \t\r\n--b\r\nX: y\r\nContent-Type: text/html\r\n\r\n\r\n--b--\r\n", true },
-	{ TOP MIXED("b") "pre\r\n--b \r\n\r\none\r\n--b--\r\nepi", MIXED("b") "--b \r\n\r\none\r\n--b--\r\n", NULL, true },
+	{ TOP MIXED("b") "pre\r\n--b \r\n\r\none\r\n--b--\r\nepi", MIXED("b") "--b \r\n\r\none\r\n--b--\r\n", NULL,
+	  true },
 	{ TOP MIXED("b") "--b\r\n\r\none\r\n--b--", MIXED("b") "--b\r\n\r\none\r\n--b--", NULL, true },
 	/* containers that say 8bit */
 	{ TOP "Content-Transfer-Encoding: 8bit\r\n" MIXED("b") "--b\r\nContent-Type: text/plain\r\n"
@@ -98,7 +108,8 @@ static const struct canon_case cases[] = {
 	  "Content-Transfer-Encoding: base64\r\n\r\n/w==\r\n\r\n--b--\r\n", NULL, true },
 	/* nested: the inner preamble stays while it is harmless */
 	{ TOP MIXED("a") "--a\r\n" MIXED("b") "in\r\n--b\r\n\r\n" AE "\r\n--b--\r\nner\r\n--a--\r\n",
-	  MIXED("a") "--a\r\n" MIXED("b") "in\r\n--b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4\r\n--b--\r\nner\r\n--a--\r\n",
+	  MIXED("a") "--a\r\n" MIXED("b") "in\r\n--b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4\r\n"
+	  	"--b--\r\nner\r\n--a--\r\n",
 	  NULL, true },
 	{ TOP MIXED("a") "--a\r\n" MIXED("b") "in" AE "\r\n--b\r\n\r\none\r\n--b\r\n--b--\r\nner\r\n--a--\r\n",
 	  MIXED("a") "--a\r\n" MIXED("b") "--b\r\n\r\none\r\n--b\r\n\r\n--b--\r\n\r\n--a--\r\n", NULL, true },
@@ -106,27 +117,38 @@ static const struct canon_case cases[] = {
 	{ TOP MIXED("b") "--b\nX: y\n\none\n--b\r\n\r\ntwo\r\n--b--\n",
 	  MIXED("b") "--b\r\nX: y\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--\r\n", NULL, true },
 	/* messages inside: their leaves are converted, they themselves never */
-	{ TOP "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSubject: x\r\nContent-Type: text/plain\r\n"
+	{ TOP "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSubject: x\r\n"
+	  "Content-Type: text/plain\r\n"
 	  "Content-Transfer-Encoding: 8bit\r\n\r\n" AE "\r\n",
-	  "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\r\nSubject: x\r\nContent-Type: text/plain\r\n"
+	  "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\r\nSubject: x\r\n"
+	  "Content-Type: text/plain\r\n"
 	  "Content-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4\r\n", NULL, true },
 	{ TOP MIXED("b") "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: " AE "\r\n\r\n" AE "\r\n--b--\r\n",
-	  MIXED("b") "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: " AE "\r\nContent-Transfer-Encoding: quoted-printable\r\n"
+	  MIXED("b") "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: " AE "\r\n"
+	  	"Content-Transfer-Encoding: quoted-printable\r\n"
 	  "\r\n=C3=A4\r\n--b--\r\n", NULL, false },
-	{ TOP "Content-Type: message/partial\r\n\r\n" AE "\r\n", "Content-Type: message/partial\r\n\r\n" AE "\r\n", NULL, false },
+	{ TOP "Content-Type: message/partial\r\n\r\n" AE "\r\n", "Content-Type: message/partial\r\n\r\n" AE "\r\n",
+	  NULL, false },
 	/* what is protected already is not touched */
-	{ TOP MIXED("a") "--a\r\nContent-Type: multipart/signed; boundary=b\r\nContent-Transfer-Encoding: 8bit\r\n\r\n--b\r\n\r\n" AE " \r\n"
+	{ TOP MIXED("a") "--a\r\nContent-Type: multipart/signed; boundary=b\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+	  "--b\r\n\r\n" AE " \r\n"
 	  "--b--\r\n--a\r\n\r\n" AE "\r\n--a--\r\n",
-	  MIXED("a") "--a\r\nContent-Type: multipart/signed; boundary=b\r\nContent-Transfer-Encoding: 8bit\r\n\r\n--b\r\n\r\n" AE " \r\n"
+	  MIXED("a") "--a\r\nContent-Type: multipart/signed; boundary=b\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+	  	"--b\r\n\r\n" AE " \r\n"
 	  "--b--\r\n--a\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4\r\n--a--\r\n", NULL, false },
-	{ TOP "Content-Type: multipart/signed; boundary=b\r\n\r\npre\r\n--b\r\n\r\nFrom x \r\n--b\r\n\r\nsig\r\n--b--\r\n",
-	  "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\nFrom x \r\n--b\r\n\r\nsig\r\n--b--\r\n", NULL, true },
+	{ TOP "Content-Type: multipart/signed; boundary=b\r\n\r\npre\r\n--b\r\n\r\nFrom x \r\n--b\r\n\r\nsig\r\n"
+	  "--b--\r\n",
+	  "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\nFrom x \r\n--b\r\n\r\nsig\r\n--b--\r\n", NULL,
+	  true },
 	/* broken ones lose nothing */
-	{ TOP MIXED("b") "--b\r\n\r\n" AE "\r\n", MIXED("b") "--b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4\r\n", NULL, true },
+	{ TOP MIXED("b") "--b\r\n\r\n" AE "\r\n", MIXED("b") "--b\r\nContent-Transfer-Encoding: quoted-printable\r\n"
+	  "\r\n=C3=A4\r\n", NULL, true },
 	{ TOP MIXED("b") "no " AE "\r\n", MIXED("b") "no " AE "\r\n", NULL, false },
 	{ TOP MIXED("b") "--b\r\nContent-Type: text/html\r\nbody " AE "\r\n--b--\r\n",
-	  MIXED("b") "--b\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nbody =C3=A4\r\n--b--\r\n", NULL, true },
-	{ TOP MIXED("b") "--b\r\nContent-Transfer-Encoding: 8bit\r\nContent-Transfer-Encoding: base64\r\n\r\n" AE "\r\n--b--\r\n",
+	  MIXED("b") "--b\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+	  	"body =C3=A4\r\n--b--\r\n", NULL, true },
+	{ TOP MIXED("b") "--b\r\nContent-Transfer-Encoding: 8bit\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+	  "" AE "\r\n--b--\r\n",
 	  MIXED("b") "--b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4\r\n--b--\r\n", NULL, true },
 	{ TOP "Content-Type: text/plain\r\n\r\n=\r\n\r\n", "Content-Type: text/plain\r\n\r\n=\r\n\r\n", NULL, true },
 };
@@ -140,14 +162,16 @@ static void test_cases(void **state)
 			const char *got = entity(*state, cases[i].text, clear == 1, &seven_bit);
 
 			if (strcmp(got, want) != 0 || (clear == 1 && seven_bit != cases[i].seven_bit))
-				fail_msg("case %zu, clear %d, seven_bit %d:\n%s\nwant:\n%s", i, clear, (int)seven_bit, got, want);
+				fail_msg("case %zu, clear %d, seven_bit %d:\n%s\nwant:\n%s", i, clear, (int)seven_bit,
+					got, want);
 		}
 	}
 }
 
 static void test_outside(void **state)
 {
-	struct message message = message_of(*state, "A: b\r\nContent-Type: text/plain\r\nMIME-Version: 1.0\r\nCONTENT-x: y\r\n\r\nz");
+	struct message message = message_of(*state, "A: b\r\nContent-Type: text/plain\r\nMIME-Version: 1.0\r\n"
+		"CONTENT-x: y\r\n\r\nz");
 	struct canon canon = made(*state, &message, true);
 
 	assert_int_equal(canon.outside.n, 2);
@@ -158,7 +182,8 @@ static void test_outside(void **state)
 static void test_duplicates(void **state)
 {
 	static const char *const texts[] = { "Content-Type: a/b\r\ncontent-type: a/b\r\n\r\nx",
-					     "Content-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: 7bit\r\n\r\nx" };
+					     "Content-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: 7bit\r\n"
+					     "\r\nx" };
 
 	for (size_t i = 0; i < 2; i++) {
 		struct message message = message_of(*state, texts[i]);
@@ -196,8 +221,10 @@ static void test_nul_and_long_lines(void **state)
 /* A clean message's content: made of random lines, all that is between the first and the last delimiter stays. */
 static void test_nothing_is_lost(void **state)
 {
-	static const char *const pieces[] = { "--a\r\n", "--a\r\n\r\n", "--b\r\n", "--b--\r\n", "--a--\r\n", "x\r\n", "\r\n", "Y: z\r\n",
-					      "Content-Type: multipart/mixed; boundary=b\r\n\r\n", "Content-Type: message/rfc822\r\n\r\n",
+	static const char *const pieces[] = { "--a\r\n", "--a\r\n\r\n", "--b\r\n", "--b--\r\n", "--a--\r\n", "x\r\n",
+		"\r\n", "Y: z\r\n",
+					      "Content-Type: multipart/mixed; boundary=b\r\n\r\n",
+					      "Content-Type: message/rfc822\r\n\r\n",
 					      "Content-Transfer-Encoding: base64\r\n\r\n" };
 	unsigned seed = 7;
 
@@ -209,7 +236,8 @@ static void test_nothing_is_lost(void **state)
 
 		for (int i = 0; i < 14; i++) {
 			seed = seed * 1103515245U + 12345U;
-			body = arena_printf(*state, "%s%s", body, pieces[(seed >> 16) % (sizeof(pieces) / sizeof(pieces[0]))]);
+			body = arena_printf(*state, "%s%s", body,
+				pieces[(seed >> 16) % (sizeof(pieces) / sizeof(pieces[0]))]);
 		}
 		message.body = dribble_body(*state, slice_of(body), 1 + (unsigned)round % 9);
 		assert_int_equal(mime_parse(*state, &message, NULL, &mime, NULL), 0);
@@ -223,8 +251,10 @@ static void test_nothing_is_lost(void **state)
 /* Parsed again, a repaired message has no fragile trait left and the same skeleton. */
 static void test_repaired_parses_alike(void **state)
 {
-	static const char *const pieces[] = { "--a\r\n", "--a\n\n", "--b\r\n\r\n", "--b--\n", "x" AE "\r\n", "\r\n", "Y: z\n", "y\rz\n",
-					      "Content-Type: multipart/mixed; boundary=b\r\n\r\n", "Content-Type: message/rfc822\r\n\r\n",
+	static const char *const pieces[] = { "--a\r\n", "--a\n\n", "--b\r\n\r\n", "--b--\n", "x" AE "\r\n", "\r\n",
+		"Y: z\n", "y\rz\n",
+					      "Content-Type: multipart/mixed; boundary=b\r\n\r\n",
+					      "Content-Type: message/rfc822\r\n\r\n",
 					      "Content-Transfer-Encoding: quoted-printable\n\n", "x \r\n" };
 	unsigned seed = 3;
 
@@ -236,7 +266,8 @@ static void test_repaired_parses_alike(void **state)
 
 		for (int i = 0; i < 12; i++) {
 			seed = seed * 1103515245U + 12345U;
-			body = arena_printf(*state, "%s%s", body, pieces[(seed >> 16) % (sizeof(pieces) / sizeof(pieces[0]))]);
+			body = arena_printf(*state, "%s%s", body,
+				pieces[(seed >> 16) % (sizeof(pieces) / sizeof(pieces[0]))]);
 		}
 		body = arena_printf(*state, "%s\r\n--a--\r\n", body);
 		message.body = body_from_slice(*state, slice_of(body));
@@ -259,7 +290,8 @@ static void test_repaired_parses_alike(void **state)
 
 static void test_memory_runs_out(void **state)
 {
-	struct message message = message_of(*state, TOP MIXED("b") "--b\r\n\r\n" AE "\r\n--b\r\n\r\n" AE "\r\n--b--\r\n");
+	struct message message = message_of(*state, TOP MIXED("b") "--b\r\n\r\n" AE "\r\n--b\r\n\r\n" AE "\r\n"
+		"--b--\r\n");
 	struct mime mime;
 
 	assert_int_equal(mime_parse(*state, &message, NULL, &mime, NULL), 0);

@@ -67,7 +67,8 @@ static void strict_refuses(const char *text)
 static void test_base64_strict(void **state)
 {
 	static const char *const good[] = { "Zm9v", "Zm8=\r\n", "Zg==", "Z g\r\n= =\r\n\r\n" };
-	static const char *const bad[] = { "Zm9v!", "Zg==Zg==", "Zg=", "Zg", "Z", "Zm9v=", "Z===", "====", "Zg===", "=Zg=" };
+	static const char *const bad[] = { "Zm9v!", "Zg==Zg==", "Zg=", "Zg", "Z", "Zm9v=", "Z===", "====", "Zg===",
+		"=Zg=" };
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		stream_text(*state, decode_base64(source_of(good[i], 2), true, NULL), NULL);
@@ -81,7 +82,8 @@ static void test_qp_text(void **state)
 	assert_string_equal(qp(*state, "a \r\nb\t\r\n \r\nc ", true), "a=20\r\nb=09\r\n=20\r\nc=20");
 	assert_string_equal(qp(*state, "a\rb\nc\r\r\n\n", true), "a=0Db=0Ac=0D\r\n=0A");
 	assert_string_equal(qp(*state, "a\r\nb", false), "a=0D=0Ab");
-	assert_string_equal(qp(*state, "From x\r\nFrom\r\n From y\r\n>From", true), "=46rom x\r\nFrom\r\n From y\r\n>From");
+	assert_string_equal(qp(*state, "From x\r\nFrom\r\n From y\r\n>From", true),
+		"=46rom x\r\nFrom\r\n From y\r\n>From");
 	assert_string_equal(qp(*state, ".\r\n..\r\n.x\r\n.", true), "=2E\r\n..\r\n.x\r\n=2E");
 	assert_string_equal(qp(*state, "", true), "");
 	assert_string_equal(qp(*state, "no break", true), "no break");
@@ -162,14 +164,17 @@ static void test_round_trips(void **state)
 		char *got = NULL;
 
 		for (size_t i = 0; i < size; i++)
-			data[i] = (char)(round % 2 == 0 ? next_random(&seed) : (unsigned)" \t\r\n.=Fx"[next_random(&seed) % 8]);
-		got = stream_text(*state, decode_base64(encode_base64(dribble_open(slice_make(data, size), 1 + (unsigned)round * 97), NULL),
+			data[i] = (char)(round % 2 == 0 ? next_random(&seed) : (unsigned)" \t\r\n"
+				".=Fx"[next_random(&seed) % 8]);
+		got = stream_text(*state, decode_base64(encode_base64(dribble_open(slice_make(data, size),
+			1 + (unsigned)round * 97), NULL),
 							true, NULL), &n);
 		assert_int_equal(n, size);
 		assert_memory_equal(got, data, size);
 		for (int text = 0; text < 2; text++) {
 			got = stream_text(*state, decode_quoted_printable(encode_quoted_printable(
-				dribble_open(slice_make(data, size), 1 + (unsigned)round * 97), text == 1, NULL), NULL), &n);
+				dribble_open(slice_make(data, size), 1 + (unsigned)round * 97), text == 1, NULL),
+					NULL), &n);
 			assert_int_equal(n, size);
 			assert_memory_equal(got, data, size);
 		}

@@ -13,7 +13,8 @@ static void test_fields_keep_their_bytes(void **state)
 	struct header header;
 	size_t used = 0;
 
-	assert_int_equal(parse(*state, "From: a@b\r\nSubject:\tx\r\n  y\r\n z\r\nX :q\r\n\r\nbody", &header, &used, NULL), 0);
+	assert_int_equal(parse(*state, "From: a@b\r\nSubject:\tx\r\n  y\r\n z\r\nX :q\r\n\r\nbody", &header, &used,
+		NULL), 0);
 	assert_int_equal(header.n, 3);
 	assert_slice(header.fields[0].raw, "From: a@b\r\n");
 	assert_slice(header.fields[0].value, " a@b");
@@ -55,7 +56,8 @@ static void test_lone_lf_is_a_line_end(void **state)
 
 static void test_lines_that_are_no_fields(void **state)
 {
-	static const char *const bad[] = { " fold first\r\nA: b\r\n", "A: b\r\nno colon\r\n\r\n", ": b\r\n", "A b: c\r\n",
+	static const char *const bad[] = { " fold first\r\nA: b\r\n", "A: b\r\nno colon\r\n\r\n", ": b\r\n",
+		"A b: c\r\n",
 					   "\xc3\xa4: b\r\n", "A\x01: b\r\n", "\r: x\r\n" };
 	struct header header;
 	struct err err = { ERR_NONE, "" };

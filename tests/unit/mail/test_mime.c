@@ -93,7 +93,8 @@ static const struct shape_case shapes[] = {
 	{ MIXED("b") "--b\r\n" MIXED("b") "--b\r\n\r\none\r\n--b--\r\n--b--\r\n",
 	  "multipart/mixed(multipart/mixed(text/plain[one]))", MIME_MALFORMED },
 	/* messages in messages */
-	{ MIXED("b") "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: x\r\nContent-Type: text/html\r\n\r\none\r\n--b--\r\n",
+	{ MIXED("b") "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: x\r\nContent-Type: text/html\r\n\r\none\r\n"
+	  "--b--\r\n",
 	  "multipart/mixed(message/rfc822(text/html[one]))", 0 },
 	{ "Content-Type: message/rfc822\r\n\r\n" MIXED("b") "--b\r\n\r\none\r\n--b--\r\n",
 	  "message/rfc822(multipart/mixed(text/plain[one]))", 0 },
@@ -101,7 +102,8 @@ static const struct shape_case shapes[] = {
 	  "multipart/mixed(message/rfc822(text/plain[]))", 0 },
 	{ MIXED("b") "--b\r\nContent-Type: message/rfc822\r\nbroken\r\n--b--\r\n",
 	  "multipart/mixed(message/rfc822(text/plain[broken]))", MIME_MALFORMED },
-	{ MIXED("b") "--b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nQQ==\r\n--b--\r\n",
+	{ MIXED("b") "--b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nQQ==\r\n"
+	  "--b--\r\n",
 	  "multipart/mixed(message/rfc822[QQ==])", 0 },
 	{ "Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nSubject: x\r\n\r\none\r\n"
 	  "--b\r\nContent-Type: text/html\r\n\r\ntwo\r\n--b--\r\n",
@@ -160,7 +162,8 @@ static void test_chunks(void **state)
 }
 
 static const char nested[] =
-	MIXED("a") "pre\r\n--a\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\none\r\n"
+	MIXED("a") "pre\r\n--a\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n"
+		"\r\none\r\n"
 	"--b\r\n\r\n\r\n--b--\r\nepi\r\n--a\r\nX: y\r\n\r\ntwo\r\n--a--\r\nend";
 
 static void test_offsets(void **state)
@@ -182,9 +185,11 @@ static void test_offsets(void **state)
 	assert_true(inner->closed);
 	assert_int_equal(leaf->depth, 2);
 	assert_int_equal(nth_child(inner, 2)->number, 2);
-	assert_string_equal(body_text(*state, mime_entity(*state, &message, leaf)), "Content-Type: text/html\r\n\r\none");
+	assert_string_equal(body_text(*state, mime_entity(*state, &message, leaf)),
+		"Content-Type: text/html\r\n\r\none");
 	assert_string_equal(body_text(*state, mime_entity(*state, &message, nth_child(inner, 2))), "\r\n");
-	assert_string_equal(body_text(*state, mime_entity(*state, &message, nth_child(mime.root, 2))), "X: y\r\n\r\ntwo");
+	assert_string_equal(body_text(*state, mime_entity(*state, &message, nth_child(mime.root, 2))),
+		"X: y\r\n\r\ntwo");
 	assert_string_equal(body_text(*state, mime_entity(*state, &message, mime.root)), nested);
 	assert_int_equal(mime_entity(*state, &message, mime.root)->size_bytes, strlen(nested));
 	assert_slice(leaf->header.fields[0].raw, "Content-Type: text/html\r\n");
@@ -198,12 +203,14 @@ static void test_offsets(void **state)
 static void test_entity_of_odd_parts(void **state)
 {
 	static const char *const cases[][2] = {
-		{ "", "" }, { "\r\n", "" }, { "\r\n\r\n", "\r\n" }, { "A: b\r\n", "A: b" }, { "A: b\r\n\r\n", "A: b\r\n" },
+		{ "", "" }, { "\r\n", "" }, { "\r\n\r\n", "\r\n" }, { "A: b\r\n", "A: b" }, { "A: b\r\n\r\n",
+		  "A: b\r\n" },
 		{ "A: b\r\n\r\n\r\n", "A: b\r\n\r\n" }, { "A: b\n\nx\n", "A: b\n\nx" }, { "\r\nx\r\r\n", "\r\nx\r" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct message message = message_of(*state, arena_printf(*state, "%s--b\r\n%s--b--\r\n", MIXED("b"), cases[i][0]));
+		struct message message = message_of(*state, arena_printf(*state, "%s--b\r\n%s--b--\r\n", MIXED("b"),
+			cases[i][0]));
 		struct mime mime = parsed(*state, &message);
 		const struct mime_part *part = nth_child(mime.root, 1);
 
@@ -322,7 +329,8 @@ static void test_limits(void **state)
 static void test_decoded(void **state)
 {
 	struct message message = message_of(*state, MIXED("b")
-		"--b\r\nContent-Transfer-Encoding: base64\r\n\r\nZm9v\r\n--b\r\nContent-Transfer-Encoding: Quoted-Printable\r\n\r\n"
+		"--b\r\nContent-Transfer-Encoding: base64\r\n\r\nZm9v\r\n--b\r\n"
+		"Content-Transfer-Encoding: Quoted-Printable\r\n\r\n"
 		"a=3D=\r\nb\r\n--b\r\n\r\nc=3D\r\n--b--\r\n");
 	struct mime mime = parsed(*state, &message);
 

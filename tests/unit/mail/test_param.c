@@ -13,7 +13,8 @@ static struct param_list parsed(struct arena *arena, const char *text)
 
 static void test_plain(void **state)
 {
-	struct param_list list = parsed(*state, " Multipart/Signed; micalg=sha-256;\r\n\tBoundary=\"a b\\\"c\" ; x=(c)y (d;e)");
+	struct param_list list = parsed(*state, " Multipart/Signed; micalg=sha-256;\r\n"
+		"\tBoundary=\"a b\\\"c\" ; x=(c)y (d;e)");
 
 	assert_slice(list.value, "multipart/signed");
 	assert_slice(param_get(&list, "micalg"), "sha-256");
@@ -75,7 +76,8 @@ static void test_duplicates(void **state)
 
 static void test_rfc2231(void **state)
 {
-	struct param_list list = parsed(*state, "a/b; f*1=\"cd \"; f*0*=utf-8'de'%c3%A4%; f*2*=%20e'x; g*=iso-8859-1''%e4");
+	struct param_list list = parsed(*state,
+		"a/b; f*1=\"cd \"; f*0*=utf-8'de'%c3%A4%; f*2*=%20e'x; g*=iso-8859-1''%e4");
 
 	assert_slice(param_get(&list, "f"), "\xc3\xa4%cd  e'x");
 	assert_slice(param_get(&list, "g"), "\xe4");

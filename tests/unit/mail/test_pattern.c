@@ -52,7 +52,8 @@ static void test_domain_patterns(void **state)
 
 static void test_no_patterns(void **state)
 {
-	static const char *const bad[] = { "", "x", "a*@b", "*b@c", "*@", "*@.", "*@*", "**", "a@b c@d", "@b", "a@b\ngroup" };
+	static const char *const bad[] = { "", "x", "a*@b", "*b@c", "*@", "*@.", "*@*", "**", "a@b c@d", "@b",
+		"a@b\ngroup" };
 	static const char *const bad_domains[] = { "", ".", "..x", "*.x", "a@b", "x y", "<>" };
 	struct pattern pattern;
 	struct err err = { ERR_NONE, "" };
