@@ -228,7 +228,7 @@ static int walk_content(struct verify_run *run, const struct entity *around, con
 	if (err->class != ERR_LIMIT)
 		return 0;
 	run->objects++;
-	return run_unreadable(run, covers, entity.prefix, err->text, err);
+	return run_unreadable(run, covers, section, err->text, err);
 }
 
 static int walk_object(struct verify_run *run, const struct entity *entity, const struct mime_part *part,

@@ -66,7 +66,7 @@ static int find_content(struct verify_run *run, struct signed_object *object, co
 			object->bad = "RFC 8551 3.5.3.1: a detached signature that carries content of its own";
 		return 0;
 	}
-	if (!object->scan.attached && object->scan.signer_count == 0)
+	if (object->scan.signer_count == 0 && (!object->scan.attached || object->scan.content.content.n == 0))
 		return 0;
 	if (!object->scan.attached)
 		return err_set(err, ERR_MESSAGE, "RFC 8551 3.5.2: application/pkcs7-mime without the content that was signed");

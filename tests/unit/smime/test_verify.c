@@ -407,6 +407,24 @@ static void zero_signers_are_not_signed(void **state)
 	assert_int_equal(w->layers.n, 0);
 }
 
+static void certificate_text_starts_no_field(void **state)
+{
+	struct world *w = *state;
+	struct field *fields = NULL;
+	struct slice line;
+	size_t n = 0;
+
+	assert_int_equal(by_spec(w, w->root, &(struct testpki_spec){ .san = "email:alice@example.com",
+		.cn = "x\";\r\nX-SMIME-Layer: mx; from=match; y=\"", .organisation = "smime=pass; a" }), RESULT_PASS);
+	assert_int_equal(verdict_fields(w->arena, &w->verdict, "mx", "r", &fields, &n, &w->err), 0);
+	assert_int_equal(n, 2);
+	for (size_t i = 0; i < n; i++) {
+		line = slice_first(fields[i].raw, fields[i].raw.n - 2);
+		for (long at; (at = slice_find(line, '\n')) >= 0; line = slice_from(line, (size_t)at + 1))
+			assert_int_equal(line.p[at + 1], ' ');
+	}
+}
+
 static void of_two_signers_the_worst_decides(void **state)
 {
 	struct world *w = *state;
@@ -1037,7 +1055,7 @@ int main(void)
 		TEST(content_inside_a_detached_signature_fails), TEST(opaque_without_content_is_neutral),
 		TEST(opaque_with_other_content_fails), TEST(no_signed_attributes_are_neutral),
 		TEST(foreign_content_type_is_neutral), TEST(zero_signers_are_not_signed),
-		TEST(of_two_signers_the_worst_decides), TEST(trailing_bytes_are_neutral),
+		TEST(certificate_text_starts_no_field), TEST(of_two_signers_the_worst_decides), TEST(trailing_bytes_are_neutral),
 		TEST(garbage_in_base64_is_neutral), TEST(unreadable_objects_are_neutral), TEST(changed_content_fails),
 		TEST(lone_line_feeds_are_not_mended), TEST(changed_attributes_fail), TEST(changed_signature_fails),
 		TEST(missing_certificate_is_permerror), TEST(weak_algorithms_are_policy), TEST(unknown_algorithm_is_neutral),
