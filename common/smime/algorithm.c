@@ -1,7 +1,7 @@
 /* algorithm.c - tables of digests and signatures, RSA-PSS parameters, and the public-key operation itself.
  *
- * What is not in a table is unsupported, never "unsigned": a newer library or a new row makes it known. Strength is told,
- * not enforced: verdicts are signer.c's. Called by verify_object.c and signer.c. No state, thread-safe.
+ * What is not in a table is unsupported, never "unsigned": a newer library or a new row makes it known. Strength is
+ * told, not enforced: verdicts are signer.c's. Called by verify_object.c and signer.c. No state, thread-safe.
  */
 #include "smime/algorithm.h"
 
@@ -123,7 +123,8 @@ int content_digest_all(const struct body *content, struct content_digest *all, s
 	if (digest_stream(content, &digesting, err) != 0)
 		goto out;
 	for (size_t i = 0; i < count; i++)
-		if (digesting.contexts[i] == NULL || EVP_DigestFinal_ex(digesting.contexts[i], all[i].value, &all[i].n) != 1)
+		if (digesting.contexts[i] == NULL ||
+		    EVP_DigestFinal_ex(digesting.contexts[i], all[i].value, &all[i].n) != 1)
 			all[i].n = 0;
 	rc = 0;
 out:
@@ -289,7 +290,8 @@ static bool key_fits(const struct cert *cert, EVP_PKEY *key, enum signature_kind
 	return false;
 }
 
-static bool verify_start(EVP_MD_CTX *context, EVP_PKEY *key, const struct signature_algorithm *algorithm, const EVP_MD *md)
+static bool verify_start(EVP_MD_CTX *context, EVP_PKEY *key, const struct signature_algorithm *algorithm,
+			 const EVP_MD *md)
 {
 	EVP_PKEY_CTX *key_context = NULL;
 

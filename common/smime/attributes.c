@@ -63,7 +63,8 @@ static int scan_attribute(const struct der_item *item, struct der_item *values, 
 		return err_set(err, ERR_MESSAGE, "RFC 5652 11: signed attribute %s stands twice", known[which].name);
 	seen[which] = true;
 	if (one_value(&set, &values[which]) != 0)
-		return err_set(err, ERR_MESSAGE, "RFC 5652 11: signed attribute %s has not one value", known[which].name);
+		return err_set(err, ERR_MESSAGE, "RFC 5652 11: signed attribute %s has not one value",
+			       known[which].name);
 	return 0;
 }
 

@@ -18,8 +18,8 @@ struct attributes {
 	time_t signing_time;			/* 0: none, or not readable */
 };
 
-/* set: content of signedAttrs. Exactly one contentType and messageDigest, at most one of each other known attribute, one
- * value in each; unknown ones are ignored. ERR_MESSAGE names the rule. 0 or -1. */
+/* set: content of signedAttrs. Exactly one contentType and messageDigest, at most one of each other known attribute,
+ * one value in each; unknown ones are ignored. ERR_MESSAGE names the rule. 0 or -1. */
 int attributes_parse(struct slice set, struct attributes *attributes, struct err *err);
 
 #endif

@@ -41,8 +41,8 @@ struct prescan {			/* one SignedData (RFC 5652 5.1); slices point into the bytes
 	size_t signer_count;
 };
 
-/* der: all bytes of the object. ERR_MESSAGE names the rule that is broken (trailing bytes are one), ERR_LIMIT the limit,
- * ERR_TEMP: the arena is exhausted. 0 or -1. */
+/* der: all bytes of the object. ERR_MESSAGE names the rule that is broken (trailing bytes are one), ERR_LIMIT the
+ * limit, ERR_TEMP: the arena is exhausted. 0 or -1. */
 int prescan_signed(struct arena *arena, struct slice der, const struct prescan_limits *limits, struct prescan *scan,
 		   struct err *err);
 

@@ -86,7 +86,7 @@ static void check_object(struct signer_work *work)
 		layer_find(work->layer, RESULT_NEUTRAL, work->object->unsupported);
 }
 
-/* RFC 6211 3: [0]: digest, [1] signature algorithm, both as in the SignerInfo. Their parameters need not be spelt alike. */
+/* RFC 6211 3: digest and [1] signature algorithm as in the SignerInfo. Their parameters need not be spelt alike. */
 static bool protection_agrees(struct slice value, const struct prescan_signer *signer)
 {
 	struct der der = der_whole(value);
@@ -224,7 +224,8 @@ static int check_path(struct signer_work *work, const struct cert *cert, struct 
 	};
 
 	*path = (struct path_result){
-		.chain = CHAIN_UNTRUSTED, .revocation = REV_OFF, .detail = "no collection may vouch for the From address",
+		.chain = CHAIN_UNTRUSTED, .revocation = REV_OFF,
+		.detail = "no collection may vouch for the From address",
 	};
 	return work->run->covering_count == 0 ? 0 : path_check(&query, path, err);
 }
@@ -247,7 +248,8 @@ static bool is_better(const struct candidate *a, const struct candidate *b)
 	return a->path.chain == CHAIN_GOOD && b->path.chain != CHAIN_GOOD;
 }
 
-static int try_candidate(struct signer_work *work, const struct cert *cert, struct candidate *candidate, struct err *err)
+static int try_candidate(struct signer_work *work, const struct cert *cert, struct candidate *candidate,
+			 struct err *err)
 {
 	*candidate = (struct candidate){ .cert = cert, .check = SIGNATURE_CANNOT };
 	candidate->ess = ess_names(work->attributes.signing_certificate, false, cert) &&
@@ -258,7 +260,7 @@ static int try_candidate(struct signer_work *work, const struct cert *cert, stru
 	return check_path(work, cert, &candidate->path, err);
 }
 
-/* RFC 8551 2.6: several certificates may bear one key identifier, so each is tried. best->cert == NULL: none is there. */
+/* RFC 8551 2.6: several certificates may bear one key identifier, so each is tried. best->cert == NULL: none. */
 static int find_cert(struct signer_work *work, struct candidate *best, struct err *err)
 {
 	const struct cert_list *certs = &work->object->certs;

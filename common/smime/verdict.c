@@ -1,7 +1,7 @@
 /* verdict.c - from layers to one result, and to the fields that tell it (INTERFACE 4, RFC 8601, RFC 7281).
  *
- * Everything that comes out of a certificate or a message is somebody else's text: it goes through authres_value, or has
- * been found to have the narrow shape that its place asks for. Called by the gate and by smimectl. Thread-safe.
+ * Everything that comes out of a certificate or a message is somebody else's text: it goes through authres_value, or
+ * has been found to have the narrow shape that its place asks for. Called by the gate and by smimectl. Thread-safe.
  */
 #include "smime/verdict.h"
 

@@ -103,7 +103,7 @@ static bool is_duplicate(const struct mime_part *part)
 	       header_count(&part->header, "Content-Transfer-Encoding") > 1;
 }
 
-/* "boundary" with RFC 2231 marks, or twice in a value that had to be mended: not every reader cuts at the same place. */
+/* "boundary" with RFC 2231 marks, or twice in a value that had to be mended: not every reader cuts alike. */
 static bool is_boundary_odd(const struct mime_part *part)
 {
 	static const char name[] = "boundary";

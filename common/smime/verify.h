@@ -20,7 +20,7 @@ enum result { RESULT_FAIL, RESULT_PERMERROR, RESULT_NEUTRAL, RESULT_POLICY, RESU
 extern const char *const result_names[];	/* "fail" … NULL */
 
 struct layer {			/* one signer of one layer, or one envelope; all text printable ASCII, in the arena */
-	unsigned layer;			/* 1: outermost; each CMS object has the next number, all its signers the same */
+	unsigned layer;			/* 1: outermost; each CMS object has the next number, for all its signers */
 	enum layer_type type;
 	unsigned signer_index;		/* from 1; 0: an envelope, or a SignedData without signers or not readable */
 	enum result result;		/* of this signer alone; envelopes: RESULT_NEUTRAL */
@@ -40,8 +40,8 @@ struct layer {			/* one signer of one layer, or one envelope; all text printable
 	const char *digest, *signature;	/* "sha256", "rsa-pkcs1" "rsa-pss" "ecdsa" …; NULL: unknown */
 	unsigned bits;
 	time_t signed_at;		/* the signer's claim; 0: none */
-	/* IMAP section number (RFC 7281) of the part with the signature: "2" (clear), "1" (opaque), "3.2"; inside an opaque
-	 * layer, which IMAP cannot look into, behind that layer's number as RFC 7281 does it for envelopes: "1/2". */
+	/* IMAP section number (RFC 7281) of the part with the signature: "2" (clear), "1" (opaque), "3.2"; inside an
+	 * opaque layer, which IMAP cannot look into, behind that layer's as RFC 7281 does it for envelopes: "1/2". */
 	const char *part;
 	const char *headers;		/* "unprotected": the payload does not claim RFC 9788; NULL: not known */
 	const char *envelope_result;	/* envelopes: "kept"; NULL for signatures */
@@ -73,8 +73,8 @@ struct verify_env {
 };
 
 /* All signature and envelope layers of the message, outermost first; signed parts inside other things with
- * covers_message = false. A message without any: n == 0; certificates alone (certs-only) are none. SignedData with content
- * but without signers, and whatever says it is CMS and cannot be read, is a layer with signer_index 0 and
+ * covers_message = false. A message without any: n == 0; certificates alone (certs-only) are none. SignedData with
+ * content but without signers, and whatever says it is CMS and cannot be read, is a layer with signer_index 0 and
  * RESULT_NEUTRAL. At most 32 CMS objects are looked at. -1: ERR_TEMP (a stream or memory failed) only; whatever the
  * message does is a layer's result. */
 int verify_message(struct arena *arena, const struct message *message, const struct mime *mime,

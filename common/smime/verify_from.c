@@ -1,7 +1,7 @@
 /* verify_from.c - does the certificate speak for the address that the message is from? (RFC 8550 3, INTERFACE 4 `from`)
  *
- * Only addr-specs are compared, never display names. Whatever readers may resolve differently is ambiguous, and no match.
- * Called by verify.c and signer.c. Thread-safe.
+ * Only addr-specs are compared, never display names. Whatever readers may resolve differently is ambiguous, and no
+ * match. Called by verify.c and signer.c. Thread-safe.
  */
 #include "smime/verify_internal.h"
 

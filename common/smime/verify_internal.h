@@ -26,7 +26,7 @@ struct verify_run {			/* one call of verify_message */
 	struct layer *layers;
 	size_t n, capacity;
 	unsigned objects;		/* CMS objects seen: the number of the last layer */
-	const struct mime_part *payload;	/* what the layers that cover the message cover in the end; NULL: not seen */
+	const struct mime_part *payload;	/* what is inside all layers that cover the message; NULL: not seen */
 };
 
 /* verify_from.c. 0 or -1: the arena is exhausted. */
@@ -57,8 +57,8 @@ struct signed_object {			/* one SignedData, found in a part */
 	const char *unsupported;	/* why none can be judged, or NULL */
 };
 
-/* One layer entry a signer. *content: what was signed where it is inside (p == NULL: not readable, or detached); it lives
- * in the arena. A SignedData without content and signers (certificates only) gives no entry. -1: ERR_TEMP. */
+/* One layer entry a signer. *content: what was signed where it is inside (p == NULL: not readable, or detached); it
+ * lives in the arena. A SignedData without content and signers (certificates only) gives no entry. -1: ERR_TEMP. */
 int verify_object(struct verify_run *run, struct signed_object *object, struct slice *content, struct err *err);
 
 /* Fills the entry of one signer. 0, or -1: ERR_TEMP. */

@@ -39,7 +39,8 @@ static void want_digest(struct signed_object *object, const struct digest_algori
 }
 
 /* Each digest that a signer names, once, in one reading. */
-static int read_digests(struct verify_run *run, struct signed_object *object, const struct body *content, struct err *err)
+static int read_digests(struct verify_run *run, struct signed_object *object, const struct body *content,
+			struct err *err)
 {
 	const struct digest_algorithm *algorithm;
 
@@ -69,7 +70,8 @@ static int find_content(struct verify_run *run, struct signed_object *object, co
 	if (object->scan.signer_count == 0 && (!object->scan.attached || object->scan.content.content.n == 0))
 		return 0;
 	if (!object->scan.attached)
-		return err_set(err, ERR_MESSAGE, "RFC 8551 3.5.2: application/pkcs7-mime without the content that was signed");
+		return err_set(err, ERR_MESSAGE,
+			       "RFC 8551 3.5.2: application/pkcs7-mime without the content that was signed");
 	if (prescan_content(run->arena, &object->scan, inside, err) != 0)
 		return -1;
 	*content = body_from_slice(run->arena, *inside);
@@ -133,7 +135,8 @@ int verify_object(struct verify_run *run, struct signed_object *object, struct s
 	}
 	*content = inside;
 	if (object->scan.signer_count == 0)
-		return run_unreadable(run, object->covers_message, object->part, "RFC 5652 5.1: SignedData without signers proves nothing", err);
+		return run_unreadable(run, object->covers_message, object->part,
+				      "RFC 5652 5.1: SignedData without signers proves nothing", err);
 	if (read_certs(run, object, err) != 0)
 		return -1;
 	if (read_digests(run, object, bytes, err) != 0)

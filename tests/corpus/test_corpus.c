@@ -1,5 +1,5 @@
-/* test_corpus.c - the `verify` rows of an open corpus of other people's mail and CMS objects, where one is present beside
- * the project (../shared/corpus, or CORPUS_DIR). index.tsv: collection, file, operation, kind, anchors, time, what is
+/* test_corpus.c - the `verify` rows of an open corpus of other people's mail and CMS objects, where one is present
+ * beside the project (../shared/corpus, or CORPUS_DIR). index.tsv: collection, file, operation, kind, anchors, time, what is
  * expected, why that is known, note.
  *
  * Held against the verdict are only expectations that somebody documented. What differs for a reason is listed with it.
@@ -34,20 +34,22 @@ struct row {
 };
 
 /* What differs from the expectation, and why that is right here. */
-static const char no_attributes[] = "differs: no signed attributes, which RFC 8551 2.5 wants and INTERFACE 4 makes neutral";
-static const char no_signer[] = "differs: the signer's certificate is not in the object (and OpenSSL 3.0 has no ML-DSA)";
-static const char nested[] = "differs: Thunderbird judges the outer signer alone here; the inner one is not From's, and the "
-	"worst decides";
+static const char no_attributes[] = "differs: no signed attributes: neutral by INTERFACE 4";
+static const char no_signer[] = "differs: the signer's certificate is not in the object";
+static const char nested[] = "differs: the inner signer is not From's, and the worst decides (INTERFACE 4)";
 
 static const struct {
 	const char *file, *why;
 } differences[] = {
-	{ "rfc4134/4.2.bin", no_attributes }, { "rfc4134/4.5.bin", no_attributes }, { "rfc4134/4.7.bin", no_attributes },
+	{ "rfc4134/4.2.bin", no_attributes }, { "rfc4134/4.5.bin", no_attributes },
+		{ "rfc4134/4.7.bin", no_attributes },
 	{ "rfc4134/4.9.eml", no_attributes }, { "4.2.bin", no_attributes }, { "4.5.bin", no_attributes },
 	{ "4.6.bin", no_attributes }, { "4.7.bin", no_attributes }, { "4.9.eml", no_attributes },
-	{ "from-rfc/4.2.bin", no_attributes }, { "from-rfc/4.5.bin", no_attributes }, { "from-rfc/4.6.bin", no_attributes },
+	{ "from-rfc/4.2.bin", no_attributes }, { "from-rfc/4.5.bin", no_attributes },
+		{ "from-rfc/4.6.bin", no_attributes },
 	{ "from-rfc/4.7.bin", no_attributes }, { "from-rfc/4.9.eml", no_attributes },
-	{ "pkix/cms/mldsa/SignedData_ML-DSA-65.pem", no_signer }, { "pkix/cms/mldsa/SignedData_ML-DSA-87.pem", no_signer },
+	{ "pkix/cms/mldsa/SignedData_ML-DSA-65.pem", no_signer },
+		{ "pkix/cms/mldsa/SignedData_ML-DSA-87.pem", no_signer },
 	{ "examples/mldsa44-signed-attrs.pem", no_signer }, { "examples/mldsa87-signed-attrs.pem", no_signer },
 	{ "smime/alice.env.sig.SHA256.opaque.dave.sig.SHA256.opaque.eml", nested },
 	{ "smime/alice.env.sig.SHA384.opaque.dave.sig.SHA384.opaque.eml", nested },
@@ -217,7 +219,8 @@ static void print_row(const struct row *row, const char *what)
 	for (size_t i = 0; i < row->layers.n; i++) {
 		const struct layer *layer = &row->layers.items[i];
 
-		printf("\tlayer %u.%u %s %s %s %s: %s\n", layer->layer, layer->signer_index, layer_type_name(layer->type),
+		printf("\tlayer %u.%u %s %s %s %s: %s\n", layer->layer, layer->signer_index,
+			layer_type_name(layer->type),
 		       result_names[layer->result], integrity_name(layer->integrity), layer->part, layer->reason);
 	}
 }

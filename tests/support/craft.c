@@ -24,7 +24,8 @@ static void add_ess(CMS_SignerInfo *info, const struct testpki *named)
 
 	need(X509_digest(named->x509, EVP_sha256(), value + 8, &n) == 1 && sequence != NULL &&
 	     ASN1_STRING_set(sequence, value, sizeof(value)) == 1, "ESS certificate");
-	need(CMS_signed_add1_attr_by_NID(info, NID_id_smime_aa_signingCertificateV2, V_ASN1_SEQUENCE, sequence, -1) == 1,
+	need(CMS_signed_add1_attr_by_NID(info, NID_id_smime_aa_signingCertificateV2, V_ASN1_SEQUENCE, sequence,
+		-1) == 1,
 	     "CMS_signed_add1_attr_by_NID");
 	ASN1_STRING_free(sequence);
 }
@@ -143,6 +144,7 @@ void craft_clear(const char *header, struct slice entity, struct slice der, stru
 void craft_opaque(const char *header, const char *smime_type, struct slice der, struct buf *out)
 {
 	need(buf_printf(out, "%sMIME-Version: 1.0\r\nContent-Type: application/pkcs7-mime; smime-type=%s;\r\n"
-			" name=smime.p7m\r\nContent-Transfer-Encoding: base64\r\n\r\n", header, smime_type) == 0, "memory");
+			" name=smime.p7m\r\nContent-Transfer-Encoding: base64\r\n\r\n", header, smime_type) == 0,
+				"memory");
 	craft_base64(der, out);
 }

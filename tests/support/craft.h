@@ -1,5 +1,5 @@
-/* craft.h - signed mails for tests, right ones and wrong ones, made with OpenSSL's CMS functions. Anything that fails here
- * ends the test program with a message.
+/* craft.h - signed mails for tests, right ones and wrong ones, made with OpenSSL's CMS functions. Anything that fails
+ * here ends the test program with a message.
  */
 #ifndef CRAFT_H
 #define CRAFT_H

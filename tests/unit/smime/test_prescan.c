@@ -344,11 +344,14 @@ static void refuses_a_flood_of_attributes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(reads_a_detached_signature), TEST(reads_content_and_key_id), TEST(joins_chunks_of_indefinite_length),
+		TEST(reads_a_detached_signature), TEST(reads_content_and_key_id),
+			TEST(joins_chunks_of_indefinite_length),
 		TEST(refuses_trailing_bytes), TEST(refuses_every_truncation), TEST(survives_every_changed_byte),
 		TEST(refuses_too_many_signers), TEST(refuses_too_many_certificates), TEST(refuses_other_content_types),
-		TEST(finds_the_cipher_in_a_prefix), TEST(reads_attributes_and_times), TEST(wants_content_type_and_digest),
-		TEST(refuses_a_second_digest), TEST(refuses_two_values), TEST(refuses_wrong_types_and_indefinite_lengths),
+		TEST(finds_the_cipher_in_a_prefix), TEST(reads_attributes_and_times),
+			TEST(wants_content_type_and_digest),
+		TEST(refuses_a_second_digest), TEST(refuses_two_values),
+			TEST(refuses_wrong_types_and_indefinite_lengths),
 		TEST(ignores_unknown_attributes), TEST(refuses_a_flood_of_attributes),
 	};
 

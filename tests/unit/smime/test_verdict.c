@@ -37,7 +37,8 @@ static struct layer good_layer(void)
 static struct layer envelope_layer(void)
 {
 	return (struct layer){
-		.layer = 1, .type = LAYER_ENVELOPED, .result = RESULT_NEUTRAL, .reason = "encrypted", .covers_message = true,
+		.layer = 1, .type = LAYER_ENVELOPED, .result = RESULT_NEUTRAL, .reason = "encrypted",
+			.covers_message = true,
 		.part = "1", .envelope_result = "kept", .cipher = "aes256-cbc",
 	};
 }
@@ -134,7 +135,8 @@ static void fields_of_a_good_signature(void **state)
 	assert_string_equal(fields[0], "Authentication-Results: mx.example.com; smime=pass body.smime-part=2 "
 			    "body.smime-identifier=alice@partner.example body.smime-serial=1A2B "
 			    "body.smime-issuer=\"CN=Partner CA,O=Partner\"");
-	assert_string_equal(fields[1], "X-SMIME-Layer: mx.example.com; layer=1; type=signed; signer_index=1; result=pass; "
+	assert_string_equal(fields[1],
+		"X-SMIME-Layer: mx.example.com; layer=1; type=signed; signer_index=1; result=pass; "
 			    "integrity=good; chain=good; collection=partners; revocation=good; usage=good; algorithm=good; "
 			    "from=match; covers=message; signer=alice@partner.example; subject=\"CN=Alice\"; "
 			    "issuer=\"CN=Partner CA,O=Partner\"; serial=1A2B; cert_sha256=00ff; digest=sha256; "
@@ -256,8 +258,10 @@ static void forged_fields_go(void **state)
 		"Authentication-Results: (x) \"MX.example.com\" 1; smime=pass\r\n\r\n", false, "2|", 2);
 	cleaned(*state, "Authentication-Results: mx.example.com; dkim=pass; smime=pass\r\n\r\n", false,
 		"mx.example.com; dkim=pass|", 1);
-	cleaned(*state, "Authentication-Results: other.example; smime=pass\r\n\r\n", false, "other.example; smime=pass|", 0);
-	cleaned(*state, "Authentication-Results: mx.example.com; dkim=pass\r\n\r\n", false, "mx.example.com; dkim=pass|", 0);
+	cleaned(*state, "Authentication-Results: other.example; smime=pass\r\n\r\n", false,
+		"other.example; smime=pass|", 0);
+	cleaned(*state, "Authentication-Results: mx.example.com; dkim=pass\r\n\r\n", false,
+		"mx.example.com; dkim=pass|", 0);
 	cleaned(*state, "Authentication-Results: mx.example.com; dkim=pass\r\nA: 1\r\n\r\n", true, "1|", 1);
 	cleaned(*state, "A: 1\r\n\r\n", false, "1|", 0);
 }

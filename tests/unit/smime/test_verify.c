@@ -1,5 +1,5 @@
-/* test_verify.c - signatures right and wrong, each trap a test of its own: what SPECS A11 rules 8 to 14 and B5 name, and
- * the table of results.
+/* test_verify.c - signatures right and wrong, each trap a test of its own: what SPECS A11 rules 8 to 14 and B5 name,
+ * and the table of results.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -273,7 +273,8 @@ static void algorithms_in_use_pass(void **state)
 	assert_int_equal(w->layers.items[0].bits, 2048);
 	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = p384, .md = EVP_sha384() } } }), RESULT_PASS);
 	assert_string_equal(w->layers.items[0].digest, "sha384");
-	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->rsa, .md = EVP_sha512() } } }), RESULT_PASS);
+	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->rsa, .md = EVP_sha512() } } }),
+		RESULT_PASS);
 	testpki_free(p384);
 }
 
@@ -330,7 +331,8 @@ static void signing_certificate_is_checked(void **state)
 {
 	struct world *w = *state;
 
-	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->alice, .flags = CMS_CADES } } }), RESULT_PASS);
+	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->alice, .flags = CMS_CADES } } }),
+		RESULT_PASS);
 	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->alice, .ess = w->alice } } }), RESULT_PASS);
 	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->alice, .ess = w->bob } } }), RESULT_FAIL);
 	reason_has(w, "signingCertificate");
@@ -351,7 +353,8 @@ static void content_inside_a_detached_signature_fails(void **state)
 {
 	struct world *w = *state;
 
-	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->alice } }, .other_content = "Pay 1000000" }),
+	assert_int_equal(clear(w,
+		&(struct craft){ .signers = { { .pki = w->alice } }, .other_content = "Pay 1000000" }),
 			 RESULT_FAIL);
 	assert_int_equal(w->layers.items[0].integrity, INTEGRITY_BAD);
 	reason_has(w, "3.5.3.1");
@@ -363,7 +366,8 @@ static void opaque_without_content_is_neutral(void **state)
 {
 	struct world *w = *state;
 
-	assert_int_equal(opaque(w, &(struct craft){ .signers = { { .pki = w->alice } }, .detached = true }), RESULT_NEUTRAL);
+	assert_int_equal(opaque(w, &(struct craft){ .signers = { { .pki = w->alice } }, .detached = true }),
+		RESULT_NEUTRAL);
 	reason_has(w, "3.5.2");
 }
 
@@ -371,7 +375,8 @@ static void opaque_with_other_content_fails(void **state)
 {
 	struct world *w = *state;
 
-	assert_int_equal(opaque(w, &(struct craft){ .signers = { { .pki = w->alice } }, .other_content = "Pay 1000000" }),
+	assert_int_equal(opaque(w,
+		&(struct craft){ .signers = { { .pki = w->alice } }, .other_content = "Pay 1000000" }),
 			 RESULT_FAIL);
 	assert_int_equal(w->layers.items[0].integrity, INTEGRITY_BAD);
 }
@@ -431,7 +436,8 @@ static void of_two_signers_the_worst_decides(void **state)
 	struct testpki *mallory = testpki_leaf(w->stranger, "alice@example.com");
 	struct testpki *second = testpki_leaf(w->root, "alice@example.com");
 
-	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->alice }, { .pki = second } } }), RESULT_PASS);
+	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->alice }, { .pki = second } } }),
+		RESULT_PASS);
 	assert_int_equal(w->layers.n, 2);
 	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->alice }, { .pki = mallory } },
 						   .extra = { w->stranger } }), RESULT_FAIL);
@@ -556,14 +562,15 @@ static void weak_algorithms_are_policy(void **state)
 	struct testpki *sha1 = testpki_make(w->root, &(struct testpki_spec){ .digest = EVP_sha1(),
 		.san = "email:alice@example.com" });
 
-	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->rsa, .md = EVP_sha1() } } }), RESULT_POLICY);
+	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->rsa, .md = EVP_sha1() } } }),
+		RESULT_POLICY);
 	assert_int_equal(w->layers.items[0].integrity, INTEGRITY_GOOD);
 	assert_int_equal(w->layers.items[0].algorithm, ALGORITHM_WEAK);
 	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->rsa, .md = EVP_md5() } } }), RESULT_POLICY);
 	assert_string_equal(w->layers.items[0].digest, "md5");
 	assert_int_equal(by(w, small), RESULT_POLICY);
 	assert_int_equal(w->layers.items[0].bits, 1024);
-	assert_int_equal(by(w, sha1), RESULT_FAIL);	/* the CA's signature, not the signer's, is weak: the chain is bad */
+	assert_int_equal(by(w, sha1), RESULT_FAIL);	/* the CA's signature, not the signer's, is weak */
 	assert_int_equal(w->layers.items[0].chain, CHAIN_BAD);
 	testpki_free(sha1);
 	testpki_free(small);
@@ -572,7 +579,7 @@ static void weak_algorithms_are_policy(void **state)
 static void unknown_algorithm_is_neutral(void **state)
 {
 	struct world *w = *state;
-	static const char oid[] = "\x2a\x86\x48\xce\x3d\x04\x03\x02\x04";	/* ecdsa-with-SHA256, then the signature */
+	static const char oid[] = "\x2a\x86\x48\xce\x3d\x04\x03\x02\x04";	/* end of ecdsa-with-SHA256 */
 	size_t i = 0;
 
 	craft_cms(&(struct craft){ .signers = { { .pki = w->alice } }, .detached = true }, slice_of(ENTITY), &w->der);
@@ -596,7 +603,8 @@ static void over_a_limit_is_neutral(void **state)
 	struct testpki *second = testpki_leaf(w->root, "alice@example.com");
 
 	w->env.limits.signer_infos = 1;
-	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->alice }, { .pki = second } } }), RESULT_NEUTRAL);
+	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->alice }, { .pki = second } } }),
+		RESULT_NEUTRAL);
 	reason_has(w, "more than 1 signers");
 	w->env.limits.signer_infos = 2;
 	w->env.limits.object_bytes = 200;
@@ -644,7 +652,8 @@ static void validity_is_checked_at_the_given_time(void **state)
 	struct world *w = *state;
 	const char *san = "email:alice@example.com";
 
-	assert_int_equal(by_spec(w, w->root, &(struct testpki_spec){ .san = san, .not_after = w->now - 60 }), RESULT_FAIL);
+	assert_int_equal(by_spec(w, w->root, &(struct testpki_spec){ .san = san, .not_after = w->now - 60 }),
+		RESULT_FAIL);
 	assert_int_equal(w->layers.items[0].chain, CHAIN_EXPIRED);
 	assert_int_equal(by_spec(w, w->root, &(struct testpki_spec){ .san = san, .not_before = w->now + 3600 }),
 			 RESULT_FAIL);
@@ -760,7 +769,8 @@ static void from_tricks_are_ambiguous(void **state)
 {
 	struct world *w = *state;
 	static const char *const headers[] = {
-		"From: alice@example.com\r\nFrom: ceo@example.com\r\n", "From: ceo@example.com\r\nFrom: alice@example.com\r\n",
+		"From: alice@example.com\r\nFrom: ceo@example.com\r\n",
+			"From: ceo@example.com\r\nFrom: alice@example.com\r\n",
 		"From: alice@example.com, ceo@example.com\r\n", "From: ceo@example.com, alice@example.com\r\n",
 		"From: staff: alice@example.com;\r\n", "From: alice@example.com <ceo@example.com>\r\n",
 		"From: <alice@example.com> <ceo@example.com>\r\n", "From: =?utf-8?q?alice=40example=2Ecom?=\r\n",
@@ -789,7 +799,8 @@ static void address_in_the_name_counts(void **state)
 	struct world *w = *state;
 
 	assert_int_equal(by_spec(w, w->root, &(struct testpki_spec){ .dn_email = "alice@example.com" }), RESULT_PASS);
-	assert_int_equal(by_spec(w, w->root, &(struct testpki_spec){ .san = "email:bob@example.org,email:alice@example.com" }),
+	assert_int_equal(by_spec(w, w->root,
+		&(struct testpki_spec){ .san = "email:bob@example.org,email:alice@example.com" }),
 			 RESULT_PASS);
 	assert_string_equal(w->layers.items[0].signer, "alice@example.com");
 }
@@ -883,11 +894,13 @@ static void shape_of_multipart_signed(void **state)
 	} cases[] = {
 		{ "\r\n--=-cut--", "\r\n--=-cut\r\n\r\nthird\r\n--=-cut--", "exactly two parts" },
 		{ "\r\n--=-cut--\r\n", "\r\n", "closing delimiter" },
-		{ "MIME-Version: 1.0\r\n", "MIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n", "transfer encoding" },
+		{ "MIME-Version: 1.0\r\n", "MIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n",
+			"transfer encoding" },
 		{ "\r\n\r\nThis is a signed message.", "\r\nContent-Type: text/plain\r\n\r\nx", "twice" },
 		{ "boundary=\"=-cut\"", "boundary=\"=-cut\"; boundary=\"=-other\"", "boundary" },
 		{ "boundary=\"=-cut\"", "boundary*=us-ascii''%3D-cut", "boundary" },
-		{ "Content-Type: application/pkcs7-signature", "Content-Type: application/pgp-signature", "second part" },
+		{ "Content-Type: application/pkcs7-signature", "Content-Type: application/pgp-signature",
+			"second part" },
 		{ "protocol=\"application/pkcs7-signature\"", "protocol=\"application/pgp-signature\"", "protocol" },
 	};
 
@@ -1015,7 +1028,8 @@ static void many_objects_are_bounded(void **state)
 		buf_init(&part, 0);
 		assert_int_equal(buf_append_slice(&part, buf_slice(&w->mail)), 0);
 		buf_reset(&w->mail);
-		assert_int_equal(buf_append_text(&w->mail, HEADER "Content-Type: multipart/mixed; boundary=b\r\n\r\n"), 0);
+		assert_int_equal(buf_append_text(&w->mail, HEADER "Content-Type: multipart/mixed; boundary=b\r\n\r\n"),
+			0);
 		for (int i = 0; i < 60; i++) {
 			assert_int_equal(buf_append_text(&w->mail, "--b\r\n"), 0);
 			assert_int_equal(buf_append_slice(&w->mail, buf_slice(&part)), 0);
@@ -1036,7 +1050,8 @@ static void detached_verification_does_not_hold_the_content(void **state)
 	buf_init(&entity, 0);
 	assert_int_equal(buf_append_text(&entity, "Content-Type: text/plain\r\n\r\n"), 0);
 	for (int i = 0; i < 100000; i++)
-		assert_int_equal(buf_append_text(&entity, "a line of text that is signed with all the others.......\r\n"), 0);
+		assert_int_equal(buf_append_text(&entity,
+			"a line of text that is signed with all the others.......\r\n"), 0);
 	craft_cms(&(struct craft){ .signers = { { .pki = w->alice } }, .detached = true }, buf_slice(&entity), &w->der);
 	craft_clear(HEADER, buf_slice(&entity), buf_slice(&w->der), &w->mail);
 	assert_int_equal(verify(w), RESULT_PASS);
@@ -1049,16 +1064,19 @@ static void detached_verification_does_not_hold_the_content(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(clear_signature_passes_with_every_fact), TEST(opaque_signature_passes), TEST(algorithms_in_use_pass),
+		TEST(clear_signature_passes_with_every_fact), TEST(opaque_signature_passes),
+			TEST(algorithms_in_use_pass),
 		TEST(pss_passes), TEST(unknown_micalg_is_no_matter), TEST(old_names_and_bare_protocol_pass),
 		TEST(key_id_names_the_signer), TEST(signing_certificate_is_checked), TEST(no_message_signature_is_none),
 		TEST(content_inside_a_detached_signature_fails), TEST(opaque_without_content_is_neutral),
 		TEST(opaque_with_other_content_fails), TEST(no_signed_attributes_are_neutral),
 		TEST(foreign_content_type_is_neutral), TEST(zero_signers_are_not_signed),
-		TEST(certificate_text_starts_no_field), TEST(of_two_signers_the_worst_decides), TEST(trailing_bytes_are_neutral),
+		TEST(certificate_text_starts_no_field), TEST(of_two_signers_the_worst_decides),
+			TEST(trailing_bytes_are_neutral),
 		TEST(garbage_in_base64_is_neutral), TEST(unreadable_objects_are_neutral), TEST(changed_content_fails),
 		TEST(lone_line_feeds_are_not_mended), TEST(changed_attributes_fail), TEST(changed_signature_fails),
-		TEST(missing_certificate_is_permerror), TEST(weak_algorithms_are_policy), TEST(unknown_algorithm_is_neutral),
+		TEST(missing_certificate_is_permerror), TEST(weak_algorithms_are_policy),
+			TEST(unknown_algorithm_is_neutral),
 		TEST(over_a_limit_is_neutral), TEST(usage_follows_rfc_8550),
 		TEST(intermediate_may_come_from_message_or_collection), TEST(validity_is_checked_at_the_given_time),
 		TEST(certificates_of_the_message_are_no_anchors), TEST(revocation_decides),
