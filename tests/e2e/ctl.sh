@@ -95,6 +95,7 @@ test_outbound() {
 	is 0 'openssl verifies it' openssl cms -verify -in "$work/out/0.eml" -CAfile "$work/demo/roots.pem" -out "$work/inner"
 	cp "$work/out/0.eml" "$work/signed.eml"
 
+	mail alice@example.com 'carol@partner.example>, <dave@partner.example' 'Hello' > "$input"
 	outbound 0 'sign and encrypt' alice@example.com carol@partner.example dave@partner.example
 	has 'encrypted' "$work/out/0.eml" '^Content-Type: application/pkcs7-mime'
 	lacks 'no plaintext' "$work/out/0.eml" 'Hello'
