@@ -57,7 +57,7 @@ static const struct canon_case cases[] = {
 	  "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\nQUJD", NULL, true },
 	/* 7bit, 8bit, nothing declared, with 8-bit bytes */
 	{ TOP "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\nContent-X: y\r\n\r\n"
-	  "" AE "=\r\n",
+	  AE "=\r\n",
 	  "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\nContent-X: y\r\n"
 	  "\r\n=C3=A4=3D\r\n",
 	  NULL, true },
@@ -148,7 +148,7 @@ static const struct canon_case cases[] = {
 	  MIXED("b") "--b\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
 	  	"body =C3=A4\r\n--b--\r\n", NULL, true },
 	{ TOP MIXED("b") "--b\r\nContent-Transfer-Encoding: 8bit\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-	  "" AE "\r\n--b--\r\n",
+	  AE "\r\n--b--\r\n",
 	  MIXED("b") "--b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4\r\n--b--\r\n", NULL, true },
 	{ TOP "Content-Type: text/plain\r\n\r\n=\r\n\r\n", "Content-Type: text/plain\r\n\r\n=\r\n\r\n", NULL, true },
 };
