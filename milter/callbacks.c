@@ -207,9 +207,8 @@ static sfsistat conclude(SMFICTX *ctx, const struct session *session, struct out
 
 	if (outcome->reply == REPLY_INTERNAL && (outcome->action != ACTION_ACCEPT || outcome->observed))
 		reply_token(token);
-	if (token[0] != '\0')
-		event_log(session->worker->sink, EVENT_ERROR, "%s: token=%s error: %s", entry.envelope->queue_id, token,
-			  err->text);
+	if (outcome->reason == NULL || outcome->reason[0] == '\0')
+		outcome->reason = err->text;
 	reply_format(outcome, token, &line);
 	entry.ms = now_in_ms() - started_ms;
 	log_message(session->worker->sink, &entry);
@@ -278,4 +277,22 @@ int callbacks_register(struct err *err)
 	if (smfi_register(table) != MI_SUCCESS)
 		return err_set(err, ERR_BUG, "libmilter refuses the callbacks");
 	return 0;
+}
+
+int callbacks_listen(const char *conn, int backlog)
+{
+	char copy[300];
+
+	if (strlen(conn) >= sizeof(copy))
+		return -1;
+	memcpy(copy, conn, strlen(conn) + 1);
+	if (smfi_setconn(copy) != MI_SUCCESS || smfi_setbacklog(backlog) != MI_SUCCESS)
+		return -1;
+	return smfi_opensocket(false) == MI_SUCCESS ? 0 : -1;
+}
+
+void callbacks_serve(int timeout_s)
+{
+	(void)smfi_settimeout(timeout_s);
+	(void)smfi_main();
 }

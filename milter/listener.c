@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libmilter/mfapi.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -16,6 +15,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "milter/callbacks.h"
 
 #define BACKLOG 1024
 #define SUFFIX ".new"
@@ -216,13 +217,9 @@ static int explain_unix(const char *path, struct err *err)
 	return -1;
 }
 
-static int open_with_libmilter(const char *text)
+static int open_with_libmilter(const char *conn)
 {
-	char copy[300];
-
-	snprintf(copy, sizeof(copy), "%s", text);
-	return smfi_setconn(copy) == MI_SUCCESS && smfi_setbacklog(BACKLOG) == MI_SUCCESS &&
-	       smfi_opensocket(false) == MI_SUCCESS ? find_listening() : -1;
+	return callbacks_listen(conn, BACKLOG) == 0 ? find_listening() : -1;
 }
 
 static int dress(const char *path, const struct listener_access *access, struct err *err)

@@ -12,6 +12,7 @@
 
 #define ADDRESSES_BYTES 330	/* of the recipients, so that what follows them still fits */
 #define VALUE_BYTES 200
+#define REASON_BYTES 250
 
 struct target {
 	enum event_level lowest;
@@ -111,7 +112,7 @@ static void add_untrusted(struct line *line, struct slice bytes, size_t limit)
 static void add_quoted(struct line *line, const char *key, const char *text)
 {
 	add(line, " %s=\"", key);
-	for (size_t i = 0; text[i] != '\0' && i < VALUE_BYTES; i++)
+	for (size_t i = 0; text[i] != '\0' && i < REASON_BYTES; i++)
 		add(line, "%s%c", text[i] == '"' || text[i] == '\\' ? "\\" : "",
 		    text[i] < 0x20 || text[i] > 0x7e ? '?' : text[i]);
 	add(line, "\"");

@@ -280,7 +280,8 @@ static void finish_message(struct transaction *transaction, struct message *mess
 	struct err err = { 0 };
 
 	/* A signature or an envelope may have to be held whole while the core works on it. */
-	charge_or_refuse(transaction, transaction->body_bytes);
+	if (transaction->refused == REPLY_NONE)
+		charge_or_refuse(transaction, transaction->body_bytes);
 	if (transaction->refused != REPLY_NONE)
 		return;
 	message->header = transaction->header;

@@ -3,7 +3,6 @@
  */
 #include "milter/worker.h"
 
-#include <libmilter/mfapi.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -23,9 +22,8 @@ static void *serve(void *arg)
 {
 	struct worker *worker = arg;
 
-	(void)smfi_settimeout(TIMEOUT_S);
-	if (smfi_main() != MI_SUCCESS)
-		event_log(worker->sink, EVENT_ERROR, "libmilter gave up");
+	callbacks_serve(TIMEOUT_S);
+	event_log(worker->sink, EVENT_ERROR, "libmilter gave up");
 	/* Not exit: libmilter would clean up what belongs to all workers. */
 	_exit(1);
 }
