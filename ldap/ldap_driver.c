@@ -225,5 +225,5 @@ static int ldap_open(const void *settings, struct conf *conf, const struct conf_
 }
 
 const struct directory_driver ldap_directory_driver = {
-	.type = "ldap", .table = &settings_table, .open = ldap_open
+	.type = "ldap", .table = &ldap_settings_table, .open = ldap_open
 };

@@ -237,4 +237,4 @@ static const struct conf_row ldap_rows[] = {
 	{ .name = NULL }
 };
 
-const struct conf_table settings_table = { .rows = ldap_rows, .size = sizeof(struct ldap_settings) };
+const struct conf_table ldap_settings_table = { .rows = ldap_rows, .size = sizeof(struct ldap_settings) };

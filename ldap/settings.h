@@ -39,7 +39,7 @@ struct ldap_directory {			/* immutable but for the pool */
 	struct pool *pool;
 };
 
-extern const struct conf_table settings_table;
+extern const struct conf_table ldap_settings_table;
 
 /* Checks everything that can be checked without the network and reports findings. NULL: *err. */
 struct ldap_directory *settings_open(const struct ldap_settings *given, struct conf *conf, const struct directory_env *env,
