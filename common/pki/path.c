@@ -12,7 +12,10 @@
  * key is left to the callers, who report it as a weak algorithm.
  *
  * X509_V_FLAG_X509_STRICT stays off: it refuses ordinary private CAs, namely roots and leaves without key identifiers
- * and CAs without a keyUsage extension (see the tests). */
+ * and CAs without a keyUsage extension (see the tests).
+ *
+ * CRLs of another signer than the CA's own key (indirect, or after a change of keys) need a search of their own, which is
+ * left off: revocation is "unknown" then. */
 #include "pki/path.h"
 
 #include <openssl/err.h>
@@ -158,12 +161,13 @@ static int on_result(int ok, X509_STORE_CTX *context)
 	return 1;
 }
 
-static void set_params(const struct search *s, X509_VERIFY_PARAM *param, const struct check *check)
+static int set_params(const struct search *s, X509_VERIFY_PARAM *param, const struct check *check)
 {
+	ASN1_OBJECT *any = OBJ_nid2obj(NID_any_policy);
 	unsigned long flags = X509_V_FLAG_POLICY_CHECK;
 
 	if (check->revocation != REV_OFF)
-		flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
+		flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL | X509_V_FLAG_USE_DELTAS;
 	X509_VERIFY_PARAM_set_flags(param, flags);
 	X509_VERIFY_PARAM_set_time(param, s->query->at);
 	X509_VERIFY_PARAM_set_depth(param, MAX_CERTS);
@@ -171,6 +175,8 @@ static void set_params(const struct search *s, X509_VERIFY_PARAM *param, const s
 	X509_VERIFY_PARAM_set_auth_level(param, SECURITY_LEVEL);
 	/* A CN that looks like a host name is none: constraints on hosts are not for it. */
 	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	/* RFC 5280 6.1.1 (c): any policy will do; with an empty set, none would where a CA demands one. */
+	return X509_VERIFY_PARAM_add0_policy(param, any) == 1 ? 0 : -1;
 }
 
 /* Lets OpenSSL check s->certs, whose last one is an anchor. 0, or -1: memory. */
@@ -189,7 +195,8 @@ static int check_path(const struct search *s, struct check *check)
 	if (X509_STORE_CTX_init(context, collection_crls(s->collection), cert_x509(s->certs[0]), untrusted) != 1)
 		goto out;
 	X509_STORE_CTX_set0_trusted_stack(context, trusted);
-	set_params(s, X509_STORE_CTX_get0_param(context), check);
+	if (set_params(s, X509_STORE_CTX_get0_param(context), check) != 0)
+		goto out;
 	X509_STORE_CTX_set_app_data(context, check);
 	X509_STORE_CTX_set_verify_cb(context, on_result);
 	if (X509_verify_cert(context) != 1 && check->error == X509_V_OK)
