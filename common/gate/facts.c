@@ -122,12 +122,13 @@ int facts_gather(const struct site *site, const struct envelope *envelope, const
 	const struct header *header = &message->header;
 
 	memset(facts, 0, sizeof(*facts));
-	if (facts_from(message, arena, facts, err) != 0 ||
-	    facts_skeleton(site, message, arena, facts, err) != 0 ||
+	if (facts_from(message, arena, facts, err) != 0)
+		return -1;
+	facts_client(site, envelope, facts);
+	if (facts_skeleton(site, message, arena, facts, err) != 0 ||
 	    facts_recipients(site, envelope, arena, facts, err) != 0 ||
 	    facts_visible(envelope, message, arena, facts, err) != 0)
 		return -1;
-	facts_client(site, envelope, facts);
 	facts->excused = envelope->sender.text.n == 0 && facts->mime.root != NULL &&
 			 kind_report_is_headers_only(&facts->mime);
 	facts->policy.sender = &envelope->sender;
