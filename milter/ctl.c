@@ -230,6 +230,7 @@ int main(int argc, char **argv)
 	status = run(&ctl, argc, argv);
 	arena_free(ctl.arena);
 	site_free(ctl.site);
+	conf_free(ctl.conf);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		fprintf(stderr, "smimectl: writing the result failed\n");
 		return CTL_LATER;

@@ -23,6 +23,9 @@ struct ctl {			/* one run of one command */
 	struct ctl_args args;		/* operands without the command's own words */
 	struct arena *arena;		/* dies behind the command */
 	struct site *site;		/* NULL until ctl_site */
+	struct conf *conf;		/* NULL until ctl_settings */
+	struct settings read;		/* by ctl_settings */
+	const struct settings *settings;	/* what ctl_site or ctl_settings have read; NULL before */
 	struct event_sink sink;
 	size_t findings;		/* of the configuration, printed */
 	bool json, verbose;
@@ -57,15 +60,21 @@ int ctl_usage(const struct ctl *ctl, const char *format, ...) __attribute__((for
 
 /* Loads -c FILE into ctl->site, findings on stderr. 0 or -1. */
 int ctl_site(struct ctl *ctl, struct err *err);
-/* The site's collections named by --collection, or all. ERR_CONFIG: there is none of that name. */
+/* Reads -c FILE without opening what it names, for commands that need no key and no directory, nor the right to read them.
+ * 0 or -1. */
+int ctl_settings(struct ctl *ctl, struct err *err);
+/* Opens the collections named by --collection, or all; they live in ctl's arena. Behind ctl_settings. ERR_CONFIG: there is
+ * none of that name, or it cannot be loaded. */
 int ctl_collections(struct ctl *ctl, const struct collection *const **list, size_t *n, struct err *err);
+/* The configured collection of that name, or NULL. Behind ctl_settings. */
+const struct collection_settings *ctl_collection_named(const struct ctl *ctl, const char *name);
 /* --at, or now. 0, or CTL_USAGE. */
 int ctl_time(const struct ctl *ctl, time_t *at);
 /* An address from the command line. 0, or CTL_USAGE after a word on stderr. */
 int ctl_address(const struct ctl *ctl, const char *text, struct address *address);
 
-/* The message on stdin, in ctl's arena. ERR_MESSAGE: no message at all. ERR_LIMIT: larger than limits.message_mb (site
- * must be loaded). */
+/* The message on stdin, in ctl's arena. ERR_MESSAGE: no message at all. ERR_LIMIT: larger than limits.message_mb.
+ * Behind ctl_site or ctl_settings. */
 int ctl_read_message(struct ctl *ctl, struct message *message, struct err *err);
 /* The message's wire bytes to `to`, which is flushed. 0 or -1; what was written before an error stays written. */
 int ctl_write_message(struct ctl *ctl, const struct message *message, FILE *to, struct err *err);

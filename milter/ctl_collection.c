@@ -247,20 +247,6 @@ static int check_set(struct ctl *ctl, const struct collection_settings *settings
 	return 0;
 }
 
-static const struct collection_settings *configured(const struct ctl *ctl, const char *name)
-{
-	const struct conf_groups *groups = &ctl->site->settings.collections;
-	const struct collection_settings *settings = NULL;
-	size_t i;
-
-	for (i = 0; i < groups->n; i++) {
-		settings = groups->items[i];
-		if (strcmp(settings->name, name) == 0)
-			return settings;
-	}
-	return NULL;
-}
-
 static int check_configured(struct ctl *ctl, const struct collection_settings *settings, struct findings *findings,
 			    struct err *err)
 {
@@ -271,7 +257,7 @@ static int check_configured(struct ctl *ctl, const struct collection_settings *s
 
 static int check_all(struct ctl *ctl, struct findings *findings, struct err *err)
 {
-	const struct conf_groups *groups = &ctl->site->settings.collections;
+	const struct conf_groups *groups = &ctl->settings->collections;
 	size_t i;
 
 	for (i = 0; i < groups->n; i++)
@@ -304,7 +290,7 @@ static int check_words(struct ctl *ctl, struct findings *findings, struct err *e
 			files.files.items[files.files.n++] = words->items[i];
 			continue;
 		}
-		settings = configured(ctl, words->items[i]);
+		settings = ctl_collection_named(ctl, words->items[i]);
 		if (settings == NULL)
 			return err_set(err, ERR_CONFIG, "%s: neither a file nor a configured collection",
 				       words->items[i]);
@@ -354,7 +340,7 @@ int ctl_collection_check(struct ctl *ctl, struct err *err)
 	struct findings findings = { .n = 0 };
 	int rc = -1;
 
-	if (!all_files(words) && ctl_site(ctl, err) != 0)
+	if (!all_files(words) && ctl_settings(ctl, err) != 0)
 		return -1;
 	rc = words->n > 0 ? check_words(ctl, &findings, err) : check_all(ctl, &findings, err);
 	if (rc != 0 || show(ctl, &findings, err) != 0)

@@ -9,6 +9,8 @@
 #include "milter/drivers.h"
 
 #define MEBIBYTE ((size_t)1024 * 1024)
+/* limits.message_mb counts the body, and the gate does the counting: this is only where reading stops. */
+#define HEADER_BYTES MEBIBYTE
 
 static void print_finding(void *self, const char *line)
 {
@@ -31,40 +33,88 @@ int ctl_site(struct ctl *ctl, struct err *err)
 	const struct conf_report findings = { print_finding, ctl }, warnings = { print_warning, ctl };
 	const struct site_env env = { &drivers_all, &clock_system, &ctl->sink, &findings, &warnings };
 
-	return site_load(ctl->args.config, &env, &ctl->site, err);
+	if (site_load(ctl->args.config, &env, &ctl->site, err) != 0)
+		return -1;
+	ctl->settings = &ctl->site->settings;
+	return 0;
 }
 
-static const struct collection *collection_named(const struct site *site, const char *name)
+int ctl_settings(struct ctl *ctl, struct err *err)
 {
+	const struct conf_report findings = { print_finding, ctl };
+	const struct conf_table *table = settings_table(ctl->arena, &drivers_all);
+
+	if (table == NULL)
+		return err_memory(err);
+	if (conf_load(ctl->args.config, table, &ctl->read, &findings, &ctl->conf, err) != 0)
+		return -1;
+	ctl->settings = &ctl->read;
+	return 0;
+}
+
+const struct collection_settings *ctl_collection_named(const struct ctl *ctl, const char *name)
+{
+	const struct conf_groups *groups = &ctl->settings->collections;
+	const struct collection_settings *settings = NULL;
 	size_t i;
 
-	for (i = 0; i < site->collection_count; i++)
-		if (strcmp(collection_name(site->collections[i]), name) == 0)
-			return site->collections[i];
+	for (i = 0; i < groups->n; i++) {
+		settings = groups->items[i];
+		if (strcmp(settings->name, name) == 0)
+			return settings;
+	}
 	return NULL;
+}
+
+static void release_collection(void *collection)
+{
+	collection_free(collection);
+}
+
+static int open_collection(struct ctl *ctl, const struct collection_settings *settings,
+			   const struct collection **collection, struct err *err)
+{
+	const struct conf_report warnings = { print_warning, ctl };
+	struct collection *loaded = NULL;
+	struct err why;
+
+	loaded = collection_load(settings, &warnings, &why);
+	if (loaded == NULL)
+		return conf_finding(ctl->conf, settings, err, "%s", why.text);
+	*collection = loaded;
+	return arena_defer(ctl->arena, release_collection, loaded) == 0 ? 0 : err_memory(err);
+}
+
+/* The settings of the index-th collection that is wanted. */
+static const struct collection_settings *wanted(const struct ctl *ctl, size_t index, struct err *err)
+{
+	const struct ctl_words *names = &ctl->args.collection;
+	const struct collection_settings *settings = NULL;
+
+	if (names->n == 0)
+		return ctl->settings->collections.items[index];
+	settings = ctl_collection_named(ctl, names->items[index]);
+	if (settings == NULL)
+		err_set(err, ERR_CONFIG, "%s: no collection is named \"%s\"", ctl->args.config, names->items[index]);
+	return settings;
 }
 
 int ctl_collections(struct ctl *ctl, const struct collection *const **list, size_t *n, struct err *err)
 {
-	const struct ctl_words *names = &ctl->args.collection;
-	const struct collection **chosen = NULL;
+	const size_t count = ctl->args.collection.n > 0 ? ctl->args.collection.n : ctl->settings->collections.n;
+	const struct collection **opened = arena_array(ctl->arena, count, sizeof(*opened));
+	const struct collection_settings *settings = NULL;
 	size_t i;
 
-	*list = ctl->site->collections;
-	*n = ctl->site->collection_count;
-	if (names->n == 0)
-		return 0;
-	chosen = arena_array(ctl->arena, names->n, sizeof(*chosen));
-	if (chosen == NULL)
+	if (opened == NULL)
 		return err_memory(err);
-	for (i = 0; i < names->n; i++) {
-		chosen[i] = collection_named(ctl->site, names->items[i]);
-		if (chosen[i] == NULL)
-			return err_set(err, ERR_CONFIG, "%s: no collection is named \"%s\"", ctl->args.config,
-				       names->items[i]);
+	for (i = 0; i < count; i++) {
+		settings = wanted(ctl, i, err);
+		if (settings == NULL || open_collection(ctl, settings, &opened[i], err) != 0)
+			return -1;
 	}
-	*list = chosen;
-	*n = names->n;
+	*list = opened;
+	*n = count;
 	return 0;
 }
 
@@ -127,7 +177,7 @@ static int read_all(FILE *from, struct buf *buf, struct err *err)
 
 int ctl_read_message(struct ctl *ctl, struct message *message, struct err *err)
 {
-	const size_t limit_bytes = (size_t)ctl->site->settings.limits.message_mb * MEBIBYTE;
+	const size_t limit_bytes = (size_t)ctl->settings->limits.message_mb * MEBIBYTE + HEADER_BYTES;
 	const struct header_limits no_limits = { 0, 0 };
 	struct buf *raw = arena_buf(ctl->arena, limit_bytes, err);
 	struct buf *wire = arena_buf(ctl->arena, limit_bytes, err);

@@ -10,7 +10,7 @@
 
 static void make_env(const struct ctl *ctl, struct verify_env *env)
 {
-	const struct limits *limits = &ctl->site->settings.limits;
+	const struct limits *limits = &ctl->settings->limits;
 
 	env->limits.object_bytes = (size_t)limits->message_mb << 20;
 	env->limits.signer_infos = (size_t)limits->signer_infos;
@@ -85,7 +85,7 @@ int ctl_verify(struct ctl *ctl, struct err *err)
 
 	if (ctl_time(ctl, &env.at) != 0)
 		return CTL_USAGE;
-	if (ctl_site(ctl, err) != 0 || ctl_collections(ctl, &env.collections, &env.collection_count, err) != 0)
+	if (ctl_settings(ctl, err) != 0 || ctl_collections(ctl, &env.collections, &env.collection_count, err) != 0)
 		return -1;
 	make_env(ctl, &env);
 	if (ctl_read_message(ctl, &message, err) != 0 || judge(ctl, &message, &env, &verdict, err) != 0)

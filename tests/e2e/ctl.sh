@@ -173,6 +173,9 @@ test_verify() {
 	has 'integers' "$work/stdout" '"layer": 1,'
 	has 'collection' "$work/stdout" '"collection": "demo"'
 	is 0 'verify by a collection' ctl verify --collection demo
+	sed 's,^keystores.*,keystores = ( { type = "pem"; path = "/nowhere"; } );,' "$conf" > "$work/keyless.conf"
+	is 3 'keys that cannot be read' "$smimectl" -c "$work/keyless.conf" keys list
+	is 0 'verify needs no keys' "$smimectl" -c "$work/keyless.conf" verify
 	is 1 'verify before its time' ctl verify --json --at 2001-01-01T00:00:00Z
 	has 'not yet valid' "$work/stdout" '"chain": "not-yet-valid"'
 	sed 's/$/\r/; s/\r\r$/\r/' "$work/partner.eml" > "$work/crlf.eml"; input=$work/crlf.eml
@@ -188,6 +191,11 @@ test_verify() {
 	has 'none' "$work/stdout" '"result": "none"'
 	input=/dev/null
 	is 5 'verify of nothing' ctl verify
+	sed '1i limits = { message_mb = 1; };' "$conf" > "$work/small.conf"
+	{ cat "$work/mail"; yes 0123456789 | head -c 3000000; } > "$work/big"; input=$work/big
+	is 1 'process of too much' "$smimectl" -c "$work/small.conf" process --auth a --from a@example.com \
+		--rcpt b@example.com --out "$work/out"
+	has 'is too big' "$work/out/outcome.json" '"reply": "552 5\.3\.4'
 	head -c 2000 /dev/urandom > "$work/noise"; input=$work/noise
 	is 5 'verify of noise' ctl verify
 	inbound 5 'process of noise'
@@ -269,9 +277,9 @@ odd_roots() {
 
 test_keys() {
 	is 0 'keys list' ctl keys list
-	has 'alice' "$work/stdout" '^alice@example.com	.*364 days	sign,encrypt'
+	has 'alice' "$work/stdout" '^alice@example.com	.*36[45] days	sign,encrypt'
 	is 0 'keys list --json' ctl keys list --json
-	has 'days_left' "$work/stdout" '"days_left": 364'
+	has 'days_left' "$work/stdout" '"days_left": 36[45]'
 	is 0 'keys test' ctl keys test
 	has 'works' "$work/stdout" 'works$'
 	is 0 'keys test of an address' ctl keys test bob@example.com
