@@ -1,0 +1,33 @@
+/* recipe.h - what a golden case's `make` file says: how its in.eml becomes the message that is brought to the door.
+ *
+ * One order a line, carried out from the top; people are those of people.h:
+ *	sign NAME clear|opaque [WORD…]	the whole message, by OpenSSL. Words: sha1 sha384 sha512 noattr nocerts keyid pss,
+ *					chain (the issuing CA's certificate too), content "TEXT" (another eContent),
+ *					receipt (eContentType is no id-data), twice NAME (a second signer)
+ *	certs-only NAME			an object with NAME's certificate and no signer, over the message
+ *	encrypt NAME cbc|gcm
+ *	replace "OLD" "NEW"		every one; there must be one
+ *	grow "OLD" COUNT "PIECE"	OLD becomes COUNT times PIECE
+ *	unescape			\xNN, \r, \n in the whole message become bytes
+ *	lf				line ends lose their CR
+ *	vanish PATH			when the site has been loaded, PATH (in the people's directory) is taken away
+ */
+#ifndef RECIPE_H
+#define RECIPE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "support/people.h"
+
+struct recipe {
+	const struct people *people;
+	struct arena *arena;
+	struct buf message;		/* what it is so far, CRLF line ends */
+	const char *vanish;		/* NULL: nothing vanishes */
+	const char *wrong;		/* why recipe_make failed, in the arena */
+};
+
+/* message holds in.eml. 0 or -1. The caller clears message. */
+int recipe_make(struct recipe *recipe, struct slice orders);
+
+#endif
