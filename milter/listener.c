@@ -148,7 +148,7 @@ static struct sockaddr_un unix_address(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	memcpy(address.sun_path, path, strnlen(path, sizeof(address.sun_path) - 1));
 	return address;
 }
 
@@ -233,8 +233,8 @@ static int dress(const char *path, const struct listener_access *access, struct 
 	return 0;
 }
 
-/* Made under another name and renamed when it is complete: the path never leads to nothing or to a socket with the wrong
- * mode, and libmilter, which removes the name that it knows when a worker ends, finds none. */
+/* Made under another name and renamed when it is complete: the path never leads to nothing or to a socket with the
+ * wrong mode, and libmilter, which removes the name that it knows when a worker ends, finds none. */
 static int open_unix(struct listener *listener, const struct listener_access *access, struct err *err)
 {
 	const char *path = listener_path(&listener->spec);
@@ -288,7 +288,7 @@ void listener_remove(const struct listener *listener)
 
 int listener_retire(int fd, struct err *err)
 {
-	/* Bound to a name of the kernel's choice in the abstract space: reachable by nobody who does not look for it. */
+	/* Bound to a name of the kernel's choice in the abstract space: nobody connects who does not search. */
 	const struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int idle = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int rc = -1;

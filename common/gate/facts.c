@@ -96,6 +96,18 @@ static int facts_visible(const struct envelope *envelope, const struct message *
 	return 0;
 }
 
+/* The address without what follows recipient_delimiter, its text as well: directories are asked for the text. */
+static int lookup_address(const struct site *site, const struct address *address, struct arena *arena,
+			  struct address *lookup, struct err *err)
+{
+	*lookup = address_base(address, site->settings.recipient_delimiter);
+	if (lookup->local.n == address->local.n)
+		return 0;
+	lookup->text = slice_of(arena_printf(arena, "%.*s@%.*s", SLICE_ARGS(lookup->local),
+					     SLICE_ARGS(lookup->domain)));
+	return lookup->text.n > 0 ? 0 : err_memory(err);
+}
+
 static int facts_recipients(const struct site *site, const struct envelope *envelope, struct arena *arena,
 			    struct facts *facts, struct err *err)
 {
@@ -108,7 +120,8 @@ static int facts_recipients(const struct site *site, const struct envelope *enve
 	if (facts->lookup == NULL || facts->directions == NULL || facts->visible == NULL)
 		return err_memory(err);
 	for (i = 0; i < n; i++) {
-		facts->lookup[i] = address_base(&envelope->recipients[i].address, site->settings.recipient_delimiter);
+		if (lookup_address(site, &envelope->recipients[i].address, arena, &facts->lookup[i], err) != 0)
+			return -1;
 		local = pattern_list_match(&site->local_domains, &facts->lookup[i]);
 		facts->directions[i] = !facts->ours ? DIRECTION_INBOUND :
 				       local ? DIRECTION_INTERNAL : DIRECTION_OUTBOUND;

@@ -394,7 +394,7 @@ static int append_result(struct arena *arena, struct buf *out, const struct auth
 		return -1;
 	if (result->reason != NULL) {
 		value = authres_value(arena, result->reason);
-		if (value == NULL || buf_printf(out, " reason=%s", value) < 0)
+		if (value == NULL || buf_printf(out, value[0] == '"' ? " reason=%s" : " reason=\"%s\"", value) < 0)
 			return -1;
 	}
 	for (size_t i = 0; i < result->n; i++) {

@@ -158,7 +158,7 @@ static void fields_of_an_envelope(void **state)
 	const char *fields[2];
 
 	assert_int_equal(fields_of(*state, &layer, 1, fields, 2), 2);
-	assert_string_equal(fields[0], "Authentication-Results: mx.example.com; smime=neutral reason=encrypted");
+	assert_string_equal(fields[0], "Authentication-Results: mx.example.com; smime=neutral reason=\"encrypted\"");
 	assert_string_equal(fields[1], "X-SMIME-Layer: mx.example.com; layer=1; type=enveloped; result=kept; "
 			    "cipher=aes256-cbc; authenticated=no; rule=inbound");
 }
@@ -191,7 +191,7 @@ static void one_result_for_each_signer_of_the_message(void **state)
 	layers[2].covers_message = false;
 	assert_int_equal(fields_of(*state, layers, 3, fields, 4), 4);
 	assert_non_null(strstr(fields[0], "smime=pass"));
-	assert_non_null(strstr(fields[0], "smime=fail reason=because"));
+	assert_non_null(strstr(fields[0], "smime=fail reason=\"because\""));
 	assert_null(strstr(strstr(fields[0], "smime=fail") + 1, "smime=pass"));
 	assert_non_null(strstr(fields[3], "covers=part"));
 }

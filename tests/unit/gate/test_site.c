@@ -1,0 +1,175 @@
+/* A configuration file with everything that it names: opened whole or refused with FILE:LINE, and the words of warning. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gate/site.h"
+#include "support/testdir.h"
+#include "support/testpki.h"
+
+static const struct directory_driver *const directories[] = { &directory_files_driver, NULL };
+static const struct keystore_driver *const keystores[] = { &keystore_pem_driver, &keystore_pkcs12_driver, NULL };
+static const struct site_drivers drivers = { directories, keystores };
+
+struct fixture {
+	char *scratch, *path, *roots, *keys, *certs;
+	char findings[4000], warnings[4000];
+	struct site *site;
+	struct err err;
+};
+
+static void collect(void *self, const char *line)
+{
+	char *text = self;
+
+	strncat(text, line, 3990 - strlen(text));
+	strcat(text, "\n");
+}
+
+static int load(struct fixture *f, const char *text)
+{
+	const struct conf_report findings = { collect, f->findings }, warnings = { collect, f->warnings };
+	const struct site_env env = { &drivers, &clock_system, NULL, &findings, &warnings };
+	FILE *file = fopen(f->path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+	chmod(f->path, 0644);
+	f->findings[0] = f->warnings[0] = '\0';
+	site_free(f->site);
+	f->site = NULL;
+	return site_load(f->path, &env, &f->site, &f->err);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct testpki *root = testpki_root("Test Root"), *alice = testpki_leaf(root, "alice@example.com");
+	char *file = NULL;
+
+	f->scratch = testdir_scratch();
+	f->path = testdir_path(f->scratch, "site.conf");
+	f->roots = testdir_path(f->scratch, "roots.pem");
+	f->keys = testdir_path(f->scratch, "keys");
+	f->certs = testdir_path(f->scratch, "certs");
+	mkdir(f->keys, 0700);
+	mkdir(f->certs, 0755);
+	testpki_write_pem(f->roots, root, TESTPKI_CERT);
+	file = testdir_path(f->keys, "alice.pem");
+	testpki_write_pem(file, alice, TESTPKI_CERT | TESTPKI_KEY);
+	free(file);
+	testpki_free(alice);
+	testpki_free(root);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	site_free(f->site);
+	testdir_remove(f->scratch);
+	free(f->path);
+	free(f->roots);
+	free(f->keys);
+	free(f->certs);
+	free(f);
+	return 0;
+}
+
+static void test_whole_site(void **state)
+{
+	struct fixture *f = *state;
+	char text[2000];
+
+	snprintf(text, sizeof(text),
+		 "local_domains = [ \"example.com\" ];\nauthserv_id = \"mx.example.com\";\n"
+		 "collections = ( { name = \"all\"; files = [ \"%s\" ]; } );\n"
+		 "directories = ( { type = \"files\"; path = \"%s\"; } );\n"
+		 "keystores = ( { type = \"pem\"; path = \"%s\"; } );\n"
+		 "rules = ( { id = \"in\"; direction = \"inbound\"; collection = \"all\"; },\n"
+		 "  { id = \"out\"; sign = \"if-key\"; } );\n", f->roots, f->certs, f->keys);
+	if (load(f, text) != 0)
+		fail_msg("%s", f->findings);
+	assert_int_equal(f->site->rule_count, 2);
+	assert_int_equal(f->site->rules[0].collection_count, 1);
+	assert_int_equal(f->site->directory_count, 1);
+	assert_int_equal(f->site->keystore_count, 1);
+	assert_string_equal(f->site->authserv_id, "mx.example.com");
+	assert_int_equal(f->site->settings.limits.message_mb, 50);
+	assert_string_equal(f->warnings, "");
+}
+
+static void test_warnings(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, "rules = ( { id = \"x\"; recipient = \"*@a.example\"; decrypt = \"if-key\"; } );\n"),
+			 0);
+	assert_non_null(strstr(f->warnings, "no last rule for inbound"));
+	assert_non_null(strstr(f->warnings, "no last rule for outbound"));
+	assert_non_null(strstr(f->warnings, "local_domains is empty"));
+	assert_non_null(strstr(f->warnings, ":1: decrypt"));
+}
+
+static void test_refused_with_line(void **state)
+{
+	static const struct { const char *text, *line, *word; } bad[] = {
+		{ "\nmodee = \"observe\";\n", ":2: ", "mode" },
+		{ "workers = \"two\";\n", ":1: ", "workers" },
+		{ "\n\nlimits = { message_mb = 99999; };\n", ":3: ", "message_mb" },
+		{ "limits = { message_mb = 4294967297; };\n", ":1: ", "message_mb" },
+		{ "internal_hosts = [ \"10.0.0.0/8\",\n \"10.0.0.300\" ];\n", ":2: ", "10.0.0.300" },
+		{ "local_domains = [ \"a b\" ];\n", ":1: ", "a b" },
+		{ "\nrules = ( { id = \"x\"; collection = \"partner\"; } );\n", ":2: ", "partner" },
+		{ "\n\ncollections = ( { name = \"x\"; files = [ \"/nonexistent\" ]; } );\n", ":3: ", "/nonexistent" },
+		{ "directories = ( { type = \"lpad\"; } );\n", ":1: ", "lpad" },
+		{ "\nkeystores = ( { type = \"pem\"; path = \"/nonexistent\"; } );\n", ":2: ", "/nonexistent" },
+		{ "\naudit = { path = \"/tmp/x\"; };\n", ":2: ", "not available in this version" },
+		{ "\ntriggers = { header = \"X-Encrypt\"; };\n", ":2: ", "not available in this version" },
+		{ "mode = \"obsrve\";\n", ":1: ", "observe" },
+		{ "mode = \n", ":", "syntax" },
+	};
+	struct fixture *f = *state;
+	size_t i;
+
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(load(f, bad[i].text), -1);
+		assert_null(f->site);
+		if (strstr(f->findings, bad[i].line) == NULL || strstr(f->findings, bad[i].word) == NULL)
+			fail_msg("%s: \"%s\" (%s)", bad[i].text, f->findings, f->err.text);
+	}
+}
+
+static void test_all_findings_are_reported(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, "local_domains = [ \"a b\" ];\ninternal_hosts = [ \"x\" ];\n"
+				 "rules = ( { id = \"r\"; collection = \"none\"; } );\n"), -1);
+	assert_non_null(strstr(f->findings, ":1: "));
+	assert_non_null(strstr(f->findings, ":2: "));
+	assert_non_null(strstr(f->findings, ":3: "));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_whole_site),
+		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_refused_with_line),
+		cmocka_unit_test(test_all_findings_are_reported),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
