@@ -63,7 +63,7 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 	(void)actions, (void)f2, (void)f3;
 	if (session_new(ctx, (steps & SMFIP_HDR_LEADSPC) != 0) == NULL)
 		return SMFIS_REJECT;
-	*wanted_actions = ACTIONS;	/* an MTA that cannot do these is turned away by libmilter: it gets no service */
+	*wanted_actions = ACTIONS;	/* libmilter turns away an MTA that cannot do these */
 	*wanted_steps = steps & (UNUSED_STEPS | SMFIP_HDR_LEADSPC);
 	*wanted_f2 = *wanted_f3 = 0;
 	return SMFIS_CONTINUE;
@@ -71,12 +71,14 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 
 static char *address_text(const struct sockaddr *address)
 {
+	const struct sockaddr_in *v4 = (const void *)address;
+	const struct sockaddr_in6 *v6 = (const void *)address;
 	char text[INET6_ADDRSTRLEN] = "";
 
 	if (address != NULL && address->sa_family == AF_INET)
-		inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, text, sizeof(text));
+		inet_ntop(AF_INET, &v4->sin_addr, text, sizeof(text));
 	if (address != NULL && address->sa_family == AF_INET6)
-		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, text, sizeof(text));
+		inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text));
 	return text[0] != '\0' ? strdup(text) : NULL;
 }
 
@@ -92,8 +94,8 @@ static sfsistat on_connect(SMFICTX *ctx, char *name, struct sockaddr *address)
 	const char *text;
 
 	(void)name;
-	/* sendmail can start anew on the same connection (SMFIC_QUIT_NC) without negotiating again. MTAs that do are new
-	 * enough to have granted the blank. */
+	/* sendmail can start anew on the same connection (SMFIC_QUIT_NC) without negotiating again. MTAs that do are
+	 * new enough to have granted the blank. */
 	if (session == NULL && (session = session_new(ctx, true)) == NULL)
 		return SMFIS_TEMPFAIL;
 	free(session->client_ip);

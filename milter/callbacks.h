@@ -8,8 +8,8 @@
 /* Makes the table known to libmilter: once in a process tree, before smfi_opensocket. 0 or -1. */
 int callbacks_register(struct err *err);
 
-/* Opens libmilter's listening socket; conn as libmilter spells it ("unix:PATH", "inet:PORT@HOST"). 0 or -1; the reason is
- * in syslog only. */
+/* Opens libmilter's listening socket; conn as libmilter spells it ("unix:PATH", "inet:PORT@HOST"). 0 or -1; the reason
+ * is in syslog only. */
 int callbacks_listen(const char *conn, int backlog);
 
 /* What sessions of this process work with: once, before smfi_main. worker outlives it. */

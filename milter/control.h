@@ -1,6 +1,6 @@
 /* control.h - how the master tells all processes of a generation what to do: a socket that they share. Nobody reads the
- * bytes away, they are peeked at, so that each process sees them. The end of the stream (the master is gone) is an order
- * too: drain.
+ * bytes away, they are peeked at, so that each process sees them. The end of the stream (the master is gone) is an
+ * order too: drain.
  */
 #ifndef MILTER_CONTROL_H
 #define MILTER_CONTROL_H

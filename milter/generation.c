@@ -1,4 +1,4 @@
-/* generation.c - the keeper's life, and the master's handle on it. Called by master.c. No libmilter, no message here. */
+/* generation.c - the keeper's life, and the master's handle on it. Called by master.c. No message here. */
 #include "milter/generation.h"
 
 #include <errno.h>
@@ -54,7 +54,9 @@ static int load(struct keeper *keeper, struct err *err)
 	if (identity_become(&keeper->env->setup->identity, err) != 0)
 		return -1;
 	process_harden();
-	return site_load(keeper->env->path, &env, &keeper->site, err);
+	if (site_load(keeper->env->path, &env, &keeper->site, err) != 0)
+		return -1;
+	return setup_state(keeper->site, true, &warnings, err);
 }
 
 static int start_worker(struct keeper *keeper, struct slot *slot)
@@ -137,7 +139,8 @@ static int next_due_ms(const struct keeper *keeper)
 
 static void keep(struct keeper *keeper)
 {
-	struct pollfd wait[2] = { { .fd = keeper->signals, .events = POLLIN }, { .fd = keeper->control, .events = POLLIN } };
+	struct pollfd wait[2] = { { .fd = keeper->signals, .events = POLLIN },
+		{ .fd = keeper->control, .events = POLLIN } };
 	struct signalfd_siginfo info;
 	unsigned left = keeper->env->setup->workers;
 

@@ -1,7 +1,7 @@
 /* generation.h - all processes that work by one reading of the configuration: a keeper, which loads the site as the
  * configured user and holds it, and the workers that it forks from itself, and forks again when one dies. So a worker
- * can be replaced whatever has become of the files meanwhile, no two configurations mix, and a configuration that cannot
- * be loaded costs a process and nothing else.
+ * can be replaced whatever has become of the files meanwhile, no two configurations mix, and a configuration that
+ * cannot be loaded costs a process and nothing else.
  *
  * A generation is a process group; its number is the keeper's process id.
  */

@@ -1,5 +1,5 @@
-/* log.c - the event sinks of the daemon and the line a message leaves. What happened is said by others; here is only how
- * it is written down. Called by master and workers; all threads may write at once. */
+/* log.c - the event sinks of the daemon and the line a message leaves. What happened is said by others; here is only
+ * how it is written down. Called by master and workers; all threads may write at once. */
 #include "milter/log.h"
 
 #include <stdarg.h>
@@ -51,15 +51,15 @@ static void emit_stderr(void *self, enum event_level level, const char *line)
 		return;		/* nowhere to say so */
 }
 
+#define SINK(function, verbose, journal) { function, (void *)(uintptr_t)&targets[verbose][journal] }
+
 const struct event_sink *log_open(bool foreground, bool verbose)
 {
 	static const struct target targets[2][2] = {
 		{ { EVENT_INFO, false }, { EVENT_INFO, true } }, { { EVENT_DEBUG, false }, { EVENT_DEBUG, true } } };
-	static const struct event_sink to_syslog[2] = {
-		{ emit_syslog, (void *)(uintptr_t)&targets[0][0] }, { emit_syslog, (void *)(uintptr_t)&targets[1][0] } };
+	static const struct event_sink to_syslog[2] = { SINK(emit_syslog, 0, 0), SINK(emit_syslog, 1, 0) };
 	static const struct event_sink to_stderr[2][2] = {
-		{ { emit_stderr, (void *)(uintptr_t)&targets[0][0] }, { emit_stderr, (void *)(uintptr_t)&targets[0][1] } },
-		{ { emit_stderr, (void *)(uintptr_t)&targets[1][0] }, { emit_stderr, (void *)(uintptr_t)&targets[1][1] } } };
+		{ SINK(emit_stderr, 0, 0), SINK(emit_stderr, 0, 1) }, { SINK(emit_stderr, 1, 0), SINK(emit_stderr, 1, 1) } };
 
 	if (foreground)
 		return &to_stderr[verbose][getenv("JOURNAL_STREAM") != NULL];

@@ -70,7 +70,7 @@ static void forget_node(const struct node *node)
 	generation_clear(&copy);
 }
 
-/* In a new keeper: the master's ends of all control sockets must not stay open there, or their end would not be seen. */
+/* In a new keeper: the master's ends of all control sockets must not stay open there, or nobody would see them end. */
 static void forget(void *self)
 {
 	const struct master *master = self;

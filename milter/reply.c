@@ -1,5 +1,5 @@
-/* reply.c - codes and texts of replies: the only place where an outcome becomes SMTP (INTERFACE 3). Called by the milter
- * at the end of a message and by smimectl for outcome.json. RFC 5321 4.2, RFC 3463. */
+/* reply.c - codes and texts of replies: the only place where an outcome becomes SMTP (INTERFACE 3). Called by the
+ * milter at the end of a message and by smimectl for outcome.json. RFC 5321 4.2, RFC 3463. */
 #include "milter/reply.h"
 
 #include <stdio.h>

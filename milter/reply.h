@@ -11,7 +11,7 @@
 struct reply_line {
 	char code[4];		/* "550"; "" when the outcome accepts */
 	char xcode[8];		/* "5.7.5" (RFC 3463); "" likewise */
-	char text[496];		/* "S/MIME: …", one line, printable ASCII; the whole reply fits RFC 5321 4.5.3.1.5's 512 bytes */
+	char text[496];		/* "S/MIME: …", one line, printable ASCII; the whole reply fits 512 bytes (RFC 5321) */
 };
 
 /* Fills line from outcome->action, reply and reply_detail. The action decides between 4xx and 5xx: a reply whose usual

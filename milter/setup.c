@@ -1,13 +1,16 @@
 /* setup.c - what the master takes from the configuration. Called at start, at reload and by -n. */
 #include "milter/setup.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/file.h"
 #include "milter/drivers.h"
 
 struct reading {
@@ -16,14 +19,19 @@ struct reading {
 	const struct conf_report *warnings;
 };
 
-static void warn(const struct reading *reading, const void *member, const char *text)
+static void warn_at(const struct conf_report *warnings, const char *where, const char *text)
 {
 	char line[600];
 
-	if (reading->warnings == NULL)
+	if (warnings == NULL)
 		return;
-	snprintf(line, sizeof(line), "%s: %s", conf_where(reading->conf, member), text);
-	reading->warnings->finding(reading->warnings->self, line);
+	snprintf(line, sizeof(line), "%s: %s", where, text);
+	warnings->finding(warnings->self, line);
+}
+
+static void warn(const struct reading *reading, const void *member, const char *text)
+{
+	warn_at(reading->warnings, conf_where(reading->conf, member), text);
 }
 
 static int read_socket(struct reading *reading, struct setup *setup, struct err *err)
@@ -35,6 +43,8 @@ static int read_socket(struct reading *reading, struct setup *setup, struct err 
 
 	if (listener_parse(settings->socket, &setup->socket, &why) != 0)
 		return conf_finding(reading->conf, &settings->socket, err, "%s", why.text);
+	if (!setup->socket.local && strchr(setup->socket.text, '@') == NULL)
+		warn(reading, &settings->socket, "no address named: whoever reaches the port can hand in mail as anybody");
 	if (end == settings->socket_mode || *end != '\0' || mode > 0777)
 		return conf_finding(reading->conf, &settings->socket_mode, err,
 				    "socket_mode \"%s\": expected octal permissions like \"0660\"",
@@ -127,4 +137,39 @@ bool setup_differs(const struct setup *a, const struct setup *b)
 	return strcmp(a->socket.text, b->socket.text) != 0 || a->access.mode != b->access.mode ||
 	       a->access.has_group != b->access.has_group || a->access.group != b->access.group ||
 	       a->identity.change != b->identity.change || a->identity.uid != b->identity.uid;
+}
+
+/* 0, or the error number. */
+static int try_directory(const char *path, bool make)
+{
+	char parent[4096];
+	char *slash;
+
+	if (make)
+		(void)mkdir(path, 0700);
+	if (access(path, W_OK | X_OK) == 0)
+		return file_is_directory(path) ? 0 : ENOTDIR;
+	if (make || errno != ENOENT || snprintf(parent, sizeof(parent), "%s", path) >= (int)sizeof(parent))
+		return errno;
+	slash = strrchr(parent, '/');
+	if (slash == NULL || slash == parent)
+		return ENOENT;
+	*slash = '\0';
+	return access(parent, W_OK | X_OK) == 0 ? 0 : errno;
+}
+
+int setup_state(const struct site *site, bool make, const struct conf_report *warnings, struct err *err)
+{
+	const char *path = site->settings.state_dir;
+	const void *member = &site->settings.state_dir;
+	char text[512];
+	int number = try_directory(path, make);
+
+	if (number == 0)
+		return 0;
+	snprintf(text, sizeof(text), "state_dir %s: %s", path, strerror(number));
+	if (conf_given(site->conf, member))
+		return conf_finding(site->conf, member, err, "%s", text);
+	warn_at(warnings, conf_where(site->conf, member), text);
+	return 0;
 }

@@ -1,5 +1,5 @@
-/* setup.h - the few settings that the master itself needs, read without opening anything that they name. The site (keys,
- * certificates, directories) is loaded by a generation, as the user.
+/* setup.h - the few settings that the master itself needs, read without opening anything that they name. The site
+ * (keys, certificates, directories) is loaded by a generation, as the user.
  */
 #ifndef MILTER_SETUP_H
 #define MILTER_SETUP_H
@@ -21,5 +21,13 @@ int setup_read(const char *path, const struct conf_report *findings, const struc
 
 /* True when what only a restart can change (socket, its access, user) differs. */
 bool setup_differs(const struct setup *a, const struct setup *b);
+
+struct site;
+
+/* Can large bodies be spooled in state_dir with the rights that this process has? A missing directory is made (make) or
+ * could be. A finding when the configuration names it; a mere warning, and 0, where the default stands: the gateway
+ * serves all the same, but defers what does not fit into memory. Findings go where site_load's went: call it as long as
+ * that report lives. */
+int setup_state(const struct site *site, bool make, const struct conf_report *warnings, struct err *err);
 
 #endif

@@ -87,8 +87,8 @@ class Daemon:
     def write(self, text):
         me = "root" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         with open(self.conf, "w") as f:
-            f.write('socket = "%s";\nstate_dir = "%s/state";\nauthserv_id = "mx.test";\n' % (self.target, self.directory))
-            f.write('local_domains = [ "example.com" ];\n')
+            f.write('socket = "%s";\nstate_dir = "%s/state";\n' % (self.target, self.directory))
+            f.write('authserv_id = "mx.test";\nlocal_domains = [ "example.com" ];\n')
             if "user =" not in text:
                 f.write('user = "%s";\n' % me)
             f.write(text)
@@ -175,6 +175,16 @@ class CommandLine(Case):
         self.assertEqual(done.returncode, 3)
         self.assertRegex(done.stderr, r"milter\.conf:\d+: .*sokket")
 
+    def test_state_directory(self):
+        daemon = Daemon(self.directory, self.RULES)
+        os.rmdir(self.directory + "/state")
+        self.assertEqual(self.run_milter("-n", "-c", daemon.conf).returncode, 0)    # it could be made
+        with open(self.directory + "/state", "w"):
+            pass
+        done = self.run_milter("-n", "-c", daemon.conf)
+        self.assertEqual(done.returncode, 3)
+        self.assertRegex(done.stderr, r"milter\.conf:2: .*state_dir")
+
     def test_missing_file(self):
         done = self.run_milter("-n", "-c", self.directory + "/none.conf")
         self.assertEqual(done.returncode, 3)
@@ -224,7 +234,8 @@ class Background(Case):
             return False
 
     def test_refused(self):
-        conf = Daemon(self.directory, 'directories = ( { type = "files"; path = "/no/such/path"; } );\n' + self.RULES).conf
+        missing = 'directories = ( { type = "files"; path = "/no/such/path"; } );\n'
+        conf = Daemon(self.directory, missing + self.RULES).conf
         done = subprocess.run([MILTER, "-c", conf], capture_output=True, text=True, timeout=20)
         self.assertEqual(done.returncode, 3)
         self.assertIn("/no/such/path", done.stderr)
@@ -253,8 +264,8 @@ class Session(Case):
         before = workers(daemon.process.pid)
         for steps in range(6):
             client = MilterClient(daemon.target)
-            for step in (lambda: client.connect(), lambda: client.mail("a@x.example"), lambda: client.rcpt("b@example.com"),
-                         lambda: client.header(b"From", b" a@x.example"), lambda: client.body(b"x\r\n"))[:steps]:
+            for step in (lambda: client.connect(), lambda: client.mail("a@x.example"),
+                         lambda: client.rcpt("b@example.com"), lambda: client.header(b"From", b" a@x.example"), lambda: client.body(b"x\r\n"))[:steps]:
                 step()
             client.sock.close()
         self.assertTrue(daemon.send().accepted())
@@ -280,7 +291,8 @@ class Session(Case):
         daemon = self.run_daemon()
         with MilterClient(daemon.target) as client:
             client.connect_unknown()
-            result = send_message(client, MESSAGE, "a@x.example", ["b@example.com"], mail_args=("SIZE=10", "BODY=8BITMIME"))[0]
+            result = send_message(client, MESSAGE, "a@x.example", ["b@example.com"],
+                                  mail_args=("SIZE=10", "BODY=8BITMIME"))[0]
             self.assertTrue(result.accepted())
             result = send_message(client, MESSAGE, "a@b@c <", ["\x01"])[0]
             self.assertFalse(result.accepted())
@@ -290,8 +302,8 @@ class Session(Case):
         daemon = self.run_daemon()
         daemon.send(queue_id="4LogLine")
         line = [text for text in daemon.logged().splitlines() if "4LogLine: " in text][0]
-        self.assertRegex(line, r"4LogLine: action=\S+ result=none rule=in from=<a@x\.example> to=<b@example\.com> nrcpt=1 "
-                         r".*ms=[0-9.]+$")
+        self.assertRegex(line, r"4LogLine: action=\S+ result=none rule=in from=<a@x\.example> "
+                         r"to=<b@example\.com> nrcpt=1 .*ms=[0-9.]+$")
 
 
 class Limits(Case):
@@ -342,7 +354,13 @@ class Load(threading.Thread):
 
 class Life(Case):
     def test_reload_under_load(self):
-        daemon = self.run_daemon()
+        self.reload_under_load(None)
+
+    def test_reload_under_load_unix(self):
+        self.reload_under_load("unix:%s/milter.sock" % self.directory)
+
+    def reload_under_load(self, target):
+        daemon = self.run_daemon(target=target)
         threads = [Load(daemon) for _ in range(3)]
         for thread in threads:
             thread.start()
@@ -501,7 +519,8 @@ class Users(Case):
     def test_ordinary_user(self):
         os.chown(self.directory, pwd.getpwnam("nobody").pw_uid, -1)
         os.chown(self.directory + "/state", pwd.getpwnam("nobody").pw_uid, -1)
-        daemon = self.run_daemon('user = "somebody-else";\n', user="nobody", target="local:%s/milter.sock" % self.directory)
+        daemon = self.run_daemon('user = "somebody-else";\n', user="nobody",
+                                 target="local:%s/milter.sock" % self.directory)
         self.assertTrue(daemon.send(b"From: a@x.example\n\n" + b"0123456789\n" * 200000).accepted())
         self.assertEqual(daemon.stop(), 0)
 

@@ -18,7 +18,8 @@ static struct address address(const char *text)
 static char *line_of(const struct envelope *envelope, const struct outcome *outcome, char out[LOG_LINE_SIZE])
 {
 	struct reply_line reply;
-	const struct log_entry entry = { envelope, outcome, &reply, outcome->reply == REPLY_INTERNAL ? "0A1B2C3D" : "", 6.12 };
+	const char *token = outcome->reply == REPLY_INTERNAL ? "0A1B2C3D" : "";
+	const struct log_entry entry = { envelope, outcome, &reply, token, 6.12 };
 
 	reply_format(outcome, entry.token, &reply);
 	return log_format(&entry, out);
@@ -29,23 +30,24 @@ static void test_accepted(void **state)
 	struct recipient recipient = { .address = address("b@partner.example") };
 	const struct rule rule = { .id = "partner" };
 	struct recipient_outcome one = { .rule = &rule, .action = "encrypt", .cipher = "aes256-cbc" };
-	const struct envelope envelope = { .queue_id = "4Xk2Q3", .sender = address("a@example.com"), .recipients = &recipient,
-		.recipient_count = 1 };
+	const struct envelope envelope = { .queue_id = "4Xk2Q3", .sender = address("a@example.com"),
+		.recipients = &recipient, .recipient_count = 1 };
 	const struct outcome outcome = { .action = ACTION_ACCEPT, .reply = REPLY_NONE, .recipients = &one,
 		.recipient_count = 1, .reason = "" };
 	char line[LOG_LINE_SIZE];
 
 	(void)state;
 	assert_string_equal(line_of(&envelope, &outcome, line),
-			    "4Xk2Q3: action=encrypt result=ok rule=partner from=<a@example.com> to=<b@partner.example> nrcpt=1 "
-			    "cipher=aes256-cbc ms=6.1");
+			    "4Xk2Q3: action=encrypt result=ok rule=partner from=<a@example.com> "
+			    "to=<b@partner.example> nrcpt=1 cipher=aes256-cbc ms=6.1");
 }
 
 static void test_verdict_and_mixture(void **state)
 {
 	struct recipient recipients[2] = { { .address = address("b@x") }, { .address = address("c@y") } };
 	const struct rule rules[2] = { { .id = "one" }, { .id = "two" } };
-	struct recipient_outcome both[2] = { { .rule = &rules[0], .action = "verify" }, { .rule = &rules[1], .action = "pass" } };
+	struct recipient_outcome both[2] = { { .rule = &rules[0], .action = "verify" },
+		{ .rule = &rules[1], .action = "pass" } };
 	const struct envelope envelope = { .queue_id = "Q", .recipients = recipients, .recipient_count = 2 };
 	const struct outcome outcome = { .action = ACTION_ACCEPT, .reply = REPLY_NONE, .recipients = both,
 		.recipient_count = 2, .verified = true, .verdict = { .result = RESULT_POLICY } };
@@ -71,8 +73,8 @@ static void test_failure(void **state)
 static void test_hostile_addresses(void **state)
 {
 	struct recipient recipient = { .address = address("b> action=pass\r\nfake: x@y") };
-	const struct envelope envelope = { .queue_id = "Q\n", .sender = address("\"a b\\\"@\xff;,"), .recipients = &recipient,
-		.recipient_count = 1 };
+	const struct envelope envelope = { .queue_id = "Q\n", .sender = address("\"a b\\\"@\xff;,"),
+		.recipients = &recipient, .recipient_count = 1 };
 	const struct outcome outcome = { .action = ACTION_ACCEPT, .reply = REPLY_NONE };
 	char line[LOG_LINE_SIZE];
 

@@ -35,7 +35,8 @@ static void test_every_reply_has_its_class(void **state)
 	(void)state;
 	for (int reply = 0; reply < REPLY_COUNT; reply++) {
 		for (int rejects = 0; rejects < 2; rejects++) {
-			struct reply_line line = format(rejects ? ACTION_REJECT : ACTION_TEMPFAIL, (enum reply)reply, NULL, "");
+			enum action action = rejects ? ACTION_REJECT : ACTION_TEMPFAIL;
+			struct reply_line line = format(action, (enum reply)reply, NULL, "");
 
 			assert_int_equal(line.code[0], rejects ? '5' : '4');
 			assert_int_equal(line.xcode[0], line.code[0]);
