@@ -59,7 +59,8 @@ const struct event_sink *log_open(bool foreground, bool verbose)
 		{ { EVENT_INFO, false }, { EVENT_INFO, true } }, { { EVENT_DEBUG, false }, { EVENT_DEBUG, true } } };
 	static const struct event_sink to_syslog[2] = { SINK(emit_syslog, 0, 0), SINK(emit_syslog, 1, 0) };
 	static const struct event_sink to_stderr[2][2] = {
-		{ SINK(emit_stderr, 0, 0), SINK(emit_stderr, 0, 1) }, { SINK(emit_stderr, 1, 0), SINK(emit_stderr, 1, 1) } };
+		{ SINK(emit_stderr, 0, 0), SINK(emit_stderr, 0, 1) },
+		{ SINK(emit_stderr, 1, 0), SINK(emit_stderr, 1, 1) } };
 
 	if (foreground)
 		return &to_stderr[verbose][getenv("JOURNAL_STREAM") != NULL];

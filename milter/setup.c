@@ -44,7 +44,7 @@ static int read_socket(struct reading *reading, struct setup *setup, struct err 
 	if (listener_parse(settings->socket, &setup->socket, &why) != 0)
 		return conf_finding(reading->conf, &settings->socket, err, "%s", why.text);
 	if (!setup->socket.local && strchr(setup->socket.text, '@') == NULL)
-		warn(reading, &settings->socket, "no address named: whoever reaches the port can hand in mail as anybody");
+		warn(reading, &settings->socket, "no address: whoever reaches the port can hand in mail as anybody");
 	if (end == settings->socket_mode || *end != '\0' || mode > 0777)
 		return conf_finding(reading->conf, &settings->socket_mode, err,
 				    "socket_mode \"%s\": expected octal permissions like \"0660\"",

@@ -265,7 +265,8 @@ class Session(Case):
         for steps in range(6):
             client = MilterClient(daemon.target)
             for step in (lambda: client.connect(), lambda: client.mail("a@x.example"),
-                         lambda: client.rcpt("b@example.com"), lambda: client.header(b"From", b" a@x.example"), lambda: client.body(b"x\r\n"))[:steps]:
+                         lambda: client.rcpt("b@example.com"), lambda: client.header(b"From", b" a@x.example"),
+                         lambda: client.body(b"x\r\n"))[:steps]:
                 step()
             client.sock.close()
         self.assertTrue(daemon.send().accepted())

@@ -48,8 +48,8 @@ static void test_spellings(void **state)
 static void test_refused(void **state)
 {
 	static const char *const texts[] = { "", "x", "tcp:8891@127.0.0.1", "unix:", "unix:relative", "local:./x",
-		"inet:", "inet:0@127.0.0.1", "inet:65536@127.0.0.1", "inet:-1@127.0.0.1", "inet:88x@127.0.0.1", "inet:8891@",
-		"inet:127.0.0.1", "inet:smtp@127.0.0.1", "inet: 8891@127.0.0.1" };
+		"inet:", "inet:0@127.0.0.1", "inet:65536@127.0.0.1", "inet:-1@127.0.0.1", "inet:88x@127.0.0.1",
+		"inet:8891@", "inet:127.0.0.1", "inet:smtp@127.0.0.1", "inet: 8891@127.0.0.1" };
 	struct listener_spec spec;
 	char path[300], text[310];
 	struct err err;
