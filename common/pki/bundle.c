@@ -64,7 +64,8 @@ int bundle_add(struct bundle_reader *reader, const struct bundle_entry *entry, s
 	return 0;
 }
 
-int bundle_add_problem(struct bundle_reader *reader, struct bundle_entry entry, struct err *err, const char *format, ...)
+int bundle_add_problem(struct bundle_reader *reader, struct bundle_entry entry, struct err *err, const char *format,
+		       ...)
 {
 	char raw[256], line[256];
 	va_list args;

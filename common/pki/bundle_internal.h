@@ -12,7 +12,8 @@ struct bundle_reader {
 
 /* Each adds one entry, or returns -1 (memory, too many). What entry brings along (offset, name, usage) is kept. */
 int bundle_add(struct bundle_reader *reader, const struct bundle_entry *entry, struct err *err);
-int bundle_add_problem(struct bundle_reader *reader, struct bundle_entry entry, struct err *err, const char *format, ...)
+int bundle_add_problem(struct bundle_reader *reader, struct bundle_entry entry, struct err *err, const char *format,
+		       ...)
 	__attribute__((format(printf, 4, 5)));
 /* DER that is or is not what it should be: an entry, or a bad entry. */
 int bundle_add_cert(struct bundle_reader *reader, struct bundle_entry entry, struct slice der, struct err *err);

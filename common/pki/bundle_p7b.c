@@ -1,6 +1,6 @@
-/* bundle_p7b.c - PKCS#7 SignedData as a bag of certificates: certs-only files (RFC 8551 3.8) and what directories keep in
- * userSMIMECertificate (RFC 2798 2.8: a signed object whose attributes hold the owner's capabilities). No signature is
- * checked here: certificates prove themselves, and capabilities are a hint. Called by bundle.c and bundle_pem.c. */
+/* bundle_p7b.c - PKCS#7 SignedData as a bag of certificates: certs-only files (RFC 8551 3.8) and what directories keep
+ * in userSMIMECertificate (RFC 2798 2.8: a signed object whose attributes hold the owner's capabilities). No signature
+ * is checked here: certificates prove themselves, and capabilities are a hint. Called by bundle.c and bundle_pem.c. */
 #include <limits.h>
 #include <openssl/cms.h>
 #include <openssl/err.h>

@@ -1,5 +1,5 @@
-/* bundle_pem.c - certificates, CRLs and PKCS#7 objects in a PEM text (RFC 7468). Blocks of other kinds (keys, say) and the
- * text between are passed over. Called by bundle.c. */
+/* bundle_pem.c - certificates, CRLs and PKCS#7 objects in a PEM text (RFC 7468). Blocks of other kinds (keys, say) and
+ * the text between are passed over. Called by bundle.c. */
 #include <string.h>
 
 #include "pki/bundle_internal.h"
@@ -46,7 +46,8 @@ static int add_decoded(struct bundle_reader *reader, enum block_kind kind, size_
 	case BLOCK_PKCS7:
 		return bundle_add_signed_data(reader, offset, der, err);
 	case BLOCK_TRUSTED:
-		return bundle_add_problem(reader, entry, err, "TRUSTED CERTIFICATE is OpenSSL's own form: write it as CERTIFICATE");
+		return bundle_add_problem(reader, entry, err,
+					  "TRUSTED CERTIFICATE is OpenSSL's own form: write it as CERTIFICATE");
 	case BLOCK_OTHER:
 		break;
 	}

@@ -192,9 +192,12 @@ static unsigned usage_bits(uint32_t usage)
 		uint32_t openssl;
 		unsigned ours;
 	} rows[] = {
-		{ X509v3_KU_DIGITAL_SIGNATURE, USAGE_DIGITAL_SIGNATURE }, { X509v3_KU_NON_REPUDIATION, USAGE_NON_REPUDIATION },
-		{ X509v3_KU_KEY_ENCIPHERMENT, USAGE_KEY_ENCIPHERMENT }, { X509v3_KU_KEY_AGREEMENT, USAGE_KEY_AGREEMENT },
-		{ X509v3_KU_KEY_CERT_SIGN, USAGE_CERT_SIGN }, { X509v3_KU_ENCIPHER_ONLY, USAGE_ENCIPHER_ONLY },
+		{ X509v3_KU_DIGITAL_SIGNATURE, USAGE_DIGITAL_SIGNATURE },
+		{ X509v3_KU_NON_REPUDIATION, USAGE_NON_REPUDIATION },
+		{ X509v3_KU_KEY_ENCIPHERMENT, USAGE_KEY_ENCIPHERMENT },
+		{ X509v3_KU_KEY_AGREEMENT, USAGE_KEY_AGREEMENT },
+		{ X509v3_KU_KEY_CERT_SIGN, USAGE_CERT_SIGN },
+		{ X509v3_KU_ENCIPHER_ONLY, USAGE_ENCIPHER_ONLY },
 		{ X509v3_KU_DECIPHER_ONLY, USAGE_DECIPHER_ONLY },
 	};
 	unsigned bits = 0;
@@ -404,11 +407,13 @@ struct cert *cert_from_der(struct slice der, struct err *err)
 
 	if (der.n == 0 || der.n > LIMIT_BYTES || (x509 = d2i_X509(NULL, &p, (long)der.n)) == NULL) {
 		err_set(err, ERR_MESSAGE, "RFC 5280 4.1: not a certificate (%s)",
-			der.n == 0 ? "empty" : der.n > LIMIT_BYTES ? "too large" : openssl_reason(reason, sizeof(reason)));
+			der.n == 0 ? "empty" : der.n > LIMIT_BYTES ? "too large" :
+			openssl_reason(reason, sizeof(reason)));
 		goto out;
 	}
 	if (p != start + der.n) {
-		err_set(err, ERR_MESSAGE, "RFC 5280 4.1: %zu bytes behind the certificate", (size_t)(start + der.n - p));
+		err_set(err, ERR_MESSAGE, "RFC 5280 4.1: %zu bytes behind the certificate",
+			(size_t)(start + der.n - p));
 		goto out;
 	}
 	cert = cert_from_x509(x509, err);
@@ -485,7 +490,8 @@ bool cert_may_encrypt(const struct cert *cert)
 	case KEY_EC_P521:
 	case KEY_EC_OTHER:
 		/* Restricted to one direction of the agreement: what that means to CMS is read differently, so no. */
-		return !info->usage_given || (info->usage & (USAGE_KEY_AGREEMENT | USAGE_DECIPHER_ONLY)) == USAGE_KEY_AGREEMENT;
+		return !info->usage_given ||
+		       (info->usage & (USAGE_KEY_AGREEMENT | USAGE_DECIPHER_ONLY)) == USAGE_KEY_AGREEMENT;
 	default:
 		return false;
 	}

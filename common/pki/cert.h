@@ -25,7 +25,7 @@ enum usage_bits {	/* as in keyUsage */
 };
 
 struct cert_info {
-	const char *serial;		/* as `openssl x509 -serial` prints it: upper-case hex, "-" before a negative one */
+	const char *serial;		/* as `openssl x509 -serial` prints it: upper-case hex, "-" if negative */
 	const char *issuer, *subject;	/* RFC 2253 one-liners, UTF-8 with control and 8-bit escaped: attacker's text */
 	const char *sha256;		/* of the DER, lower-case hex */
 	struct slice der;
@@ -49,13 +49,14 @@ struct cert_info {
 struct cert *cert_from_der(struct slice der, struct err *err);
 struct cert *cert_ref(struct cert *cert);
 void cert_free(struct cert *cert);	/* gives one reference back; NULL is fine */
-/* Hands the caller's reference to the arena, which gives it back when it dies. -1: memory, and it is given back at once. */
+/* Hands the caller's reference to the arena, which gives it back when it dies. -1: memory, and it is given back at
+ * once. */
 int cert_defer(struct arena *arena, struct cert *cert);
 const struct cert_info *cert_info(const struct cert *cert);
 
 /* RFC 8550 4.4.2, 4.4.4 - usage and EKU only, not validity, not trust. */
 bool cert_may_sign(const struct cert *cert);		/* digitalSignature or nonRepudiation or none given; EKU */
-bool cert_may_encrypt(const struct cert *cert);		/* RSA: keyEncipherment; EC: keyAgreement without decipherOnly; EKU */
+bool cert_may_encrypt(const struct cert *cert);	/* RSA: keyEncipherment; EC: keyAgreement without decipherOnly; EKU */
 bool cert_has_address(const struct cert *cert, const struct address *address);
 bool cert_equal(const struct cert *a, const struct cert *b);
 
@@ -65,7 +66,8 @@ struct cert_list {
 	size_t n, capacity;
 };
 
-int cert_list_add(struct cert_list *list, struct cert *cert);	/* takes a reference of its own; skips one that is there. -1: memory */
+/* Takes a reference of its own; skips one that is there. -1: memory. */
+int cert_list_add(struct cert_list *list, struct cert *cert);
 void cert_list_clear(struct cert_list *list);
 /* References live until the arena dies; the list may be read but neither added to nor cleared from now on. -1: memory,
  * and the list is empty. */

@@ -129,7 +129,7 @@ static int add_crl(struct loading *l, const char *path, struct slice der, struct
 		goto out;
 	}
 	next = X509_CRL_get0_nextUpdate(crl);
-	if (next != NULL && X509_cmp_time(next, &l->now) < 0)
+	if (next != NULL && ASN1_TIME_cmp_time_t(next, l->now) == -1)
 		note(l, path, "a CRL that is out of date");
 	rc = 0;
 out:
@@ -286,9 +286,9 @@ static int sort_out(struct loading *l, struct err *err)
 		else
 			part->items[part->n++] = found[i].cert;
 	}
-	for (int i = 0; i < 2; i++)
-		if (l->collection->parts[i].n > 1)
-			qsort(l->collection->parts[i].items, l->collection->parts[i].n, sizeof(struct cert *), by_subject);
+	for (struct cert_array *part = l->collection->parts; part < l->collection->parts + 2; part++)
+		if (part->n > 1)
+			qsort(part->items, part->n, sizeof(struct cert *), by_subject);
 	return 0;
 }
 
@@ -323,7 +323,7 @@ static void note_incomplete(const struct loading *l)
 		collection_find(l->collection, COLLECTION_ANCHORS, issuer, &anchors);
 		collection_find(l->collection, COLLECTION_INTERMEDIATES, issuer, &others);
 		if (anchors + others == 0)
-			note(l, l->collection->name, "%s: its issuer is not in the collection, so it vouches for nothing",
+			note(l, l->collection->name, "%s: its issuer is not in the collection: it vouches for nothing",
 			     cert_info(array->items[i])->subject);
 	}
 }

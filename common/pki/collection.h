@@ -1,9 +1,9 @@
 /* collection.h - a virtual certificate collection: which CAs may vouch, and for whose addresses (INTERFACE 2).
  *
- * Anchors are its self-signed CA certificates. Other CA certificates serve as intermediates, never as anchors (one whose
- * issuer is missing is a finding); end-entity certificates are reported and vouch for nothing. A CA that an SST entry's
- * enhanced-usage property or its own EKU keeps from e-mail protection is left out. CRLs among the files serve like those
- * of `crls`. Immutable after loading, shared between threads.
+ * Anchors are its self-signed CA certificates. Other CA certificates serve as intermediates, never as anchors (one
+ * whose issuer is missing is a finding); end-entity certificates are reported and vouch for nothing. A CA that an SST
+ * entry's enhanced-usage property or its own EKU keeps from e-mail protection is left out. CRLs among the files serve
+ * like those of `crls`. Immutable after loading, shared between threads.
  */
 #ifndef PKI_COLLECTION_H
 #define PKI_COLLECTION_H

@@ -1,5 +1,5 @@
-/* key.c - an own private key with its certificate and chain, and the round trip that shows that they work. Where keys are
- * found is keystore*.c; signing and opening messages is smime/. Called by keystores, smime/, `smimectl keys`. */
+/* key.c - an own private key with its certificate and chain, and the round trip that shows that they work. Where keys
+ * are found is keystore*.c; signing and opening messages is smime/. Called by keystores, smime/, `smimectl keys`. */
 #include "pki/key.h"
 
 #include <openssl/err.h>

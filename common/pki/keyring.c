@@ -1,5 +1,5 @@
-/* keyring.c - keys in memory, found by address; and what the drivers that read them from files have in common. Called by
- * keystore_pem.c and keystore_pkcs12.c. Immutable once loaded, so shared by threads. */
+/* keyring.c - keys in memory, found by address; and what the drivers that read them from files have in common. Called
+ * by keystore_pem.c and keystore_pkcs12.c. Immutable once loaded, so shared by threads. */
 #include "pki/keyring.h"
 
 #include <openssl/err.h>

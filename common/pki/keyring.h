@@ -1,5 +1,5 @@
-/* keyring.h - own keys that were read from files, indexed by address: what the drivers pem and pkcs12 fill when they are
- * opened and then are. For pki/ only. */
+/* keyring.h - own keys that were read from files, indexed by address: what the drivers pem and pkcs12 fill when they
+ * are opened and then are. For pki/ only. */
 #ifndef PKI_KEYRING_H
 #define PKI_KEYRING_H
 

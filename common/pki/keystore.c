@@ -79,7 +79,8 @@ static struct key *choose(struct key *const *keys, size_t n, bool (*may)(const s
 }
 
 int keystore_signing_key(const struct keystore *stores, size_t store_count, struct arena *arena,
-			 const struct address *address, time_t at, struct key **key, const char **reason, struct err *err)
+			 const struct address *address, time_t at, struct key **key, const char **reason,
+			 struct err *err)
 {
 	static const char *const reasons[] = {
 		[FIT_NONE] = "no key", [FIT_USAGE] = "no certificate that may sign", [FIT_LATER] = "not yet valid",

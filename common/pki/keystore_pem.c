@@ -1,5 +1,5 @@
-/* keystore_pem.c - own keys in PEM files: key, certificate and chain in one, or key and certificates in files that share
- * a name (alice.key, alice.crt). Files without any of that are passed over. Keys are never asked a passphrase for.
+/* keystore_pem.c - own keys in PEM files: key, certificate and chain in one, or key and certificates in files that
+ * share a name (alice.key, alice.crt). Files without any of that are passed over. No passphrase is ever asked for.
  * Called by gate's site through the driver's table row; what comes out is a keyring. */
 #include <openssl/err.h>
 #include <openssl/pem.h>

@@ -1,5 +1,5 @@
-/* openssl.c - what OpenSSL says when something fails, as one line. Nothing else belongs here. Called by pki/ and smime/.
- * The error queue is the thread's own. */
+/* openssl.c - what OpenSSL says when something fails, as one line. Nothing else belongs here. Called by pki/,
+ * smime/. The error queue is the thread's own. */
 #include "pki/pki_internal.h"
 
 #include <openssl/err.h>

@@ -11,11 +11,11 @@
  * longer within NIST SP 800-131A; one such CA makes every name forgeable, so the chain is bad. The certificate's own
  * key is left to the callers, who report it as a weak algorithm.
  *
- * X509_V_FLAG_X509_STRICT stays off: it refuses ordinary private CAs, namely roots and leaves without key identifiers
- * and CAs without a keyUsage extension (see the tests).
+ * X509_V_FLAG_X509_STRICT stays off: it refuses ordinary private CAs, namely those without key identifiers, without a
+ * keyUsage extension, or with basicConstraints that is not critical (see the tests).
  *
- * CRLs of another signer than the CA's own key (indirect, or after a change of keys) need a search of their own, which is
- * left off: revocation is "unknown" then. */
+ * CRLs of another signer than the CA's own key (indirect, or after a change of keys) need a search of their own, which
+ * is left off: revocation is "unknown" then. */
 #include "pki/path.h"
 
 #include <openssl/err.h>
@@ -54,7 +54,8 @@ static const char *const chain_names[] = {
 };
 
 static const char *const revocation_names[] = {
-	[REV_GOOD] = "good", [REV_REVOKED] = "revoked", [REV_UNKNOWN] = "unknown", [REV_STALE] = "stale", [REV_OFF] = "off",
+	[REV_GOOD] = "good", [REV_REVOKED] = "revoked", [REV_UNKNOWN] = "unknown", [REV_STALE] = "stale",
+	[REV_OFF] = "off",
 };
 
 const char *path_chain_name(enum path_chain chain)
@@ -72,8 +73,8 @@ const char *path_revocation_name(enum path_revocation revocation)
 static int distance(enum path_chain chain)
 {
 	static const int distances[] = {
-		[CHAIN_GOOD] = 0, [CHAIN_EXPIRED] = 1, [CHAIN_NOT_YET_VALID] = 2, [CHAIN_BAD] = 3, [CHAIN_UNTRUSTED] = 4,
-		[CHAIN_INCOMPLETE] = 5,
+		[CHAIN_GOOD] = 0, [CHAIN_EXPIRED] = 1, [CHAIN_NOT_YET_VALID] = 2, [CHAIN_BAD] = 3,
+		[CHAIN_UNTRUSTED] = 4, [CHAIN_INCOMPLETE] = 5,
 	};
 
 	return distances[chain];
@@ -131,7 +132,9 @@ static bool is_revocation_error(int error, enum path_revocation *revocation)
 
 static void worsen(struct check *check, enum path_revocation found, int depth)
 {
-	static const int order[] = { [REV_OFF] = 0, [REV_GOOD] = 1, [REV_STALE] = 2, [REV_UNKNOWN] = 3, [REV_REVOKED] = 4 };
+	static const int order[] = {
+		[REV_OFF] = 0, [REV_GOOD] = 1, [REV_STALE] = 2, [REV_UNKNOWN] = 3, [REV_REVOKED] = 4,
+	};
 
 	if (found == REV_UNKNOWN)
 		check->bad_crl_depth = depth;
@@ -401,7 +404,9 @@ static int check_collection(const struct path_query *query, const struct collect
 /* Smaller is better. A CA's word that the certificate is revoked counts whatever other collections do not know. */
 static int rank(const struct path_result *result)
 {
-	static const int ranks[] = { [REV_GOOD] = 1, [REV_OFF] = 2, [REV_STALE] = 3, [REV_UNKNOWN] = 3, [REV_REVOKED] = 0 };
+	static const int ranks[] = {
+		[REV_REVOKED] = 0, [REV_GOOD] = 1, [REV_OFF] = 2, [REV_STALE] = 3, [REV_UNKNOWN] = 3,
+	};
 	int hard = 0;
 
 	if (result->chain != CHAIN_GOOD)

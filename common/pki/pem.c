@@ -1,5 +1,6 @@
-/* pem.c - finds the blocks of a PEM text and decodes them (RFC 7468). What a block's label means is the caller's matter:
- * bundle_pem.c, keystore_pem.c. CRLF and text between the blocks are fine; BEGIN and END stand at a line's start. */
+/* pem.c - finds the blocks of a PEM text and decodes them (RFC 7468). What a block's label means is the callers'
+ * matter: bundle_pem.c, keystore_pem.c. CRLF and text between the blocks are fine; BEGIN and END stand at the start of
+ * a line. */
 #include "pki/pem.h"
 
 #include <limits.h>

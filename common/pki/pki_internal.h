@@ -1,5 +1,5 @@
-/* pki_internal.h - the OpenSSL objects behind certificates, keys and collections: for the sources of pki/ and smime/ only.
- */
+/* pki_internal.h - the OpenSSL objects behind certificates, keys and collections: for the sources of pki/ and smime/
+ * only. */
 #ifndef PKI_INTERNAL_H
 #define PKI_INTERNAL_H
 
@@ -15,7 +15,8 @@ X509 *cert_x509(const struct cert *cert);	/* borrowed; use as const */
 struct cert *cert_from_x509(X509 *x509, struct err *err);
 
 EVP_PKEY *key_pkey(const struct key *key);	/* borrowed */
-/* Takes references of its own to cert, pkey and each of chain (NULL: none). ERR_CONFIG when key and certificate do not match. */
+/* Takes references of its own to cert, pkey and each of chain (NULL: none). ERR_CONFIG when key and certificate do not
+ * match. */
 struct key *key_new(struct cert *cert, EVP_PKEY *pkey, const struct cert_list *chain, const char *source,
 		    struct err *err);
 

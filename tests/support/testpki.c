@@ -71,7 +71,8 @@ static EVP_PKEY *make_key(enum testpki_key_type type)
 static void add_name_part(X509_NAME *name, const char *type, const char *text)
 {
 	if (text != NULL && text[0] != '\0')
-		MUST(X509_NAME_add_entry_by_txt(name, type, MBSTRING_UTF8, (const unsigned char *)text, -1, -1, 0) == 1);
+		MUST(X509_NAME_add_entry_by_txt(name, type, MBSTRING_UTF8, (const unsigned char *)text, -1, -1,
+						0) == 1);
 }
 
 static void set_names(X509 *x509, const struct testpki *issuer, const struct testpki_spec *spec)

@@ -1,5 +1,5 @@
-/* testpki.h - certificates for tests, made at run time: CAs, intermediates, leaves with any key, usage, names, validity;
- * CRLs; and the files they are kept in. Anything that fails here ends the test program with a message.
+/* testpki.h - certificates for tests, made at run time: CAs, intermediates, leaves with any key, usage, names,
+ * validity; CRLs; and the files they are kept in. Anything that fails here ends the test program with a message.
  *
  *	struct testpki *root = testpki_root("Test Root");
  *	struct testpki *sub = testpki_sub(root, "Test Issuing CA");
@@ -37,8 +37,8 @@ struct testpki_spec {
 	enum testpki_key_type key;
 	EVP_PKEY *pkey;			/* used instead of a new key (a reference is taken) */
 	bool ca;
-	const char *basic;		/* basicConstraints; default: "critical,CA:TRUE" for a CA, left out for a leaf */
-	const char *usage;		/* keyUsage; default: "critical,keyCertSign,cRLSign" for a CA, left out for a leaf */
+	const char *basic;		/* basicConstraints; default: "critical,CA:TRUE" for a CA, none for a leaf */
+	const char *usage;		/* keyUsage; default: "critical,keyCertSign,cRLSign" for a CA, else none */
 	const char *eku;		/* extendedKeyUsage; default: left out */
 	const char *san;		/* subjectAltName: "email:a@b,DNS:c"; default: left out */
 	const char *utf8_mailbox;	/* SmtpUTF8Mailbox behind these, any bytes; NULL: none */
@@ -58,7 +58,8 @@ struct testpki {
 	const struct testpki *issuer;	/* NULL: self-signed. Must outlive testpki_key and TESTPKI_CHAIN, no more */
 };
 
-struct testpki *testpki_make(const struct testpki *issuer, const struct testpki_spec *spec);	/* issuer NULL: self-signed */
+/* issuer NULL: self-signed */
+struct testpki *testpki_make(const struct testpki *issuer, const struct testpki_spec *spec);
 struct testpki *testpki_root(const char *cn);				/* P-256, self-signed CA */
 struct testpki *testpki_sub(const struct testpki *issuer, const char *cn);	/* P-256, intermediate CA */
 /* P-256, digitalSignature and keyAgreement, emailProtection, address in the SAN. */

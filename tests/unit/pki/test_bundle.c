@@ -395,11 +395,11 @@ static void names_formats(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(reads_pem), TEST(reads_crlf_pem), TEST(a_bad_block_hides_no_other), TEST(reads_der), TEST(reads_p7b),
-		TEST(reads_a_directory_value), TEST(reads_sst), TEST(a_cut_off_sst_is_an_error),
+		TEST(reads_pem), TEST(reads_crlf_pem), TEST(a_bad_block_hides_no_other), TEST(reads_der),
+		TEST(reads_p7b), TEST(reads_a_directory_value), TEST(reads_sst), TEST(a_cut_off_sst_is_an_error),
 		TEST(an_sst_length_reaches_not_beyond), TEST(writes_sst), TEST(writing_stops_at_the_limit),
-		TEST(refuses_other_files), TEST(survives_flipped_bytes), TEST(a_full_arena_is_an_error), TEST(loads_files),
-		TEST(names_formats),
+		TEST(refuses_other_files), TEST(survives_flipped_bytes), TEST(a_full_arena_is_an_error),
+		TEST(loads_files), TEST(names_formats),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

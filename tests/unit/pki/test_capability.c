@@ -49,8 +49,10 @@ static void refuses_garbage(void **state)
 
 static void chooses_the_cipher(void **state)
 {
-	static const enum cipher listed[] = { CIPHER_AES256_CBC, CIPHER_AES128_CBC, CIPHER_AES256_GCM, CIPHER_AES128_GCM };
-	const struct capabilities all = { true, 0xf }, cbc128 = { true, 1U << CIPHER_AES128_CBC }, unknown = { false, 0xf };
+	static const enum cipher listed[] = { CIPHER_AES256_CBC, CIPHER_AES128_CBC, CIPHER_AES256_GCM,
+					      CIPHER_AES128_GCM };
+	const struct capabilities all = { true, 0xf }, unknown = { false, 0xf };
+	const struct capabilities cbc128 = { true, 1U << CIPHER_AES128_CBC };
 	const struct capabilities none = { true, 0 }, gcm128 = { true, 1U << CIPHER_AES128_GCM | 1U };
 	const struct capabilities both[] = { all, cbc128 }, mixed[] = { all, unknown }, apart[] = { cbc128, gcm128 };
 

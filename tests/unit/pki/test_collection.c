@@ -127,11 +127,13 @@ static void sorts_certificates_out(void **state)
 static void names_what_is_wrong(void **state)
 {
 	struct fixture *f = *state;
-	struct testpki *old = testpki_make(NULL, &(struct testpki_spec){ .cn = "Old", .ca = true, .not_before = 1000000000,
+	struct testpki *old = testpki_make(NULL, &(struct testpki_spec){ .cn = "Old", .ca = true,
+									 .not_before = 1000000000,
 									 .not_after = 1100000000 });
 	struct testpki *server = testpki_make(NULL, &(struct testpki_spec){ .cn = "Server", .ca = true,
 									    .eku = "serverAuth" });
-	struct testpki *idle = testpki_make(NULL, &(struct testpki_spec){ .cn = "Idle", .ca = true, .usage = "cRLSign" });
+	struct testpki *idle = testpki_make(NULL, &(struct testpki_spec){ .cn = "Idle", .ca = true,
+									  .usage = "cRLSign" });
 	struct testpki *pinned = testpki_make(NULL, &(struct testpki_spec){ .cn = "Pinned\n" });
 	const struct testpki *all[] = { old, server, idle, pinned, f->sub };
 	char *path = path_of(f, "all.pem");
@@ -230,7 +232,8 @@ static void reads_crls(void **state)
 {
 	struct fixture *f = *state;
 	const char *path = path_of(f, "x.pem"), *crls = path_of(f, "crls");
-	struct collection_settings settings = { .files = { &path, 1 }, .crls = { &crls, 1 }, .revocation = REVOCATION_HARD };
+	struct collection_settings settings = { .files = { &path, 1 }, .crls = { &crls, 1 },
+						.revocation = REVOCATION_HARD };
 	struct buf crl, bad;
 
 	buf_init(&crl, 0);

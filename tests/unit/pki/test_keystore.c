@@ -89,7 +89,10 @@ static const char *in(const struct fixture *f, const char *name)
 	static size_t next;
 	char *path = paths[next++ % 4];
 
-	snprintf(path, sizeof(paths[0]), "%s/%s", name[0] == '/' ? f->other : f->directory, name[0] == '/' ? name + 1 : name);
+	if (name[0] == '/')
+		snprintf(path, sizeof(paths[0]), "%s%s", f->other, name);
+	else
+		snprintf(path, sizeof(paths[0]), "%s/%s", f->directory, name);
 	return path;
 }
 

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +63,7 @@ static void load(struct fixture *f, const struct buf *anchors, const struct buf 
 	char file[96], crl[96];
 	const char *files[] = { file }, *crl_files[] = { crl }, *domains[] = { "*" };
 	struct collection_settings settings = { .name = "test", .files = { files, 1 }, .domains = { domains, 1 },
-						.revocation = mode, .crls = { crl_files, crls == NULL ? 0 : 1 } };
+						.revocation = (int)mode, .crls = { crl_files, crls == NULL ? 0 : 1 } };
 	struct err err = { 0 };
 
 	snprintf(file, sizeof(file), "%s/ca.pem", f->directory);
@@ -286,7 +286,8 @@ static void validity_counts_at_every_depth(void **state)
 	assert_int_equal(check_spec(f, old, &(struct testpki_spec){ .cn = "x" }), CHAIN_EXPIRED);
 	assert_non_null(strstr(f->result.detail, "expired: CN=Old"));
 	assert_int_equal(check_spec(f, f->sub, &(struct testpki_spec){ .not_after = f->at - 10 }), CHAIN_EXPIRED);
-	assert_int_equal(check_spec(f, f->sub, &(struct testpki_spec){ .not_before = f->at + 99 }), CHAIN_NOT_YET_VALID);
+	assert_int_equal(check_spec(f, f->sub, &(struct testpki_spec){ .not_before = f->at + 99 }),
+			 CHAIN_NOT_YET_VALID);
 	f->at += 366 * DAY_S;
 	assert_int_equal(check(f, f->leaf), CHAIN_EXPIRED);
 	f->at -= 400 * DAY_S;
@@ -359,11 +360,14 @@ static void the_leafs_strength_and_usage_are_others_matter(void **state)
 	assert_int_equal(check_spec(f, f->root, &(struct testpki_spec){ .key = TESTPKI_RSA1024 }), CHAIN_GOOD);
 	assert_int_equal(check_spec(f, f->root, &(struct testpki_spec){ .eku = "serverAuth" }), CHAIN_GOOD);
 	assert_int_equal(check_spec(f, f->root, &(struct testpki_spec){ .eku = "anyExtendedKeyUsage" }), CHAIN_GOOD);
-	assert_int_equal(check_spec(f, f->root, &(struct testpki_spec){ .usage = "critical,keyAgreement" }), CHAIN_GOOD);
+	assert_int_equal(check_spec(f, f->root, &(struct testpki_spec){ .usage = "keyAgreement" }), CHAIN_GOOD);
 	assert_int_equal(check_spec(f, f->root, &(struct testpki_spec){ .cn = "www.example.com" }), CHAIN_GOOD);
 	assert_int_equal(check_spec(f, f->root, &(struct testpki_spec){ .digest = EVP_sha1() }), CHAIN_BAD);
 	assert_int_equal(check_spec(f, f->root, &(struct testpki_spec){ .extra_oid = "1.2.3.4",
 				    .extra_value = "critical,DER:05:00" }), CHAIN_BAD);
+	/* a keyUsage that cannot be read */
+	assert_int_equal(check_spec(f, f->root, &(struct testpki_spec){ .extra_oid = "2.5.29.15",
+				    .extra_value = "DER:04:01:FF" }), CHAIN_BAD);
 }
 
 /* What X509_V_FLAG_X509_STRICT would refuse. */
@@ -383,7 +387,8 @@ static void ordinary_private_cas_are_good(void **state)
 
 		f->n = 0;
 		trust_one(f, root);
-		assert_int_equal(check_spec(f, root, &(struct testpki_spec){ .cn = "x", .no_key_ids = i == 0 }), CHAIN_GOOD);
+		assert_int_equal(check_spec(f, root, &(struct testpki_spec){ .cn = "x", .no_key_ids = i == 0 }),
+				 CHAIN_GOOD);
 		collection_free(f->collections[0]);
 		f->n = 0;
 		testpki_free(root);
@@ -522,6 +527,48 @@ static void a_crowd_of_cas_is_bounded(void **state)
 	testpki_free(other);
 }
 
+#define THREADS 4
+
+static void *check_often(void *argument)
+{
+	const struct path_query *query = argument;
+	struct path_result result;
+	uintptr_t good = 0;
+
+	for (int i = 0; i < 50; i++)
+		good += path_check(query, &result, NULL) == 0 && result.chain == CHAIN_GOOD &&
+			result.revocation == REV_REVOKED;
+	return (void *)good;
+}
+
+static void threads_share_certificates(void **state)
+{
+	struct fixture *f = *state;
+	const struct testpki *leaf = f->leaf;
+	struct cert *cert = testpki_cert(f->leaf);
+	struct path_query query = { .cert = cert, .untrusted = &f->untrusted, .at = f->at, .collection_count = 1,
+				    .collections = (const struct collection *const *)f->collections };
+	pthread_t threads[THREADS];
+	struct buf pem, crls;
+	void *good = NULL;
+
+	buf_init(&pem, 0);
+	buf_init(&crls, 0);
+	testpki_pem(f->root, TESTPKI_CERT, &pem);
+	testpki_crl(f->sub, &leaf, 1, 0, 0, true, &crls);
+	load(f, &pem, &crls, REVOCATION_SOFT);
+	bring(f, f->sub);
+	for (size_t i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, check_often, &query), 0);
+	for (size_t i = 0; i < THREADS; i++) {
+		assert_int_equal(pthread_join(threads[i], &good), 0);
+		assert_int_equal((uintptr_t)good, 50);
+	}
+	buf_clear(&pem);
+	buf_clear(&crls);
+	cert_free(cert);
+}
+
 static void names_are_those_of_the_field(void **state)
 {
 	(void)state;
@@ -545,7 +592,7 @@ int main(void)
 		TEST(ordinary_private_cas_are_good), TEST(the_best_collection_counts),
 		TEST(revocation_is_a_fact_of_its_own), TEST(a_forged_crl_says_nothing),
 		TEST(revoked_in_one_collection_is_revoked), TEST(a_crowd_of_cas_is_bounded),
-		TEST(names_are_those_of_the_field),
+		TEST(threads_share_certificates), TEST(names_are_those_of_the_field),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
