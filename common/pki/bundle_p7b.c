@@ -98,6 +98,7 @@ int bundle_add_signed_data(struct bundle_reader *reader, size_t offset, struct s
 
 	if (cms == NULL)
 		return bundle_add_problem(reader, entry, err, "RFC 5652 5.1: not a SignedData (%s)",
+					  ERR_peek_error() == 0 ? "another content type" :
 					  openssl_reason(reason, sizeof(reason)));
 	if (add_certs(reader, offset, cms, err) != 0 || add_crls(reader, offset, cms, err) != 0)
 		goto out;
