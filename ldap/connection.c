@@ -1,6 +1,7 @@
 /* connection.c - one connection to one LDAP server (RFC 4511, RFC 4513). How many there are is pool.c's business, what is
- * asked over them query.c's. Every wait ends at a deadline: operations are started asynchronously and collected with the
- * time that is left. Called by ldap_driver.c and query.c. Nothing here is shared between threads.
+ * asked over them query.c's. Every wait ends at a deadline: operations are started asynchronously and collected with
+ * the time that is left, below them stands deadline.c. Called by ldap_driver.c and query.c. Nothing here is shared
+ * between threads.
  */
 #include "ldap/connection.h"
 
@@ -9,17 +10,6 @@
 /* What Debian's ldap.conf names; GnuTLS in libldap has no CAs of its own. */
 #define SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
 #define MESSAGE_MAX_BYTES ((ber_len_t)16 * 1024 * 1024)
-
-bool connection_time_left(const struct clock *clock, int64_t deadline_ms, struct timeval *left)
-{
-	int64_t ms = deadline_ms - clock_monotonic_ms(clock);
-
-	if (ms <= 0)
-		return false;
-	left->tv_sec = (time_t)(ms / 1000);
-	left->tv_usec = (suseconds_t)(ms % 1000 * 1000);
-	return true;
-}
 
 enum outcome connection_timed_out(struct err *err)
 {
@@ -54,12 +44,15 @@ enum outcome connection_outcome(int code, const char *diagnostic, struct err *er
 	}
 }
 
-enum outcome connection_failed(LDAP *ld, struct err *err)
+enum outcome connection_failed(const struct connection *connection, struct err *err)
 {
+	LDAP *ld = connection->ld;
 	enum outcome outcome;
 	char *diagnostic = NULL;
 	int code = LDAP_OTHER;
 
+	if (connection->deadline.missed)
+		return connection_timed_out(err);
 	ldap_get_option(ld, LDAP_OPT_RESULT_CODE, &code);
 	ldap_get_option(ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &diagnostic);
 	outcome = connection_outcome(code == LDAP_SUCCESS ? LDAP_OTHER : code, diagnostic, err);
@@ -130,41 +123,40 @@ static bool uses_tls(const struct connection_settings *settings, const char *uri
 }
 
 /* A handle with its options, not connected yet. */
-static int prepare(const struct connection_settings *settings, const char *uri, LDAP **ld, struct err *err)
+static int prepare(const struct connection_settings *settings, const char *uri, struct connection *connection,
+		   struct err *err)
 {
-	LDAP *made = NULL;
-	int code = ldap_initialize(&made, uri);
+	bool own_ca = settings->tls_ca_file != NULL;
+	int code;
 
+	*connection = (struct connection){ .ld = NULL };
+	code = ldap_initialize(&connection->ld, uri);
 	if (code != LDAP_SUCCESS)
 		return err_set(err, ERR_CONFIG, "%s", ldap_err2string(code));
-	if (!set_options(made, settings)) {
+	if (!set_options(connection->ld, settings) ||
+	    deadline_attach(&connection->deadline, settings->clock, connection->ld) != 0)
 		err_set(err, ERR_BUG, "libldap refuses an option");
-		goto out;
-	}
-	if (uses_tls(settings, uri) && !set_tls(made, settings)) {
-		err_set(err, ERR_CONFIG, "TLS cannot be set up%s%s", settings->tls_ca_file == NULL ? "" : " with ",
-			settings->tls_ca_file == NULL ? "" : settings->tls_ca_file);
-		goto out;
-	}
-	*ld = made;
-	return 0;
-out:
-	connection_close(made);
+	else if (uses_tls(settings, uri) && !set_tls(connection->ld, settings))
+		err_set(err, ERR_CONFIG, "TLS cannot be set up%s%s", own_ca ? " with " : "",
+			own_ca ? settings->tls_ca_file : "");
+	else
+		return 0;
+	connection_close(connection);
 	return -1;
 }
 
 int connection_check(const struct connection_settings *settings, const char *uri, struct err *err)
 {
-	LDAP *ld = NULL;
+	struct connection connection;
 
-	if (prepare(settings, uri, &ld, err) != 0)
+	if (prepare(settings, uri, &connection, err) != 0)
 		return -1;
-	connection_close(ld);
+	connection_close(&connection);
 	return 0;
 }
 
 /* The result of the one operation under way: its code is the outcome. */
-static enum outcome collect(LDAP *ld, int message_id, const struct clock *clock, int64_t deadline_ms, struct err *err)
+static enum outcome collect(const struct connection *connection, int message_id, struct err *err)
 {
 	LDAPMessage *message = NULL;
 	struct timeval left;
@@ -172,91 +164,91 @@ static enum outcome collect(LDAP *ld, int message_id, const struct clock *clock,
 	enum outcome outcome;
 	int got, code = LDAP_OTHER;
 
-	if (!connection_time_left(clock, deadline_ms, &left))
+	if (!deadline_left(&connection->deadline, &left))
 		return connection_timed_out(err);
-	got = ldap_result(ld, message_id, LDAP_MSG_ALL, &left, &message);
+	got = ldap_result(connection->ld, message_id, LDAP_MSG_ALL, &left, &message);
 	if (got == 0)
 		return connection_timed_out(err);
 	if (got < 0)
-		return connection_failed(ld, err);
-	if (ldap_parse_result(ld, message, &code, NULL, &diagnostic, NULL, NULL, 1) != LDAP_SUCCESS)
-		return connection_failed(ld, err);
+		return connection_failed(connection, err);
+	if (ldap_parse_result(connection->ld, message, &code, NULL, &diagnostic, NULL, NULL, 1) != LDAP_SUCCESS)
+		return connection_failed(connection, err);
 	outcome = connection_outcome(code, diagnostic, err);
 	ldap_memfree(diagnostic);
 	return outcome;
 }
 
-static enum outcome start_tls(LDAP *ld, const struct clock *clock, int64_t deadline_ms, struct err *err)
+static enum outcome start_tls(const struct connection *connection, struct err *err)
 {
 	enum outcome outcome = OUTCOME_ELSEWHERE;
 	int message_id = 0;
 
-	if (ldap_start_tls(ld, NULL, NULL, &message_id) != LDAP_SUCCESS)
-		outcome = connection_failed(ld, err);
+	if (ldap_start_tls(connection->ld, NULL, NULL, &message_id) != LDAP_SUCCESS)
+		outcome = connection_failed(connection, err);
 	else
-		outcome = collect(ld, message_id, clock, deadline_ms, err);
-	if (outcome == OUTCOME_DONE && ldap_install_tls(ld) != LDAP_SUCCESS)
-		outcome = connection_failed(ld, err);
+		outcome = collect(connection, message_id, err);
+	if (outcome == OUTCOME_DONE && ldap_install_tls(connection->ld) != LDAP_SUCCESS)
+		outcome = connection_failed(connection, err);
 	if (outcome != OUTCOME_DONE)
 		err_prefix(err, "StartTLS");
 	return outcome;
 }
 
-static enum outcome bind_simply(LDAP *ld, const struct connection_settings *settings, int64_t deadline_ms,
+static enum outcome bind_simply(const struct connection *connection, const struct connection_settings *settings,
 				struct err *err)
 {
 	struct berval password = { .bv_len = settings->password.n, .bv_val = (char *)settings->password.p };
 	enum outcome outcome;
 	int message_id = 0;
 
-	if (ldap_sasl_bind(ld, settings->bind_dn, LDAP_SASL_SIMPLE, &password, NULL, NULL, &message_id) !=
+	if (ldap_sasl_bind(connection->ld, settings->bind_dn, LDAP_SASL_SIMPLE, &password, NULL, NULL, &message_id) !=
 	    LDAP_SUCCESS)
-		outcome = connection_failed(ld, err);
+		outcome = connection_failed(connection, err);
 	else
-		outcome = collect(ld, message_id, settings->clock, deadline_ms, err);
+		outcome = collect(connection, message_id, err);
 	if (outcome != OUTCOME_DONE)
 		err_prefix(err, "bind");
 	return outcome;
 }
 
 /* TCP and, for ldaps, the handshake. */
-static enum outcome connect_to(LDAP *ld, const struct clock *clock, int64_t deadline_ms, struct err *err)
+static enum outcome connect_to(const struct connection *connection, struct err *err)
 {
 	struct timeval left;
 	enum outcome outcome;
 
-	if (!connection_time_left(clock, deadline_ms, &left) ||
-	    ldap_set_option(ld, LDAP_OPT_NETWORK_TIMEOUT, &left) != LDAP_OPT_SUCCESS)
+	if (!deadline_left(&connection->deadline, &left) ||
+	    ldap_set_option(connection->ld, LDAP_OPT_NETWORK_TIMEOUT, &left) != LDAP_OPT_SUCCESS)
 		return connection_timed_out(err);
-	if (ldap_connect(ld) == LDAP_SUCCESS)
+	if (ldap_connect(connection->ld) == LDAP_SUCCESS)
 		return OUTCOME_DONE;
-	outcome = connection_failed(ld, err);
+	outcome = connection_failed(connection, err);
 	/* libldap calls that unreachable, too. */
-	return connection_time_left(clock, deadline_ms, &left) ? outcome : connection_timed_out(err);
+	return deadline_left(&connection->deadline, &left) ? outcome : connection_timed_out(err);
 }
 
-enum outcome connection_open(const struct connection_settings *settings, const char *uri, int64_t deadline_ms, LDAP **ld,
-			     struct err *err)
+enum outcome connection_open(const struct connection_settings *settings, const char *uri, int64_t deadline_ms,
+			     struct connection *connection, struct err *err)
 {
 	enum outcome outcome;
 
-	*ld = NULL;
-	if (prepare(settings, uri, ld, err) != 0)
+	if (prepare(settings, uri, connection, err) != 0)
 		return OUTCOME_ELSEWHERE;
-	outcome = connect_to(*ld, settings->clock, deadline_ms, err);
+	connection->deadline.at_ms = deadline_ms;
+	outcome = connect_to(connection, err);
 	if (outcome == OUTCOME_DONE && settings->starttls && !slice_starts_nocase(slice_of(uri), "ldapi:"))
-		outcome = start_tls(*ld, settings->clock, deadline_ms, err);
+		outcome = start_tls(connection, err);
 	if (outcome == OUTCOME_DONE && settings->bind_dn != NULL)
-		outcome = bind_simply(*ld, settings, deadline_ms, err);
+		outcome = bind_simply(connection, settings, err);
 	if (outcome == OUTCOME_DONE)
 		return OUTCOME_DONE;
-	connection_close(*ld);
-	*ld = NULL;
+	connection_close(connection);
 	return outcome == OUTCOME_LOST ? OUTCOME_ELSEWHERE : outcome;
 }
 
-void connection_close(LDAP *ld)
+void connection_close(struct connection *connection)
 {
-	if (ld != NULL)
-		ldap_unbind_ext(ld, NULL, NULL);
+	if (connection->ld != NULL)
+		ldap_unbind_ext(connection->ld, NULL, NULL);
+	connection->ld = NULL;
 }

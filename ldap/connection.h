@@ -2,15 +2,9 @@
 #ifndef LDAP_CONNECTION_H
 #define LDAP_CONNECTION_H
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <sys/time.h>
-
-#include <ldap.h>
-
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/slice.h"
+#include "ldap/deadline.h"
 
 /* What a failed operation means for the next step. */
 enum outcome {
@@ -19,6 +13,11 @@ enum outcome {
 	OUTCOME_ELSEWHERE,	/* this server does not answer or cannot serve now: ask another one */
 	OUTCOME_REFUSED,	/* every server would say the same: wrong password, no such base */
 	OUTCOME_EXHAUSTED	/* no memory on our side */
+};
+
+struct connection {			/* stays in its place while it is open */
+	LDAP *ld;			/* NULL: not open */
+	struct deadline deadline;
 };
 
 struct connection_settings {		/* the texts outlive every connection */
@@ -30,21 +29,19 @@ struct connection_settings {		/* the texts outlive every connection */
 	const struct clock *clock;
 };
 
-/* Connects, does StartTLS (its failure is a failure), binds. *ld is NULL unless DONE; else *err. The name of a server that
- * resolves slowly can make it last longer than the deadline, since the resolver cannot be interrupted. */
-enum outcome connection_open(const struct connection_settings *settings, const char *uri, int64_t deadline_ms, LDAP **ld,
-			     struct err *err);
+/* Connects, does StartTLS (its failure is a failure), binds. connection->ld is NULL unless DONE; else *err. Only the
+ * resolver, when it is slow to find the server's name, can make it last longer than the deadline. */
+enum outcome connection_open(const struct connection_settings *settings, const char *uri, int64_t deadline_ms,
+			     struct connection *connection, struct err *err);
 /* Are uri and settings usable? Opens nothing. 0, or -1 with *err: for the start, and initialises libldap and its TLS. */
 int connection_check(const struct connection_settings *settings, const char *uri, struct err *err);
-/* Unbinds. NULL is fine. */
-void connection_close(LDAP *ld);
+/* Unbinds what is open. */
+void connection_close(struct connection *connection);
 
-/* Milliseconds until deadline_ms as libldap wants them; false: it is over. */
-bool connection_time_left(const struct clock *clock, int64_t deadline_ms, struct timeval *left);
 /* Says in *err what the result code means ("Invalid credentials (text of the server)"), and what follows from it. */
 enum outcome connection_outcome(int code, const char *diagnostic, struct err *err);
-/* The code and text of the operation that ld just failed in. */
-enum outcome connection_failed(LDAP *ld, struct err *err);
+/* The code and text of the operation that just failed, or that it ran out of time. */
+enum outcome connection_failed(const struct connection *connection, struct err *err);
 enum outcome connection_timed_out(struct err *err);
 
 #endif

@@ -65,15 +65,10 @@ static void note_failure(const struct ldap_directory *ldap, size_t server, const
 static enum outcome ask_server(struct ldap_directory *ldap, const struct search *search, struct slot *slot,
 			       int64_t deadline_ms, struct err *err)
 {
-	enum outcome outcome = connection_open(&ldap->connection, ldap->uris[slot->server], deadline_ms, &slot->ld, err);
+	enum outcome outcome = connection_open(&ldap->connection, ldap->uris[slot->server], deadline_ms, &slot->connection,
+					       err);
 
-	return outcome == OUTCOME_DONE ? query_run(search, slot->ld, deadline_ms, err) : outcome;
-}
-
-static void drop(struct slot *slot)
-{
-	connection_close(slot->ld);
-	slot->ld = NULL;
+	return outcome == OUTCOME_DONE ? query_run(search, &slot->connection, deadline_ms, err) : outcome;
 }
 
 /* Server by server, each with its share of the time that is left, so that one that hangs leaves some for the next. */
@@ -94,7 +89,7 @@ static enum outcome ask_servers(struct ldap_directory *ldap, const struct search
 		if (outcome == OUTCOME_DONE)
 			return OUTCOME_DONE;
 		note_failure(ldap, slot->server, &why, all);
-		drop(slot);
+		connection_close(&slot->connection);
 		if (outcome == OUTCOME_REFUSED || outcome == OUTCOME_EXHAUSTED)
 			return outcome;
 		pool_penalise(ldap->pool, slot->server);
@@ -110,13 +105,13 @@ static enum outcome ask(struct ldap_directory *ldap, const struct search *search
 	struct err why = { .class = ERR_NONE };
 	enum outcome outcome;
 
-	if (slot->ld == NULL)
+	if (slot->connection.ld == NULL)
 		return ask_servers(ldap, search, slot, deadline_ms, all);
-	outcome = query_run(search, slot->ld,
+	outcome = query_run(search, &slot->connection,
 			    ldap->uri_count > 1 ? now_ms + (deadline_ms - now_ms) / 2 : deadline_ms, &why);
 	if (outcome == OUTCOME_DONE)
 		return OUTCOME_DONE;
-	drop(slot);
+	connection_close(&slot->connection);
 	if (outcome == OUTCOME_ELSEWHERE) {
 		pool_penalise(ldap->pool, slot->server);
 		note_failure(ldap, slot->server, &why, all);
@@ -148,7 +143,7 @@ static int ldap_find(void *self, struct arena *arena, const struct address *addr
 		     struct directory_answer *answers, struct err *err)
 {
 	struct ldap_directory *ldap = self;
-	struct search search = { .query = &ldap->query, .arena = arena, .clock = ldap->clock, .n = n };
+	struct search search = { .query = &ldap->query, .arena = arena, .n = n };
 	struct err all = { .class = ERR_NONE };
 
 	if (n == 0)
@@ -181,7 +176,7 @@ static int probe_base(struct ldap_directory *ldap, struct arena *arena, struct e
 	struct query_item item = { .filter = "(objectClass=*)", .answer = &answer };
 	struct query query = { .base = ldap->query.base, .scope = LDAP_SCOPE_BASE, .attributes = attributes,
 			       .names = no_names };
-	struct search search = { .query = &query, .arena = arena, .clock = ldap->clock, .items = &item, .n = 1 };
+	struct search search = { .query = &query, .arena = arena, .items = &item, .n = 1 };
 	struct err all = { .class = ERR_NONE };
 
 	run(ldap, &search, INT64_MAX, &all);

@@ -78,7 +78,7 @@ void pool_free(struct pool *pool)
 	if (pool == NULL)
 		return;
 	for (size_t i = 0; i < pool->slot_count; i++)
-		connection_close(pool->slots[i].ld);
+		connection_close(&pool->slots[i].connection);
 	pthread_cond_destroy(&pool->given);
 	pthread_mutex_destroy(&pool->mutex);
 	free(pool->slots);
@@ -115,10 +115,8 @@ struct slot *pool_take(struct pool *pool, int64_t deadline_ms, struct err *err)
 		err_set(err, ERR_TEMP, "timed out: all %zu connections are in use", pool->slot_count);
 		return NULL;
 	}
-	if (slot->ld != NULL && clock_monotonic_ms(pool->clock) - slot->used_ms > IDLE_MS) {
-		connection_close(slot->ld);
-		slot->ld = NULL;
-	}
+	if (clock_monotonic_ms(pool->clock) - slot->used_ms > IDLE_MS)
+		connection_close(&slot->connection);
 	return slot;
 }
 

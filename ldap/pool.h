@@ -7,7 +7,7 @@
 #include "ldap/connection.h"
 
 struct slot {				/* one connection, in the hands of one thread at a time */
-	LDAP *ld;			/* NULL: not open */
+	struct connection connection;
 	size_t server;			/* that it is connected to */
 	int64_t used_ms;
 	struct slot *next;

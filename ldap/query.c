@@ -135,24 +135,24 @@ int query_check_filter(const char *text, struct err *err)
 	return check_placeholders(text, err);
 }
 
-static enum outcome send_search(const struct search *search, LDAP *ld, struct query_item *item, int64_t deadline_ms,
-				struct err *err)
+static enum outcome send_search(const struct search *search, const struct connection *connection,
+				struct query_item *item, struct err *err)
 {
 	const struct query *query = search->query;
 	struct timeval left;
 	int code;
 
-	if (!connection_time_left(search->clock, deadline_ms, &left))
+	if (!deadline_left(&connection->deadline, &left))
 		return connection_timed_out(err);
 	*item->answer = (struct directory_answer){ .status = DIRECTORY_NONE };
-	code = ldap_search_ext(ld, query->base, query->scope, item->filter, query->attributes, 0, NULL, NULL, &left,
+	code = ldap_search_ext(connection->ld, query->base, query->scope, item->filter, query->attributes, 0, NULL, NULL, &left,
 			       SIZE_LIMIT, &item->message_id);
 	if (code == LDAP_FILTER_ERROR) {
 		err_set(err, ERR_CONFIG, "RFC 4515: not a filter: %s", item->filter);
 		return OUTCOME_REFUSED;
 	}
 	if (code != LDAP_SUCCESS)
-		return connection_failed(ld, err);
+		return connection_failed(connection, err);
 	item->sent = true;
 	return OUTCOME_DONE;
 }
@@ -168,15 +168,15 @@ static struct query_item *item_of(const struct search *search, int message_id)
 
 /* The end of one search. A refusal of this search is this address's answer; a server that cannot serve at all is the
  * connection's outcome. */
-static enum outcome finish(const struct search *search, LDAP *ld, LDAPMessage *message, struct query_item *item,
+static enum outcome finish(const struct search *search, const struct connection *connection, LDAPMessage *message, struct query_item *item,
 			   struct err *err)
 {
 	char *diagnostic = NULL;
 	enum outcome outcome;
 	int code = LDAP_OTHER;
 
-	if (ldap_parse_result(ld, message, &code, NULL, &diagnostic, NULL, NULL, 0) != LDAP_SUCCESS)
-		return connection_failed(ld, err);
+	if (ldap_parse_result(connection->ld, message, &code, NULL, &diagnostic, NULL, NULL, 0) != LDAP_SUCCESS)
+		return connection_failed(connection, err);
 	outcome = connection_outcome(code, diagnostic, err);
 	ldap_memfree(diagnostic);
 	if (outcome != OUTCOME_DONE && outcome != OUTCOME_REFUSED)
@@ -190,7 +190,7 @@ static enum outcome finish(const struct search *search, LDAP *ld, LDAPMessage *m
 	return directory_answer_fail(search->arena, item->answer, err->text) == 0 ? OUTCOME_DONE : OUTCOME_EXHAUSTED;
 }
 
-static enum outcome take_message(const struct search *search, LDAP *ld, LDAPMessage *message, struct err *err)
+static enum outcome take_message(const struct search *search, const struct connection *connection, LDAPMessage *message, struct err *err)
 {
 	struct query_item *item = item_of(search, ldap_msgid(message));
 
@@ -198,29 +198,29 @@ static enum outcome take_message(const struct search *search, LDAP *ld, LDAPMess
 	if (item == NULL || ldap_msgtype(message) == LDAP_RES_SEARCH_REFERENCE)
 		return OUTCOME_DONE;
 	if (ldap_msgtype(message) == LDAP_RES_SEARCH_RESULT)
-		return finish(search, ld, message, item, err);
+		return finish(search, connection, message, item, err);
 	if (ldap_msgtype(message) == LDAP_RES_SEARCH_ENTRY &&
-	    entry_read(search->arena, ld, message, search->query->names, item->answer) != 0)
+	    entry_read(search->arena, connection->ld, message, search->query->names, item->answer) != 0)
 		return OUTCOME_EXHAUSTED;
 	return OUTCOME_DONE;
 }
 
 /* Waits for one message and takes it. */
-static enum outcome receive(const struct search *search, LDAP *ld, int64_t deadline_ms, struct err *err)
+static enum outcome receive(const struct search *search, const struct connection *connection, struct err *err)
 {
 	LDAPMessage *message = NULL;
 	struct timeval left;
 	enum outcome outcome;
 	int got;
 
-	if (!connection_time_left(search->clock, deadline_ms, &left))
+	if (!deadline_left(&connection->deadline, &left))
 		return connection_timed_out(err);
-	got = ldap_result(ld, LDAP_RES_ANY, LDAP_MSG_ONE, &left, &message);
+	got = ldap_result(connection->ld, LDAP_RES_ANY, LDAP_MSG_ONE, &left, &message);
 	if (got == 0)
 		return connection_timed_out(err);
 	if (got < 0)
-		return connection_failed(ld, err);
-	outcome = take_message(search, ld, message, err);
+		return connection_failed(connection, err);
+	outcome = take_message(search, connection, message, err);
 	ldap_msgfree(message);
 	return outcome;
 }
@@ -234,30 +234,32 @@ static bool is_any_under_way(const struct search *search)
 	return false;
 }
 
-static enum outcome run_window(const struct search *search, LDAP *ld, int64_t deadline_ms, struct err *err)
+static enum outcome run_window(const struct search *search, const struct connection *connection, struct err *err)
 {
 	enum outcome outcome = OUTCOME_DONE;
 
 	for (size_t i = 0; i < search->n && outcome == OUTCOME_DONE; i++) {
 		search->items[i].sent = false;
 		if (!search->items[i].done)
-			outcome = send_search(search, ld, &search->items[i], deadline_ms, err);
+			outcome = send_search(search, connection, &search->items[i], err);
 	}
 	while (outcome == OUTCOME_DONE && is_any_under_way(search))
-		outcome = receive(search, ld, deadline_ms, err);
+		outcome = receive(search, connection, err);
 	return outcome;
 }
 
-enum outcome query_run(const struct search *search, LDAP *ld, int64_t deadline_ms, struct err *err)
+enum outcome query_run(const struct search *search, struct connection *connection, int64_t deadline_ms,
+		       struct err *err)
 {
 	enum outcome outcome = OUTCOME_DONE;
 
+	connection->deadline.at_ms = deadline_ms;
 	for (size_t start = 0; start < search->n && outcome == OUTCOME_DONE; start += WINDOW) {
 		struct search window = *search;
 
 		window.items += start;
 		window.n = search->n - start < WINDOW ? search->n - start : WINDOW;
-		outcome = run_window(&window, ld, deadline_ms, err);
+		outcome = run_window(&window, connection, err);
 	}
 	return outcome;
 }

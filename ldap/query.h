@@ -31,13 +31,13 @@ struct slice query_escape(struct arena *arena, struct slice value);
 struct search {				/* one use of a query */
 	const struct query *query;
 	struct arena *arena;		/* for the answers */
-	const struct clock *clock;
 	struct query_item *items;
 	size_t n;
 };
 
 /* Searches for all items that are not done, many at a time, until deadline_ms. Anything but DONE: the connection must be
  * closed, and the items that are not done can be asked again. *err then. */
-enum outcome query_run(const struct search *search, LDAP *ld, int64_t deadline_ms, struct err *err);
+enum outcome query_run(const struct search *search, struct connection *connection, int64_t deadline_ms,
+		       struct err *err);
 
 #endif

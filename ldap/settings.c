@@ -23,14 +23,15 @@ static int check_uri(struct opening *o, const char *uri, struct err *err)
 	LDAPURLDesc *url = NULL;
 	int rc = -1;
 
+	/* Not repeated in the finding: a password may be in it. */
+	if (strchr(uri, '@') != NULL)
+		return conf_finding(o->conf, &o->given->uri, err, "uri: RFC 4516 knows no user name before the host");
 	if (ldap_url_parse(uri, &url) != LDAP_URL_SUCCESS)
 		return conf_finding(o->conf, &o->given->uri, err, "uri: \"%s\" is no ldap://, ldaps:// or ldapi:// URI",
 				    uri);
 	if ((url->lud_dn != NULL && url->lud_dn[0] != '\0') || url->lud_attrs != NULL || url->lud_exts != NULL)
 		conf_finding(o->conf, &o->given->uri, err, "uri: nothing may follow the host in \"%s\": see base and filter",
 			     uri);
-	else if (url->lud_host != NULL && strchr(url->lud_host, '@') != NULL)
-		conf_finding(o->conf, &o->given->uri, err, "uri: RFC 4516 knows no user name before the host");
 	else if (o->given->starttls && strcasecmp(url->lud_scheme, "ldaps") == 0)
 		conf_finding(o->conf, &o->given->starttls, err, "starttls: \"%s\" has TLS already", uri);
 	else

@@ -73,12 +73,13 @@ stop()
 	pid=$(cat "$dir/slapd.pid")
 	kill -CONT "$pid" 2> /dev/null || true
 	kill "$pid" 2> /dev/null || return 0
+	# It removes its file last; the process itself stays for who has to reap it.
 	tries=0
-	while kill -0 "$pid" 2> /dev/null && [ "$tries" -lt 100 ]; do
+	while [ -e "$dir/slapd.pid" ] && kill -0 "$pid" 2> /dev/null; do
 		tries=$((tries + 1))
-		sleep 0.05
+		[ "$tries" -lt 250 ] || kill -KILL "$pid"
+		sleep 0.02
 	done
-	! kill -0 "$pid" 2> /dev/null || kill -KILL "$pid"
 	rm -f "$dir/slapd.pid"
 }
 

@@ -1,0 +1,653 @@
+/* test_ldap_driver.c - the driver against real slapds on loopback (skipped where there is none), and its settings. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ldap/ldap_driver.h"
+#include "support/testdir.h"
+#include "support/testpki.h"
+
+#define BASE "base = \"dc=example,dc=com\";"
+#define MANY 101	/* entries with one address: more than a search may give */
+
+struct server {
+	char *dir;
+	int port;		/* ldaps: the next one */
+	pid_t pid;
+};
+
+struct state {
+	char *scratch;
+	struct server open, closed, plain;	/* closed: only who binds may read, certificate with another name */
+	struct testdir dir;
+	struct arena *arena;
+};
+
+static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static int run(const char *format, ...)
+{
+	char command[2048];
+	va_list args;
+	int status;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+	status = system(command);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static bool is_free(int port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool is = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+
+	close(fd);
+	return is;
+}
+
+/* Two free ports in a row. */
+static int free_ports(void)
+{
+	static int next;
+
+	if (next == 0)
+		next = 20000 + (int)(getpid() % 5000) * 8;
+	for (next += 2; next < 65000; next += 2) {
+		if (is_free(next) && is_free(next + 1))
+			return next;
+	}
+	fail_msg("no free port");
+	return 0;
+}
+
+static void read_pid(struct server *server)
+{
+	char *path = testdir_path(server->dir, "slapd.pid");
+	FILE *file = fopen(path, "r");
+	int pid = 0;
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%d", &pid), 1);
+	fclose(file);
+	free(path);
+	server->pid = pid;
+}
+
+static void start(struct state *s, struct server *server, const char *name, const char *environment)
+{
+	server->dir = testdir_path(s->scratch, name);
+	server->port = free_ports();
+	assert_int_equal(run("mkdir %s && %s tests/support/slapd.sh start %s %d %s/people.ldif", server->dir, environment,
+			     server->dir, server->port, s->scratch),
+			 0);
+	read_pid(server);
+}
+
+static void write_bytes(struct state *s, const char *name, struct buf *bytes)
+{
+	char *path = testdir_path(s->scratch, name);
+
+	testpki_write(path, bytes, 0600);
+	free(path);
+	buf_clear(bytes);
+}
+
+static void write_text(struct state *s, const char *name, const char *text)
+{
+	struct buf bytes;
+
+	buf_init(&bytes, 0);
+	assert_int_equal(buf_append_text(&bytes, text), 0);
+	write_bytes(s, name, &bytes);
+}
+
+static void write_tls(struct state *s, const struct testpki *ca, const char *name, const char *san)
+{
+	struct testpki *pki = testpki_make(ca, &(struct testpki_spec){ .cn = "slapd", .san = san, .eku = "serverAuth" });
+	char *path = testdir_path(s->scratch, name);
+
+	testpki_write_pem(path, pki, TESTPKI_CERT | TESTPKI_KEY);
+	free(path);
+	testpki_free(pki);
+}
+
+static void write_people(struct state *s, const struct testpki *root)
+{
+	struct testpki *alice = testpki_leaf(root, "alice@example.com"), *bob = testpki_leaf(root, "bob@example.com");
+	const struct testpki *both[2] = { bob, root };
+	struct buf bytes;
+
+	buf_init(&bytes, 0);
+	testpki_der(alice, &bytes);
+	write_bytes(s, "alice.der", &bytes);
+	testpki_p7b(both, 2, false, &bytes);
+	write_bytes(s, "bob.p7b", &bytes);
+	write_text(s, "garbage", "not a certificate");
+	assert_int_equal(run("cd %s && T=$OLDPWD/tests/support/slapd.sh && { $T top; "
+			     "$T person alice@example.com 'userCertificate;binary' alice.der userSMIMECertificate alice.der; "
+			     "$T person bob@example.com userSMIMECertificate bob.p7b userSMIMECertificate garbage; "
+			     "$T person dora@example.com; "
+			     "$T person shared@example.com userSMIMECertificate alice.der; "
+			     "$T person shared@example.com userSMIMECertificate bob.p7b | sed '1s/cn=/cn=second /'; "
+			     "for i in $(seq 1 %d); do $T person many@example.com | sed \"1s/cn=/cn=$i /\"; done; "
+			     "} | sed 's/^dn: cn=\\(.*\\) many@example.com,/dn: cn=\\1,/; "
+			     "s/^dn: cn=second shared@example.com,/dn: cn=second,/' > people.ldif", s->scratch, MANY),
+			 0);
+	testpki_free(alice);
+	testpki_free(bob);
+}
+
+static int group_setup(void **state)
+{
+	static struct state s;
+	char environment[1024], *ca;
+	struct testpki *root = testpki_root("Root");
+
+	*state = &s;
+	s.scratch = testdir_scratch();
+	write_people(&s, root);
+	write_tls(&s, root, "good.pem", "IP:127.0.0.1,DNS:localhost");
+	write_tls(&s, root, "other.pem", "DNS:other.example");
+	ca = testdir_path(s.scratch, "ca.pem");
+	testpki_write_pem(ca, root, TESTPKI_CERT);
+	free(ca);
+	testpki_free(root);
+	write_text(&s, "secret", "secret\n");
+	write_text(&s, "wrong", "wr0ng-s3cret");
+	write_text(&s, "empty", "\n");
+	snprintf(environment, sizeof(environment), "SLAPD_TLS_CERT=%s/good.pem SLAPD_TLS_KEY=%s/good.pem", s.scratch,
+		 s.scratch);
+	start(&s, &s.open, "open", environment);
+	snprintf(environment, sizeof(environment),
+		 "SLAPD_TLS_CERT=%s/other.pem SLAPD_TLS_KEY=%s/other.pem SLAPD_ACCESS='by users read by * none'", s.scratch,
+		 s.scratch);
+	start(&s, &s.closed, "closed", environment);
+	start(&s, &s.plain, "plain", "");
+	return 0;
+}
+
+static int group_teardown(void **state)
+{
+	struct state *s = *state;
+	struct server *servers[] = { &s->open, &s->closed, &s->plain };
+
+	for (size_t i = 0; i < 3; i++) {
+		run("tests/support/slapd.sh stop %s", servers[i]->dir);
+		free(servers[i]->dir);
+	}
+	testdir_remove(s->scratch);
+	return 0;
+}
+
+static int setup(void **state)
+{
+	struct state *s = *state;
+
+	s->arena = arena_new(0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct state *s = *state;
+
+	testdir_close(&s->dir);
+	arena_free(s->arena);
+	return 0;
+}
+
+/* Without cache, so that each question reaches the server. */
+static int open_dir(struct state *s, struct err *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static int open_dir(struct state *s, struct err *err, const char *format, ...)
+{
+	char text[2048];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return testdir_open(&s->dir, &ldap_directory_driver, &clock_system, err,
+			    "type = \"ldap\"; cache_s = 0; negative_cache_s = 0; %s", text);
+}
+
+static void must_open(struct state *s, const char *uri, const char *more)
+{
+	struct err err = { .text = "" };
+
+	if (open_dir(s, &err, BASE "uri = \"%s\"; %s", uri, more) != 0)
+		fail_msg("%s", err.text);
+}
+
+static const char *uri_of(struct state *s, const char *scheme, int port)
+{
+	return arena_printf(s->arena, "%s://127.0.0.1:%d", scheme, port);
+}
+
+static struct directory_answer find(struct state *s, const char *address)
+{
+	return testdir_find(&s->dir.directory, s->arena, address);
+}
+
+/* Asserts that nobody could be asked, within most_ms, and returns why. */
+static const char *fails(struct state *s, int64_t least_ms, int64_t most_ms)
+{
+	int64_t start_ms = clock_monotonic_ms(&clock_system), took_ms;
+	struct directory_answer answer = find(s, "alice@example.com");
+
+	took_ms = clock_monotonic_ms(&clock_system) - start_ms;
+	assert_int_equal(answer.status, DIRECTORY_FAILED);
+	assert_int_equal(answer.n, 0);
+	assert_non_null(answer.failure);
+	if (took_ms < least_ms || took_ms > most_ms)
+		fail_msg("took %d ms: %s", (int)took_ms, answer.failure);
+	return answer.failure;
+}
+
+static void found(void **state)
+{
+	struct state *s = *state;
+	struct directory_answer answer;
+	struct err err;
+
+	must_open(s, uri_of(s, "ldap", s->open.port), "");
+	assert_string_equal(s->dir.directory.name, uri_of(s, "ldap", s->open.port));
+	answer = find(s, "ALICE@Example.com");
+	assert_int_equal(answer.status, DIRECTORY_FOUND);
+	assert_int_equal(answer.n, 2);
+	assert_true(cert_equal(answer.entries[0].cert, answer.entries[1].cert));
+	assert_string_not_equal(answer.entries[0].attribute, answer.entries[1].attribute);
+	answer = find(s, "bob@example.com");
+	assert_int_equal(answer.n, 1);
+	assert_string_equal(answer.entries[0].attribute, "userSMIMECertificate");
+	assert_int_equal(answer.chain.n, 1);
+	assert_int_equal(answer.problem_count, 1);
+	assert_int_equal(strncmp(answer.problems[0], "userSMIMECertificate: ", 22), 0);
+	/* Several entries for one address. */
+	answer = find(s, "shared@example.com");
+	assert_int_equal(answer.n, 2);
+	assert_int_equal(answer.chain.n, 1);
+	assert_int_equal(s->dir.directory.class->probe(s->dir.directory.self, &err), 0);
+}
+
+static void none(void **state)
+{
+	static const char *const nobody[] = {
+		"dora@example.com", "nobody@example.com", "*@example.com", "a*e@example.com", "\"*)(mail=*\"@example.com",
+		"\"alice@example.com)(cn=\"@example.com", "\"\\\\2a\"@example.com", "\xc3\xa4@example.com",
+	};
+	struct state *s = *state;
+
+	must_open(s, uri_of(s, "ldap", s->open.port), "");
+	for (size_t i = 0; i < sizeof(nobody) / sizeof(nobody[0]); i++) {
+		struct directory_answer answer = find(s, nobody[i]);
+
+		if (answer.status != DIRECTORY_NONE || answer.n != 0)
+			fail_msg("%s: %s", nobody[i], answer.status == DIRECTORY_FAILED ? answer.failure : "found");
+	}
+}
+
+static void all_in_one_go(void **state)
+{
+	struct state *s = *state;
+	struct directory_answer answers[150];
+	struct address addresses[150];
+	char text[64];
+	struct err err;
+
+	must_open(s, uri_of(s, "ldap", s->open.port), "connections = 1;");
+	memset(answers, 0, sizeof(answers));
+	for (size_t i = 0; i < 150; i++) {
+		snprintf(text, sizeof(text), i % 10 == 3 ? "bob@example.com" : "p%zu@example.com", i);
+		addresses[i] = testdir_address(s->arena, text);
+	}
+	assert_int_equal(s->dir.directory.class->find(s->dir.directory.self, s->arena, addresses, 150, INT64_MAX, answers,
+						      &err),
+			 0);
+	for (size_t i = 0; i < 150; i++) {
+		assert_int_equal(answers[i].status, i % 10 == 3 ? DIRECTORY_FOUND : DIRECTORY_NONE);
+		assert_int_equal(answers[i].n, i % 10 == 3 ? 1 : 0);
+	}
+}
+
+static void down(void **state)
+{
+	struct state *s = *state;
+	struct err err;
+
+	must_open(s, uri_of(s, "ldap", free_ports()), "");
+	assert_non_null(strstr(fails(s, 0, 500), "contact"));
+	assert_int_equal(s->dir.directory.class->probe(s->dir.directory.self, &err), -1);
+	assert_int_equal(err.class, ERR_TEMP);
+}
+
+static void deadline_of_the_caller(void **state)
+{
+	struct state *s = *state;
+	struct address address = testdir_address(s->arena, "alice@example.com");
+	struct directory_answer answer = { .status = DIRECTORY_NONE };
+	struct err err;
+
+	must_open(s, uri_of(s, "ldap", s->open.port), "");
+	assert_int_equal(s->dir.directory.class->find(s->dir.directory.self, s->arena, &address, 1,
+						      clock_monotonic_ms(&clock_system) - 1, &answer, &err),
+			 0);
+	assert_int_equal(answer.status, DIRECTORY_FAILED);
+	assert_string_equal(answer.failure, "timed out");
+	assert_int_equal(find(s, "alice@example.com").status, DIRECTORY_FOUND);
+}
+
+/* A stopped slapd: the kernel still accepts connections for it. */
+static void hangs(struct state *s, const char *scheme, int port, const char *more)
+{
+	must_open(s, uri_of(s, scheme, port), more);
+	assert_int_equal(find(s, "alice@example.com").status, DIRECTORY_FOUND);
+	assert_int_equal(kill(s->open.pid, SIGSTOP), 0);
+	/* Over the connection that is there, and over a new one. */
+	assert_non_null(strstr(fails(s, 280, 600), "timed out"));
+	assert_non_null(strstr(fails(s, 280, 600), "timed out"));
+	assert_int_equal(kill(s->open.pid, SIGCONT), 0);
+	assert_int_equal(find(s, "alice@example.com").status, DIRECTORY_FOUND);
+}
+
+static void hang(void **state)
+{
+	struct state *s = *state;
+
+	hangs(s, "ldap", s->open.port, "timeout_ms = 300;");
+}
+
+static void hang_in_tls(void **state)
+{
+	struct state *s = *state;
+
+	hangs(s, "ldaps", s->open.port + 1,
+	      arena_printf(s->arena, "timeout_ms = 300; tls_ca_file = \"%s/ca.pem\";", s->scratch));
+}
+
+static void hang_in_starttls(void **state)
+{
+	struct state *s = *state;
+
+	hangs(s, "ldap", s->open.port,
+	      arena_printf(s->arena, "timeout_ms = 300; starttls = true; tls_ca_file = \"%s/ca.pem\";", s->scratch));
+}
+
+static void failover_when_refused(void **state)
+{
+	struct state *s = *state;
+
+	must_open(s, arena_printf(s->arena, "ldap://127.0.0.1:%d %s", free_ports(), uri_of(s, "ldap", s->open.port)), "");
+	assert_int_equal(find(s, "alice@example.com").status, DIRECTORY_FOUND);
+}
+
+static void failover_when_hanging(void **state)
+{
+	struct state *s = *state;
+	int64_t start_ms;
+
+	must_open(s, arena_printf(s->arena, "%s %s", uri_of(s, "ldap", s->open.port), uri_of(s, "ldap", s->plain.port)),
+		  "timeout_ms = 800; connections = 2;");
+	assert_int_equal(find(s, "alice@example.com").status, DIRECTORY_FOUND);
+	assert_int_equal(kill(s->open.pid, SIGSTOP), 0);
+	start_ms = clock_monotonic_ms(&clock_system);
+	assert_int_equal(find(s, "alice@example.com").status, DIRECTORY_FOUND);
+	assert_true(clock_monotonic_ms(&clock_system) - start_ms < 800);
+	/* The server that hangs is spared. */
+	start_ms = clock_monotonic_ms(&clock_system);
+	assert_int_equal(find(s, "nobody@example.com").status, DIRECTORY_NONE);
+	assert_true(clock_monotonic_ms(&clock_system) - start_ms < 200);
+	assert_int_equal(kill(s->open.pid, SIGCONT), 0);
+}
+
+static void failure_names_each_server(void **state)
+{
+	struct state *s = *state;
+	const char *first = uri_of(s, "ldap", free_ports()), *second = uri_of(s, "ldap", free_ports()), *why;
+
+	must_open(s, arena_printf(s->arena, "%s %s", first, second), "");
+	why = fails(s, 0, 500);
+	assert_non_null(strstr(why, first));
+	assert_non_null(strstr(why, second));
+}
+
+static void restarted(struct state *s, struct server *server)
+{
+	assert_int_equal(find(s, "alice@example.com").status, DIRECTORY_FOUND);
+	assert_int_equal(run("tests/support/slapd.sh stop %s", server->dir), 0);
+	assert_int_equal(run("tests/support/slapd.sh again %s", server->dir), 0);
+	read_pid(server);
+	assert_int_equal(find(s, "alice@example.com").status, DIRECTORY_FOUND);
+}
+
+static void restart_between_questions(void **state)
+{
+	struct state *s = *state;
+
+	must_open(s, uri_of(s, "ldap", s->open.port), "");
+	restarted(s, &s->open);
+}
+
+static void restart_under_tls(void **state)
+{
+	struct state *s = *state;
+
+	must_open(s, uri_of(s, "ldaps", s->open.port + 1),
+		  arena_printf(s->arena, "tls_ca_file = \"%s/ca.pem\";", s->scratch));
+	restarted(s, &s->open);
+}
+
+static void wrong_base(void **state)
+{
+	struct state *s = *state;
+	struct err err = { .text = "" };
+
+	assert_int_equal(open_dir(s, &err, "uri = \"%s\"; base = \"dc=elsewhere\";", uri_of(s, "ldap", s->open.port)), 0);
+	assert_non_null(strstr(fails(s, 0, 500), "No such object: base \"dc=elsewhere\""));
+	assert_int_equal(s->dir.directory.class->probe(s->dir.directory.self, &err), -1);
+	assert_non_null(strstr(err.text, "dc=elsewhere"));
+}
+
+static void too_many_entries(void **state)
+{
+	struct state *s = *state;
+	struct directory_answer answer;
+
+	must_open(s, uri_of(s, "ldap", s->open.port), "");
+	answer = find(s, "many@example.com");
+	assert_int_equal(answer.status, DIRECTORY_FAILED);
+	assert_non_null(strstr(answer.failure, "Size limit"));
+}
+
+static void filter_that_is_none(void **state)
+{
+	struct state *s = *state;
+
+	must_open(s, uri_of(s, "ldap", s->open.port), "filter = \"(&(=%{address}))\";");
+	assert_non_null(strstr(fails(s, 0, 500), "RFC 4515"));
+}
+
+static const char *credentials(struct state *s, const char *file)
+{
+	return arena_printf(s->arena, "bind_dn = \"cn=admin,dc=example,dc=com\"; bind_password_file = \"%s/%s\";", s->scratch,
+			    file);
+}
+
+static void binds(void **state)
+{
+	struct state *s = *state;
+	const char *why;
+
+	must_open(s, uri_of(s, "ldap", s->closed.port), credentials(s, "secret"));
+	assert_int_equal(find(s, "alice@example.com").status, DIRECTORY_FOUND);
+	assert_non_null(strstr(s->dir.log, "unencrypted"));
+	testdir_close(&s->dir);
+	must_open(s, uri_of(s, "ldap", s->closed.port), credentials(s, "wrong"));
+	why = fails(s, 0, 500);
+	assert_non_null(strstr(why, "bind: Invalid credentials"));
+	assert_null(strstr(why, "wr0ng"));
+	testdir_close(&s->dir);
+	/* Who may see nothing has not been told "none". */
+	must_open(s, uri_of(s, "ldap", s->closed.port), "");
+	fails(s, 0, 500);
+}
+
+static void tls_with_own_ca(void **state)
+{
+	struct state *s = *state;
+	const char *ca = arena_printf(s->arena, "tls_ca_file = \"%s/ca.pem\";", s->scratch);
+
+	must_open(s, uri_of(s, "ldaps", s->open.port + 1), ca);
+	assert_int_equal(find(s, "alice@example.com").status, DIRECTORY_FOUND);
+	testdir_close(&s->dir);
+	must_open(s, uri_of(s, "ldap", s->open.port), arena_printf(s->arena, "starttls = true; %s", ca));
+	assert_int_equal(find(s, "alice@example.com").status, DIRECTORY_FOUND);
+}
+
+static void tls_refusals(void **state)
+{
+	struct state *s = *state;
+	const char *ca = arena_printf(s->arena, "tls_ca_file = \"%s/ca.pem\";", s->scratch);
+
+	/* Another name in the certificate. */
+	must_open(s, uri_of(s, "ldaps", s->closed.port + 1), ca);
+	fails(s, 0, 1000);
+	testdir_close(&s->dir);
+	must_open(s, uri_of(s, "ldap", s->closed.port), arena_printf(s->arena, "starttls = true; %s", ca));
+	assert_non_null(strstr(fails(s, 0, 1000), "StartTLS"));
+	testdir_close(&s->dir);
+	/* Nobody we know vouches for it. */
+	must_open(s, uri_of(s, "ldaps", s->open.port + 1), "");
+	fails(s, 0, 1000);
+	testdir_close(&s->dir);
+	/* No TLS at all: nothing is asked without it. */
+	must_open(s, uri_of(s, "ldap", s->plain.port), arena_printf(s->arena, "starttls = true; %s", ca));
+	assert_non_null(strstr(fails(s, 0, 1000), "StartTLS"));
+}
+
+static void *hammer(void *arg)
+{
+	struct state *s = arg;
+
+	for (unsigned i = 0; i < 50; i++) {
+		struct arena *arena = arena_new(0);
+		struct directory_answer answer = testdir_find(&s->dir.directory, arena, "bob@example.com");
+
+		if (answer.status != DIRECTORY_FOUND || answer.n != 1)
+			return arg;
+		arena_free(arena);
+	}
+	return NULL;
+}
+
+static void threads_share_few_connections(void **state)
+{
+	struct state *s = *state;
+	pthread_t threads[6];
+	void *bad;
+
+	must_open(s, uri_of(s, "ldap", s->open.port), "connections = 2; timeout_ms = 5000;");
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, hammer, s), 0);
+	for (size_t i = 0; i < 6; i++) {
+		assert_int_equal(pthread_join(threads[i], &bad), 0);
+		assert_null(bad);
+	}
+}
+
+static void settings_that_are_wrong(void **state)
+{
+	struct state *s = *state;
+	const char *const wrong[][2] = {
+		{ BASE, "uri" },
+		{ BASE "uri = \"\";", "uri: is empty" },
+		{ BASE "uri = \"http://x\";", "no ldap://" },
+		{ BASE "uri = \"ldap://a ldap://b/dc=x\";", "nothing may follow the host" },
+		{ BASE "uri = \"ldap://me:pw@a\";", "user name" },
+		{ BASE "uri = \"ldaps://a\"; starttls = true;", "has TLS already" },
+		{ BASE "uri = \"ldap://a\"; filter = \"(mail=*)\";", "filter: has no %{address}" },
+		{ BASE "uri = \"ldap://a\"; filter = \"(mail=%{address}\";", "filter: parentheses" },
+		{ BASE "uri = \"ldap://a\"; attributes = [ ];", "attributes: is empty" },
+		{ BASE "uri = \"ldap://a\"; attributes = [ \"user Certificate\" ];", "no attribute" },
+		{ BASE "uri = \"ldap://a\"; attributes = [ \"*\" ];", "no attribute" },
+		{ BASE "uri = \"ldap://a\"; bind_dn = \"cn=x\";", "go together" },
+		{ BASE "uri = \"ldap://a\"; bind_password_file = \"/dev/null\";", "go together" },
+		{ BASE "uri = \"ldap://a\"; timeout_ms = 0;", "timeout_ms" },
+		{ BASE "uri = \"ldap://a\"; connections = 0;", "connections" },
+		{ BASE "uri = \"ldap://a\"; secondary_addresses = true;", "secondary_addresses" },
+		{ BASE "uri = \"ldap://a\"; timeout_m = 3;", "timeout_ms" },
+		{ BASE "uri = \"ldaps://a\"; tls_ca_file = \"/dev/null/x\";", "/dev/null/x" },
+	};
+	struct err err;
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_int_equal(open_dir(s, &err, "%s", wrong[i][0]), -1);
+		if (err.class != ERR_CONFIG || strstr(s->dir.findings, wrong[i][1]) == NULL ||
+		    strstr(s->dir.findings, ":1: ") == NULL)
+			fail_msg("%s: %s", wrong[i][0], s->dir.findings);
+		testdir_close(&s->dir);
+	}
+}
+
+static void password_files_that_are_wrong(void **state)
+{
+	struct state *s = *state;
+	const char *start = BASE "uri = \"ldap://127.0.0.1\";";
+	struct err err;
+
+	assert_int_equal(open_dir(s, &err, "%s%s", start, credentials(s, "empty")), -1);
+	assert_non_null(strstr(s->dir.findings, "is empty"));
+	testdir_close(&s->dir);
+	assert_int_equal(open_dir(s, &err, "%s%s", start, credentials(s, "absent")), -1);
+	testdir_close(&s->dir);
+	assert_int_equal(run("cp %s/secret %s/public && chmod 644 %s/public", s->scratch, s->scratch, s->scratch), 0);
+	assert_int_equal(open_dir(s, &err, "%s%s", start, credentials(s, "public")), -1);
+	assert_non_null(strstr(s->dir.findings, "bind_password_file"));
+	testdir_close(&s->dir);
+	/* The example of the manual opens, too. */
+	assert_int_equal(open_dir(s, &err,
+				  "uri = \"ldaps://dc1.example.com ldaps://dc2.example.com\"; base = \"dc=example,dc=com\"; %s"
+				  "starttls = false; filter = \"(|(mail=%%{address})(proxyAddresses=smtp:%%{address}))\";"
+				  "attributes = [ \"userSMIMECertificate\", \"userCertificate\" ]; domains = [ \"*\" ];"
+				  "timeout_ms = 2000; connections = 8; stale_s = 3600; expand_groups = true; expand_ms = 500;",
+				  credentials(s, "secret")),
+			 0);
+	assert_string_equal(s->dir.directory.name, "ldaps://dc1.example.com");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(settings_that_are_wrong), TEST(password_files_that_are_wrong), TEST(found), TEST(none),
+		TEST(all_in_one_go), TEST(down), TEST(deadline_of_the_caller), TEST(hang), TEST(hang_in_tls),
+		TEST(hang_in_starttls), TEST(failover_when_refused), TEST(failover_when_hanging),
+		TEST(failure_names_each_server), TEST(restart_between_questions), TEST(restart_under_tls),
+		TEST(wrong_base), TEST(too_many_entries), TEST(filter_that_is_none), TEST(binds),
+		TEST(tls_with_own_ca), TEST(tls_refusals), TEST(threads_share_few_connections),
+	};
+
+	if (run("PATH=$PATH:/usr/sbin:/usr/libexec command -v slapd > /dev/null && command -v ldapsearch > /dev/null") != 0) {
+		fprintf(stderr, "no slapd here: skipped\n");
+		return 77;
+	}
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
