@@ -142,8 +142,9 @@ int facts_gather(const struct site *site, const struct envelope *envelope, const
 	    facts_recipients(site, envelope, arena, facts, err) != 0 ||
 	    facts_visible(envelope, message, arena, facts, err) != 0)
 		return -1;
-	facts->excused = envelope->sender.text.n == 0 && facts->mime.root != NULL &&
-			 kind_report_is_headers_only(&facts->mime);
+	if (envelope->sender.text.n == 0 && facts->mime.root != NULL &&
+	    kind_report_is_headers_only(arena, message, &facts->mime, &facts->excused, err) != 0)
+		return -1;
 	facts->policy.sender = &envelope->sender;
 	facts->policy.from = facts->from.text.n > 0 ? &facts->from : NULL;
 	facts->policy.client_ip = envelope->client_ip;

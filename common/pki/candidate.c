@@ -244,11 +244,11 @@ static const char *check_usage(struct gathering *g, const struct cert *cert)
 	(void)g;
 	if (cert_may_encrypt(cert))
 		return "";
-	if (info->usage_given && info->key_kind == KEY_RSA && (info->usage & KU_KEY_ENCIPHERMENT) == 0)
+	if (info->usage_given && info->key_kind == KEY_RSA && (info->usage & USAGE_KEY_ENCIPHERMENT) == 0)
 		return "RFC 8550 4.4.2: keyUsage does not allow keyEncipherment";
-	if (info->usage_given && info->key_kind != KEY_RSA && (info->usage & KU_KEY_AGREEMENT) == 0)
+	if (info->usage_given && info->key_kind != KEY_RSA && (info->usage & USAGE_KEY_AGREEMENT) == 0)
 		return "RFC 8550 4.4.2: keyUsage does not allow keyAgreement";
-	if (info->usage_given && (info->usage & KU_DECIPHER_ONLY) != 0)
+	if (info->usage_given && (info->usage & USAGE_DECIPHER_ONLY) != 0)
 		return "RFC 5280 4.2.1.3: keyUsage allows to decipher only";
 	if (info->eku_given && !info->eku_email && !info->eku_any)
 		return "RFC 8550 4.4.4: extendedKeyUsage does not allow emailProtection";

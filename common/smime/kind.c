@@ -10,6 +10,10 @@
 #define PREFIX_BYTES 16384
 /* An armour line has at most 76 characters, a header of it rarely more. A longer line is cut here. */
 #define LINE_BYTES 256
+/* Of the returned header in a report; more than that is not believed to be one. */
+#define REPORT_HEADER_BYTES 131072
+/* Blank lines behind a report's last delimiter. */
+#define REPORT_EPILOGUE_BYTES 4
 
 const char *const kind_names[] = { "plain", "signed", "encrypted", "calendar", "tnef", "report", NULL };
 
@@ -45,6 +49,25 @@ static enum cms_type sequence_type(struct der der, enum cms_type type)
 	return der_take(&der, DER_SEQUENCE, &item) == 1 ? type : CMS_UNREADABLE;
 }
 
+/* EnvelopedData, AuthEnvelopedData (RFC 5652 6.1, RFC 5083 2.1) down to the first recipient and, where it is at hand, to
+ * encryptedContentInfo: what begins like one and goes on in readable words must not be taken for it. */
+static enum cms_type enveloped_type(struct der der, enum cms_type type)
+{
+	struct der_item item, recipient;
+	struct der recipients;
+
+	if (der_take(&der, DER_SEQUENCE, &item) != 1)
+		return CMS_UNREADABLE;
+	der = der_inside(&item);
+	if (der_take(&der, DER_INTEGER, &item) != 1 || der_take(&der, DER_CONTEXT_CONSTRUCTED(0), &item) < 0 ||
+	    der_take(&der, DER_SET, &item) != 1)
+		return CMS_UNREADABLE;
+	recipients = der_inside(&item);
+	if (der_next(&recipients, &recipient) != 1)
+		return CMS_UNREADABLE;
+	return item.cut || der_take(&der, DER_SEQUENCE, &item) == 1 ? type : CMS_UNREADABLE;
+}
+
 static enum cms_type outer_type(struct der der)
 {
 	struct der_item oid, content;
@@ -58,9 +81,9 @@ static enum cms_type outer_type(struct der der)
 	if (slice_equal(oid.content, der_oid_signed_data))
 		return signed_type(der);
 	if (slice_equal(oid.content, der_oid_enveloped_data))
-		return sequence_type(der, CMS_ENVELOPED);
+		return enveloped_type(der, CMS_ENVELOPED);
 	if (slice_equal(oid.content, der_oid_auth_enveloped_data))
-		return sequence_type(der, CMS_AUTH_ENVELOPED);
+		return enveloped_type(der, CMS_AUTH_ENVELOPED);
 	if (slice_equal(oid.content, der_oid_compressed_data))
 		return sequence_type(der, CMS_COMPRESSED);
 	return CMS_OTHER;
@@ -165,19 +188,6 @@ static int is_multipart_signed(struct arena *arena, const struct message *messag
 	return type == CMS_SIGNED || type == CMS_CERTS_ONLY;
 }
 
-/* RFC 1847 2.2: the first of two parts has the type that `protocol` names. */
-static bool is_multipart_encrypted(const struct mime_part *root)
-{
-	const struct mime_part *control, *content;
-	struct slice protocol = param_get(&root->type, "protocol");
-
-	if (!mime_is(root, "multipart/encrypted") || !two_parts(root, &control, &content))
-		return false;
-	if (protocol.p == NULL)
-		return mime_is(control, "application/pgp-encrypted");
-	return slice_equal_nocase(slice_trim(protocol), control->type.value);
-}
-
 /* Inline PGP, read line by line: nothing but blank lines may stand around the armour, and inside it nothing but armour,
  * so that a message with one readable word in it is not taken for an encrypted one. */
 struct armour {
@@ -277,33 +287,63 @@ static int armour_feed(void *arg, const void *p, size_t n, struct err *err)
 	return 0;
 }
 
-/* *kind is set if the text is inline PGP. A body that cannot be decoded is none. 0 or -1. */
-static int find_armour(struct arena *arena, const struct message *message, const struct mime_part *root,
-		       enum kind *kind, struct err *err)
+/* Reads the part as armour. A body that cannot be decoded is none. 0 or -1. */
+static int read_armour(struct arena *arena, const struct message *message, const struct mime_part *part,
+		       struct armour *armour, struct err *err)
 {
-	const struct body *body = NULL;
+	const struct body *body = mime_decoded(arena, message, part);
 	struct stream *stream = NULL;
 	struct err why = { .class = ERR_NONE };
-	struct armour armour = { .state = ARMOUR_BEFORE };
 	int rc;
 
-	if (!mime_is(root, "text/plain"))
-		return 0;
-	body = mime_decoded(arena, message, root);
 	if (body == NULL)
 		return err_memory(err);
 	stream = body_open(body, err);
 	if (stream == NULL)
 		return -1;
-	rc = stream_drain(stream, armour_feed, &armour, &why);
+	rc = stream_drain(stream, armour_feed, armour, &why);
 	stream_close(stream);
-	if (rc == 0 && armour.n > 0)
-		armour_line(&armour);
-	if (rc == 0 && armour.state == ARMOUR_AFTER)
-		*kind = armour.is_signed ? KIND_SIGNED : KIND_ENCRYPTED;
-	if (rc != 0 && why.class != ERR_MESSAGE && err != NULL)
+	if (rc == 0 && armour->n > 0)
+		armour_line(armour);
+	if (rc == 0)
+		return 0;
+	armour->state = ARMOUR_NOT;
+	if (why.class != ERR_MESSAGE && err != NULL)
 		*err = why;
-	return rc != 0 && why.class != ERR_MESSAGE ? -1 : 0;
+	return why.class != ERR_MESSAGE ? -1 : 0;
+}
+
+/* *kind is set if the text is inline PGP. 0 or -1. */
+static int find_armour(struct arena *arena, const struct message *message, const struct mime_part *root,
+		       enum kind *kind, struct err *err)
+{
+	struct armour armour = { .state = ARMOUR_BEFORE };
+
+	if (!mime_is(root, "text/plain"))
+		return 0;
+	if (read_armour(arena, message, root, &armour, err) != 0)
+		return -1;
+	if (armour.state == ARMOUR_AFTER)
+		*kind = armour.is_signed ? KIND_SIGNED : KIND_ENCRYPTED;
+	return 0;
+}
+
+/* RFC 1847 2.2, RFC 3156 3, 4: of two parts the first has the type that `protocol` names, and the second is an armoured
+ * PGP message and nothing else. 1, 0, -1. */
+static int is_multipart_encrypted(struct arena *arena, const struct message *message, const struct mime_part *root,
+				  struct err *err)
+{
+	const struct mime_part *control, *content;
+	struct slice protocol = param_get(&root->type, "protocol");
+	struct armour armour = { .state = ARMOUR_BEFORE };
+
+	if (!mime_is(root, "multipart/encrypted") || !two_parts(root, &control, &content) ||
+	    !mime_is(control, "application/pgp-encrypted") ||
+	    (protocol.p != NULL && !slice_equal_nocase(slice_trim(protocol), control->type.value)))
+		return 0;
+	if (read_armour(arena, message, content, &armour, err) != 0)
+		return -1;
+	return armour.state == ARMOUR_AFTER && !armour.is_signed;
 }
 
 /* *kind is set if the top level is signed or encrypted. 0 or -1. */
@@ -319,12 +359,15 @@ static int find_protection(struct arena *arena, const struct message *message, c
 	}
 	if (kind_cms_type(arena, message, root, &type, err) != 0)
 		return -1;
-	if (type == CMS_SIGNED)
-		*kind = KIND_SIGNED;
-	else if (type == CMS_ENVELOPED || type == CMS_AUTH_ENVELOPED || is_multipart_encrypted(root))
+	rc = type == CMS_ENVELOPED || type == CMS_AUTH_ENVELOPED ? 1 :
+	     is_multipart_encrypted(arena, message, root, err);
+	if (rc != 0) {
 		*kind = KIND_ENCRYPTED;
-	else
+		return rc > 0 ? 0 : -1;
+	}
+	if (type != CMS_SIGNED)
 		return find_armour(arena, message, root, kind, err);
+	*kind = KIND_SIGNED;
 	return 0;
 }
 
@@ -373,24 +416,83 @@ int kind_find(struct arena *arena, const struct message *message, const struct m
 	return 0;
 }
 
-/* A returned message of which only the header is left. */
-static bool is_headers_only(const struct mime_part *part)
+/* What a report says in words of its own: text, or alternatives of it. */
+static bool is_notice(const struct mime_part *part)
 {
-	if (mime_is(part, "text/rfc822-headers") || mime_is(part, "message/global-headers"))
-		return true;
-	if (!mime_is(part, "message/rfc822"))
-		return false;
-	return part->child != NULL && part->child->body_start >= part->child->body_end;
+	const struct mime_part *child = part->child;
+
+	if (!mime_is(part, "multipart/alternative"))
+		return mime_is(part, "text/");
+	while (child != NULL && mime_is(child, "text/"))
+		child = child->next;
+	return child == NULL;
 }
 
-bool kind_report_is_headers_only(const struct mime *mime)
+/* What it says to programs (RFC 3464, 8098, 6533, 5965). */
+static bool is_status(const struct mime_part *part)
 {
-	const struct mime_part *part = mime->root->child;
+	static const char *const types[] = {
+		"message/delivery-status", "message/global-delivery-status", "message/disposition-notification",
+		"message/global-disposition-notification", "message/feedback-report", NULL
+	};
 
-	if (!mime_is(mime->root, "multipart/report"))
-		return false;
-	for (unsigned number = 1; part != NULL; part = part->next, number++)
-		if (number > 3 || (number == 3 && !is_headers_only(part)))
-			return false;
-	return true;
+	for (size_t i = 0; types[i] != NULL; i++)
+		if (mime_is(part, types[i]))
+			return true;
+	return false;
+}
+
+/* Header fields and nothing behind them, within reason. 1, 0, -1. */
+static int is_header_text(struct arena *arena, const struct message *message, const struct mime_part *part,
+			  struct err *err)
+{
+	const struct header_limits limits = { .bytes = REPORT_HEADER_BYTES };
+	const struct body *body = mime_decoded(arena, message, part);
+	struct err why = { .class = ERR_NONE };
+	struct header header;
+	size_t consumed = 0;
+	struct buf text;
+	int rc = 0;
+
+	if (body == NULL)
+		return err_memory(err);
+	buf_init(&text, REPORT_HEADER_BYTES);
+	if (body_read_all(body, &text, &why) != 0)
+		rc = why.class == ERR_TEMP ? -1 : 0;
+	else if (header_parse(arena, buf_slice(&text), &limits, &header, &consumed, &why) != 0)
+		rc = why.class == ERR_TEMP ? -1 : 0;
+	else
+		rc = slice_trim(slice_from(buf_slice(&text), consumed)).n == 0;
+	buf_clear(&text);
+	if (rc < 0 && err != NULL)
+		*err = why;
+	return rc;
+}
+
+/* A returned message of which only the header is left. 1, 0, -1. */
+static int is_headers_only(struct arena *arena, const struct message *message, const struct mime_part *part,
+			   struct err *err)
+{
+	if (mime_is(part, "text/rfc822-headers") || mime_is(part, "message/global-headers"))
+		return is_header_text(arena, message, part, err);
+	return mime_is(part, "message/rfc822") && part->child != NULL &&
+	       part->child->body_start >= part->child->body_end;
+}
+
+int kind_report_is_headers_only(struct arena *arena, const struct message *message, const struct mime *mime,
+				bool *only, struct err *err)
+{
+	const struct mime_part *root = mime->root, *notice = root->child;
+	const struct mime_part *status = notice != NULL ? notice->next : NULL;
+	const struct mime_part *returned = status != NULL ? status->next : NULL;
+	int rc = 1;
+
+	*only = false;
+	if (!mime_is(root, "multipart/report") || status == NULL || !root->closed ||
+	    root->body_end - root->content_end > REPORT_EPILOGUE_BYTES || !is_notice(notice) || !is_status(status))
+		return 0;
+	if (returned != NULL)
+		rc = returned->next == NULL ? is_headers_only(arena, message, returned, err) : 0;
+	*only = rc == 1;
+	return rc < 0 ? -1 : 0;
 }

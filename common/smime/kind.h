@@ -21,16 +21,19 @@ int kind_cms_type(struct arena *arena, const struct message *message, const stru
 		  enum cms_type *type, struct err *err);
 
 /* SIGNED: top level multipart/signed of S/MIME or PGP with two parts, CMS SignedData with content, or a text/plain body
- * that is one inline PGP signed text. ENCRYPTED: top level CMS (auth)EnvelopedData, multipart/encrypted whose first of
- * two parts is what `protocol` says, or a text/plain body that is one inline PGP message. What merely
+ * that is one inline PGP signed text. ENCRYPTED: top level CMS (auth)EnvelopedData, multipart/encrypted of PGP whose
+ * second of two parts is one armoured message, or a text/plain body that is one inline PGP message. What merely
  * looks protected (a name, a broken CMS object) is PLAIN. TNEF: winmail.dat (application/ms-tnef) at top level or as a
  * part. CALENDAR: text/calendar likewise. REPORT: multipart/report. Order of precedence: signed, encrypted, report,
  * calendar, tnef. */
 int kind_find(struct arena *arena, const struct message *message, const struct mime *mime, enum kind *kind,
 	      struct err *err);
 
-/* A report that may pass without protection: multipart/report whose third part, if any, is text/rfc822-headers (or
- * message/rfc822 without a body), so that it quotes no content. */
-bool kind_report_is_headers_only(const struct mime *mime);
+/* A report that may pass without protection, since it quotes no content: multipart/report of a notice in text, a status
+ * part (message/delivery-status and the like) and, if there is a third part, a header alone: text/rfc822-headers with
+ * nothing behind the fields, or message/rfc822 without a body. mime->root must be there. 0, or -1: a stream or memory
+ * failed. */
+int kind_report_is_headers_only(struct arena *arena, const struct message *message, const struct mime *mime,
+				bool *only, struct err *err);
 
 #endif

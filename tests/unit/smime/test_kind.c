@@ -241,20 +241,23 @@ static void multipart_signed(void **state)
 	buf_clear(&envelope);
 }
 
+#define PGP "-----BEGIN PGP MESSAGE-----\r\nVersion: x\r\n\r\nhQEMA7Z+/w==\r\n=abcd\r\n-----END PGP MESSAGE-----"
+
 static void multipart_encrypted(void **state)
 {
 	(void)state;
 	is("Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=b\r\n\r\n--b\r\n"
 	   "Content-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n--b\r\n"
-	   "Content-Type: application/octet-stream\r\n\r\nx\r\n--b--\r\n", KIND_ENCRYPTED);
+	   "Content-Type: application/octet-stream\r\n\r\n" PGP "\r\n--b--\r\n", KIND_ENCRYPTED);
 	is("Content-Type: multipart/encrypted; boundary=b\r\n\r\n--b\r\nContent-Type: application/pgp-encrypted\r\n\r\n"
-	   "Version: 1\r\n--b\r\n\r\nx\r\n--b--\r\n", KIND_ENCRYPTED);
+	   "Version: 1\r\n--b\r\n\r\n" PGP "\r\n--b--\r\n", KIND_ENCRYPTED);
+	is("Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=b\r\n\r\n--b\r\n"
+	   "Content-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n--b\r\n"
+	   "Content-Type: application/octet-stream\r\n\r\na secret\r\n--b--\r\n", KIND_PLAIN);
 	is("Content-Type: multipart/encrypted; boundary=b\r\n\r\n--b\r\n\r\na secret\r\n--b--\r\n", KIND_PLAIN);
 	is("Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=b\r\n\r\n--b\r\n"
 	   "Content-Type: text/plain\r\n\r\na secret\r\n--b\r\n\r\nanother\r\n--b--\r\n", KIND_PLAIN);
 }
-
-#define PGP "-----BEGIN PGP MESSAGE-----\r\nVersion: x\r\n\r\nhQEMA7Z+/w==\r\n=abcd\r\n-----END PGP MESSAGE-----"
 
 static void inline_pgp(void **state)
 {
@@ -308,7 +311,10 @@ static void headers_only(const char *body, bool wanted)
 				  "Content-Type: message/delivery-status\r\n\r\nAction: failed\r\n%s--b--\r\n", body);
 	struct parsed parsed = parse(arena, slice_of(text));
 
-	assert_int_equal(kind_report_is_headers_only(&parsed.mime), wanted);
+	bool only = !wanted;
+
+	assert_int_equal(kind_report_is_headers_only(arena, &parsed.message, &parsed.mime, &only, NULL), 0);
+	assert_int_equal(only, wanted);
 	arena_free(arena);
 }
 
@@ -317,14 +323,19 @@ static void reports(void **state)
 	struct arena *arena = arena_new(0);
 	struct parsed plain = parse(arena, slice_of("Subject: x\r\n\r\ntext\r\n"));
 
+	bool only = true;
+
 	(void)state;
-	assert_false(kind_report_is_headers_only(&plain.mime));
+	assert_int_equal(kind_report_is_headers_only(arena, &plain.message, &plain.mime, &only, NULL), 0);
+	assert_false(only);
 	arena_free(arena);
 	headers_only("", true);
 	headers_only("--b\r\nContent-Type: text/rfc822-headers\r\n\r\nSubject: x\r\n", true);
 	headers_only("--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\n", true);
 	headers_only("--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\na secret\r\n", false);
 	headers_only("--b\r\nContent-Type: text/plain\r\n\r\na secret\r\n", false);
+	headers_only("--b\r\nContent-Type: text/rfc822-headers\r\n\r\nSubject: x\r\n\r\na secret\r\n", false);
+	headers_only("--b\r\nContent-Type: text/rfc822-headers\r\n\r\na secret\r\n", false);
 	headers_only("--b\r\nContent-Type: text/rfc822-headers\r\n\r\nSubject: x\r\n--b\r\n\r\na secret\r\n", false);
 }
 
