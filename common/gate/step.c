@@ -28,9 +28,12 @@ static int run_clean(const struct step_env *env, const struct message *in, struc
 	return verdict_clean_header(env->arena, &in->header, env->site->authserv_id, all, &out->header, &removed, err);
 }
 
+/* With verify = "off" a verdict may have been made for require_protection: it is not told. */
 static bool applies_mark(const struct plan *plan)
 {
-	return plan->verified;
+	const struct rule *rule = plan->treatment.rule;
+
+	return plan->verified && (rule == NULL || rule->settings->verify != VERIFY_OFF);
 }
 
 /* Our fields go to the top, before everything that came. */

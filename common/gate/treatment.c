@@ -23,7 +23,8 @@ void treatment_wish(const struct rule *rule, enum direction direction, const str
 		wish_without_rule(direction, treatment);
 		return;
 	}
-	treatment->verify = receives && rule->settings->verify != VERIFY_OFF;
+	treatment->verify = receives && (rule->settings->verify != VERIFY_OFF ||
+					 rule->settings->require_protection.n > 0);
 	treatment->clean = receives;
 	treatment->sign = sends && rule->settings->sign != SIGN_NO;
 	treatment->encrypt = sends && rule->settings->encrypt != ENCRYPT_NO;

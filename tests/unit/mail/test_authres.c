@@ -141,7 +141,7 @@ static void test_make(void **state)
 
 	assert_slice(field.raw, "Authentication-Results: mx.example.com; smime=pass body.smime-part=2\r\n"
 		     " body.smime-identifier=alice@partner.example body.smime-serial=1A2B\r\n"
-		     " body.smime-issuer=\"CN=Partner CA,O=Part\\\"ner\"; smime=neutral reason=\"encrypted\"\r\n");
+		     " body.smime-issuer=\"CN=Partner CA,O=Part\\\"ner\"; smime=neutral\r\n reason=\"encrypted\"\r\n");
 	field = authres_make(*state, "mx", NULL, 0);
 	assert_slice(field.raw, "Authentication-Results: mx; none\r\n");
 }
