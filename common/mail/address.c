@@ -414,7 +414,7 @@ static bool contains(struct slice text, const char *mark)
 /* Signs by which the tokens of a whole From value are odd, wherever they stand. */
 static bool token_is_odd(const struct token *token)
 {
-	if (token->kind == TOKEN_BAD || encoded_word_hides(token->text))
+	if (token->kind == TOKEN_BAD)
 		return true;
 	if (token->kind == TOKEN_COMMENT)	/* searched for addresses, or with quotes minded, it reads otherwise */
 		return contains_any(token->text, "@<>\"\\");
@@ -517,6 +517,7 @@ int address_single(struct arena *arena, struct slice value, struct address *addr
 	if (tokenise(arena, value, &tokens) < 0)
 		return err_memory(err);
 	shape = value_shape(arena, tokens, address);
+	shape.odd |= encoded_word_hides(value);	/* as a whole: a '.' in an encoded word cuts tokens */
 	if (shape.elements == 0 && is_name_only(tokens))
 		*form = MAILBOX_NONE;
 	else if (shape.elements == 1 && !shape.odd)

@@ -37,6 +37,16 @@ static void part_fields(struct slice message, struct buf *outer, struct buf *inn
 		abort();
 }
 
+/* The first signer's issuers: without the self-signed one, or with it. */
+static void add_issuers(struct craft *craft, bool root)
+{
+	size_t n = 0;
+
+	for (const struct testpki *up = craft->signers[0].pki->issuer; up != NULL && n < 4; up = up->issuer)
+		if (root || up->issuer != NULL)
+			craft->extra[n++] = up;
+}
+
 static int read_flags(struct recipe *recipe, const struct words *words, struct craft *craft)
 {
 	struct craft_signer *signer = &craft->signers[0];
@@ -60,8 +70,8 @@ static int read_flags(struct recipe *recipe, const struct words *words, struct c
 			signer->pss = true;
 		else if (strcmp(word, "receipt") == 0)
 			craft->content_type = NID_id_smime_ct_receipt;
-		else if (strcmp(word, "chain") == 0)
-			craft->extra[0] = recipe->people->ca;
+		else if (strcmp(word, "chain") == 0 || strcmp(word, "root") == 0)
+			add_issuers(craft, strcmp(word, "root") == 0);
 		else if (strcmp(word, "content") == 0)
 			craft->other_content = words->items[++i];
 		else if (strcmp(word, "twice") == 0)

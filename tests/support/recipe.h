@@ -2,8 +2,9 @@
  *
  * One order a line, carried out from the top; people are those of people.h:
  *	sign NAME clear|opaque [WORD…]	the whole message, by OpenSSL. Words: sha1 sha384 sha512 noattr nocerts keyid pss,
- *					chain (the issuing CA's certificate too), content "TEXT" (another eContent),
- *					receipt (eContentType is no id-data), twice NAME (a second signer)
+ *					chain (the issuers' certificates too, but the root's), root (the root's too),
+ *					content "TEXT" (another eContent), receipt (eContentType is no id-data),
+ *					twice NAME (a second signer)
  *	certs-only NAME			an object with NAME's certificate and no signer, over the message
  *	encrypt NAME cbc|gcm
  *	replace "OLD" "NEW"		every one; there must be one

@@ -72,6 +72,7 @@ static const struct single_case singles[] = {
 	{ " =?utf-8?q?x=40y?=", MAILBOX_AMBIGUOUS, "" },
 	{ " <=?utf-8?q?x=40y?=@d>", MAILBOX_AMBIGUOUS, "=?utf-8?q?x=40y?=@d" },
 	{ " =?utf-8?q?ceo=40x=00?= <c@d>", MAILBOX_AMBIGUOUS, "c@d" },
+	{ " =?utf-8?q?ceo=40x.example=00?= <c@d>", MAILBOX_AMBIGUOUS, "c@d" },
 	{ " =?utf-8?b?Y2VvAA==?= <c@d>", MAILBOX_AMBIGUOUS, "c@d" },
 	{ " =?utf-8?q?a?==?utf-8?q?=0A?= <c@d>", MAILBOX_AMBIGUOUS, "c@d" },
 	{ " group: a@b;", MAILBOX_AMBIGUOUS, "a@b" },
