@@ -1,7 +1,7 @@
-/* connection.c - one connection to one LDAP server (RFC 4511, RFC 4513). How many there are is pool.c's business, what is
- * asked over them query.c's. Every wait ends at a deadline: operations are started asynchronously and collected with
- * the time that is left, below them stands deadline.c. Called by ldap_driver.c and query.c. Nothing here is shared
- * between threads.
+/* connection.c - one connection to one LDAP server (RFC 4511, RFC 4513). How many there are is pool.c's business, what
+ * is asked over them query.c's. Every wait ends at a deadline: operations are started asynchronously and collected
+ * with the time that is left, below them stands deadline.c. Called by ldap_driver.c and query.c. Nothing here is
+ * shared between threads.
  */
 #include "ldap/connection.h"
 

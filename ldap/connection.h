@@ -33,7 +33,8 @@ struct connection_settings {		/* the texts outlive every connection */
  * resolver, when it is slow to find the server's name, can make it last longer than the deadline. */
 enum outcome connection_open(const struct connection_settings *settings, const char *uri, int64_t deadline_ms,
 			     struct connection *connection, struct err *err);
-/* Are uri and settings usable? Opens nothing. 0, or -1 with *err: for the start, and initialises libldap and its TLS. */
+/* Are uri and settings usable? Opens nothing. 0, or -1 with *err: for the start, and initialises libldap and its TLS.
+ * */
 int connection_check(const struct connection_settings *settings, const char *uri, struct err *err);
 /* Unbinds what is open. */
 void connection_close(struct connection *connection);

@@ -1,5 +1,5 @@
-/* deadline.c - a sockbuf layer (lber-sockbuf(3)) between the socket and TLS that never waits beyond the deadline. Used by
- * connection.c. One thread at a time, like the connection it belongs to. */
+/* deadline.c - a sockbuf layer (lber-sockbuf(3)) between the socket and TLS that never waits beyond the deadline. Used
+ * by connection.c. One thread at a time, like the connection it belongs to. */
 #include "ldap/deadline.h"
 
 #include <errno.h>

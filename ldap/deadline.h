@@ -1,8 +1,8 @@
 /* deadline.h - a connection whose every read and write ends at a deadline, TLS handshakes included.
  *
- * libldap's timeouts end the wait for an answer to begin, not the reading of one that stops in the middle; and measured with
- * 2.5.13 over GnuTLS, a handshake with a server that says nothing spins for ever whatever timeout is set. So a layer below
- * TLS waits for the socket itself, and reports an error when time is over.
+ * libldap's timeouts end the wait for an answer to begin, not the reading of one that stops in the middle; and
+ * measured with 2.5.13 over GnuTLS, a handshake with a server that says nothing spins for ever whatever timeout is
+ * set. So a layer below TLS waits for the socket itself, and reports an error when time is over.
  */
 #ifndef LDAP_DEADLINE_H
 #define LDAP_DEADLINE_H

@@ -1,8 +1,8 @@
-/* entry.c - certificates out of an LDAP entry (RFC 4523, RFC 2798 2.8). Formats of values are bundle.h's, the ranking is
- * candidate.h's. Called by query.c; keeps nothing.
+/* entry.c - certificates out of an LDAP entry (RFC 4523, RFC 2798 2.8). Formats of values are bundle.h's, the ranking
+ * is candidate.h's. Called by query.c; keeps nothing.
  *
- * Servers disagree on ";binary": OpenLDAP returns userCertificate with it however it was asked for, userSMIMECertificate
- * never with it. So a name is compared without options. */
+ * Servers disagree on ";binary": OpenLDAP returns userCertificate with it however it was asked for,
+ * userSMIMECertificate never with it. So a name is compared without options. */
 #include "ldap/entry.h"
 
 #include "pki/directory_driver.h"

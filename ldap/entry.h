@@ -6,8 +6,8 @@
 
 #include "pki/directory.h"
 
-/* The name among names (NULL-terminated, without options) that the server's attribute description means: options such as
- * ";binary" and case do not count. NULL: none of them. */
+/* The name among names (NULL-terminated, without options) that the server's attribute description means: options such
+ * as ";binary" and case do not count. NULL: none of them. */
 const char *entry_attribute(const char *const *names, const char *description);
 
 /* One value: a DER certificate, or a PKCS#7 of RFC 2798 or certs-only. What it is not becomes a problem of the answer.

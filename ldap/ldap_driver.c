@@ -1,6 +1,6 @@
-/* ldap_driver.c - recipients' certificates from LDAP servers: which server is asked when, and for how long. The settings
- * are settings.c's, connections connection.c's and pool.c's, searches query.c's, values entry.c's. Called through pki/directory.h.
- * Thread-safe: everything here is fixed when it is opened, except for the pool.
+/* ldap_driver.c - recipients' certificates from LDAP servers: which server is asked when, and for how long. The
+ * settings are settings.c's, connections connection.c's and pool.c's, searches query.c's, values entry.c's. Called
+ * through pki/directory.h. Thread-safe: everything here is fixed when it is opened, except for the pool.
  */
 #include "ldap/ldap_driver.h"
 
@@ -11,8 +11,8 @@
 #include "ldap/settings.h"
 #include "pki/directory_driver.h"
 
-/* libldap writes to sockets that the server may have closed, and a library cannot demand that its program ignores SIGPIPE.
- * So the signal is held back in this thread meanwhile, and taken away if it came. */
+/* libldap writes to sockets that the server may have closed, and a library cannot demand that its program ignores
+ * SIGPIPE. So the signal is held back in this thread meanwhile, and taken away if it came. */
 struct pipe_guard {
 	sigset_t before;
 	bool was_pending;
@@ -65,8 +65,8 @@ static void note_failure(const struct ldap_directory *ldap, size_t server, const
 static enum outcome ask_server(struct ldap_directory *ldap, const struct search *search, struct slot *slot,
 			       int64_t deadline_ms, struct err *err)
 {
-	enum outcome outcome = connection_open(&ldap->connection, ldap->uris[slot->server], deadline_ms, &slot->connection,
-					       err);
+	const char *uri = ldap->uris[slot->server];
+	enum outcome outcome = connection_open(&ldap->connection, uri, deadline_ms, &slot->connection, err);
 
 	return outcome == OUTCOME_DONE ? query_run(search, &slot->connection, deadline_ms, err) : outcome;
 }
@@ -98,8 +98,8 @@ static enum outcome ask_servers(struct ldap_directory *ldap, const struct search
 }
 
 /* First over the connection that is there. That it broke while nobody used it says nothing about its server. */
-static enum outcome ask(struct ldap_directory *ldap, const struct search *search, struct slot *slot, int64_t deadline_ms,
-			struct err *all)
+static enum outcome ask(struct ldap_directory *ldap, const struct search *search, struct slot *slot,
+			int64_t deadline_ms, struct err *all)
 {
 	int64_t now_ms = clock_monotonic_ms(ldap->clock);
 	struct err why = { .class = ERR_NONE };

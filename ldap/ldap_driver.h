@@ -8,8 +8,8 @@
 
 #include "pki/directory.h"
 
-/* Opening initialises libldap, which is not thread-safe: open before there are threads. The connections are made later, one
- * by one when they are needed; a process that forks must do so before the first question. */
+/* Opening initialises libldap, which is not thread-safe: open before there are threads. The connections are made
+ * later, one by one when they are needed; a process that forks must do so before the first question. */
 extern const struct directory_driver ldap_directory_driver;
 
 #endif

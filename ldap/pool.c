@@ -1,5 +1,6 @@
-/* pool.c - slots for connections, handed out last used first so that few stay open, and the servers' penalties. What is
- * done over a connection is ldap_driver.c's and query.c's. Thread-safe: one mutex, never held while the network is asked.
+/* pool.c - slots for connections, handed out last used first so that few stay open, and the servers' penalties. What
+ * is done over a connection is ldap_driver.c's and query.c's. Thread-safe: one mutex, never held while the network is
+ * asked.
  */
 #include "ldap/pool.h"
 

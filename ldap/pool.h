@@ -1,4 +1,5 @@
-/* pool.h - a bounded number of connections to the servers of one directory, and which servers are to be spared a while. */
+/* pool.h - a bounded number of connections to the servers of one directory, and which servers are to be spared a
+ * while. */
 #ifndef LDAP_POOL_H
 #define LDAP_POOL_H
 

@@ -1,5 +1,6 @@
-/* query.c - filters (RFC 4515) and searches (RFC 4511 4.5). All searches are sent before the first answer is awaited, in
- * windows, so that a message's recipients cost one round trip. What lies in entries is entry.c's. Called by ldap_driver.c.
+/* query.c - filters (RFC 4515) and searches (RFC 4511 4.5). All searches are sent before the first answer is awaited,
+ * in windows, so that a message's recipients cost one round trip. What lies in entries is entry.c's. Called by
+ * ldap_driver.c.
  */
 #include "ldap/query.h"
 
@@ -145,8 +146,8 @@ static enum outcome send_search(const struct search *search, const struct connec
 	if (!deadline_left(&connection->deadline, &left))
 		return connection_timed_out(err);
 	*item->answer = (struct directory_answer){ .status = DIRECTORY_NONE };
-	code = ldap_search_ext(connection->ld, query->base, query->scope, item->filter, query->attributes, 0, NULL, NULL, &left,
-			       SIZE_LIMIT, &item->message_id);
+	code = ldap_search_ext(connection->ld, query->base, query->scope, item->filter, query->attributes, 0, NULL,
+			       NULL, &left, SIZE_LIMIT, &item->message_id);
 	if (code == LDAP_FILTER_ERROR) {
 		err_set(err, ERR_CONFIG, "RFC 4515: not a filter: %s", item->filter);
 		return OUTCOME_REFUSED;
@@ -168,8 +169,8 @@ static struct query_item *item_of(const struct search *search, int message_id)
 
 /* The end of one search. A refusal of this search is this address's answer; a server that cannot serve at all is the
  * connection's outcome. */
-static enum outcome finish(const struct search *search, const struct connection *connection, LDAPMessage *message, struct query_item *item,
-			   struct err *err)
+static enum outcome finish(const struct search *search, const struct connection *connection, LDAPMessage *message,
+			   struct query_item *item, struct err *err)
 {
 	char *diagnostic = NULL;
 	enum outcome outcome;
@@ -190,7 +191,8 @@ static enum outcome finish(const struct search *search, const struct connection 
 	return directory_answer_fail(search->arena, item->answer, err->text) == 0 ? OUTCOME_DONE : OUTCOME_EXHAUSTED;
 }
 
-static enum outcome take_message(const struct search *search, const struct connection *connection, LDAPMessage *message, struct err *err)
+static enum outcome take_message(const struct search *search, const struct connection *connection,
+				 LDAPMessage *message, struct err *err)
 {
 	struct query_item *item = item_of(search, ldap_msgid(message));
 

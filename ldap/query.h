@@ -35,8 +35,8 @@ struct search {				/* one use of a query */
 	size_t n;
 };
 
-/* Searches for all items that are not done, many at a time, until deadline_ms. Anything but DONE: the connection must be
- * closed, and the items that are not done can be asked again. *err then. */
+/* Searches for all items that are not done, many at a time, until deadline_ms. Anything but DONE: the connection must
+ * be closed, and the items that are not done can be asked again. *err then. */
 enum outcome query_run(const struct search *search, struct connection *connection, int64_t deadline_ms,
 		       struct err *err);
 

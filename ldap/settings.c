@@ -30,8 +30,7 @@ static int check_uri(struct opening *o, const char *uri, struct err *err)
 		return conf_finding(o->conf, &o->given->uri, err, "uri: \"%s\" is no ldap://, ldaps:// or ldapi:// URI",
 				    uri);
 	if ((url->lud_dn != NULL && url->lud_dn[0] != '\0') || url->lud_attrs != NULL || url->lud_exts != NULL)
-		conf_finding(o->conf, &o->given->uri, err, "uri: nothing may follow the host in \"%s\": see base and filter",
-			     uri);
+		conf_finding(o->conf, &o->given->uri, err, "uri: nothing may follow the host in \"%s\"", uri);
 	else if (o->given->starttls && strcasecmp(url->lud_scheme, "ldaps") == 0)
 		conf_finding(o->conf, &o->given->starttls, err, "starttls: \"%s\" has TLS already", uri);
 	else
@@ -148,15 +147,16 @@ static int open_query(struct opening *o, struct err *err)
 		return conf_finding(o->conf, &o->given->filter, err, "filter: %s", why.text);
 	if (o->given->secondary_addresses)
 		return conf_finding(o->conf, &o->given->secondary_addresses, err,
-				    "secondary_addresses: only false is known: certificates must have the address itself");
+				    "secondary_addresses: only false is known: a certificate must have the address "
+				    "itself");
 	o->ldap->filter = o->given->filter;
 	o->ldap->query.base = o->given->base;
 	o->ldap->query.scope = LDAP_SCOPE_SUBTREE;
 	return open_attributes(o, err);
 }
 
-/* Tries the options of every server without connecting, so that libldap and its TLS are set up while there is one thread,
- * and a CA file that is no such thing is found now. */
+/* Tries the options of every server without connecting, so that libldap and its TLS are set up while there is one
+ * thread, and a CA file that is no such thing is found now. */
 static int open_connections(struct opening *o, struct err *err)
 {
 	struct ldap_directory *ldap = o->ldap;
@@ -196,8 +196,8 @@ void settings_close(struct ldap_directory *ldap)
 	free(ldap);
 }
 
-struct ldap_directory *settings_open(const struct ldap_settings *given, struct conf *conf, const struct directory_env *env,
-				     struct err *err)
+struct ldap_directory *settings_open(const struct ldap_settings *given, struct conf *conf,
+				     const struct directory_env *env, struct err *err)
 {
 	struct opening o = { .given = given, .conf = conf, .env = env, .ldap = calloc(1, sizeof(*o.ldap)) };
 

@@ -8,23 +8,24 @@
 
 #define SETTINGS_URIS_MAX 16
 
-/* directories = ( { type = "ldap"; uri = "ldaps://dc1.example.com ldaps://dc2.example.com"; base = "dc=example,dc=com"; } ) */
+/* directories = ( { type = "ldap"; uri = "ldaps://dc1.example.com ldaps://dc2.example.com"; base =
+ * "dc=example,dc=com"; } ) */
 struct ldap_settings {
 	struct directory_settings common;
-	const char *uri;		/* ldap://, ldaps://, ldapi://; blank-separated, the first that answers is asked */
-	const char *base;		/* all below it is searched; "" (preset): what a global catalogue takes for all */
+	const char *uri;		/* ldap://, ldaps://, ldapi://; blank-separated, the first to answer counts */
+	const char *base;		/* all below it is searched; "" (preset): all of a global catalogue */
 	const char *bind_dn;		/* with bind_password_file; neither: anonymous */
 	const char *bind_password_file;	/* the password alone, a line end after it does not belong to it */
 	bool starttls;			/* for ldap://: no search without TLS; preset false */
-	const char *tls_ca_file;	/* PEM: the CA of ldaps:// and StartTLS servers; preset: ldap.conf's, the system's */
+	const char *tls_ca_file;	/* PEM: who vouches for servers with TLS; preset: the system's CAs */
 	const char *filter;		/* with %{address}, %{local}, %{domain} (domain as A-labels) */
 	struct conf_strings attributes;	/* preset userSMIMECertificate, userCertificate */
 	int64_t timeout_ms;		/* for all addresses and servers of a question together; preset 2000 */
 	int64_t connections;		/* at most at a time; preset 8 */
 	int64_t stale_s;		/* accepted; nothing stale is used yet: a failure stays one */
-	bool expand_groups;		/* accepted; a group has no certificate of its own, which is the answer "none" */
+	bool expand_groups;		/* accepted; not done yet: a group without certificates has none */
 	int64_t expand_ms;		/* goes with expand_groups */
-	bool secondary_addresses;	/* only false is accepted: certificates must have the address that is asked for */
+	bool secondary_addresses;	/* only false is accepted: certificates must have the address itself */
 };
 
 struct ldap_directory {			/* immutable but for the pool */
@@ -42,8 +43,8 @@ struct ldap_directory {			/* immutable but for the pool */
 extern const struct conf_table ldap_settings_table;
 
 /* Checks everything that can be checked without the network and reports findings. NULL: *err. */
-struct ldap_directory *settings_open(const struct ldap_settings *given, struct conf *conf, const struct directory_env *env,
-				     struct err *err);
+struct ldap_directory *settings_open(const struct ldap_settings *given, struct conf *conf,
+				     const struct directory_env *env, struct err *err);
 /* Closes the connections, wipes the password, frees. */
 void settings_close(struct ldap_directory *ldap);
 

@@ -1,6 +1,6 @@
-/* candidate.c - asks every responsible directory for all recipients in one go and ranks what came: which certificate each
- * one's mail is encrypted to, and why the others were refused (RFC 8550 3 and 4.4, RFC 8551 4.2). The directories are
- * behind directory.h, chains are path.c's. Called by gate and smimectl. */
+/* candidate.c - asks every responsible directory for all recipients in one go and ranks what came: which certificate
+ * each one's mail is encrypted to, and why the others were refused (RFC 8550 3 and 4.4, RFC 8551 4.2). The directories
+ * are behind directory.h, chains are path.c's. Called by gate and smimectl. */
 #include "pki/candidate.h"
 
 #include <stdlib.h>
@@ -63,7 +63,8 @@ static int ask(struct arena *arena, const struct candidate_query *query, const s
 	return 0;
 }
 
-/* Text for explain, log and audit: "ldap://dc1: 2 certificates; userCertificate: not DER at offset 0". NULL: exhausted. */
+/* Text for explain, log and audit: "ldap://dc1: 2 certificates; userCertificate: not DER at offset 0". NULL:
+ * exhausted. */
 static const char *describe(struct arena *arena, const char *name, const struct directory_answer *answer)
 {
 	const char *text;
@@ -361,8 +362,8 @@ static void rank(struct candidate_list *list)
 	}
 }
 
-static int choose(struct arena *arena, const struct candidate_query *query, const struct asking *askings, size_t address,
-		  struct candidate_list *list, struct err *err)
+static int choose(struct arena *arena, const struct candidate_query *query, const struct asking *askings,
+		  size_t address, struct candidate_list *list, struct err *err)
 {
 	struct gathering g = { .arena = arena, .query = query, .address = &query->addresses[address], .list = list };
 

@@ -1,6 +1,6 @@
 /* directory.c - opens directories by their driver and builds the answers that drivers give. What a driver asks lies in
- * directory_files.c and ldap/, the memory of answers in directory_cache.c, the choice among them in candidate.c. Called by
- * gate's site, milter and smimectl. */
+ * directory_files.c and ldap/, the memory of answers in directory_cache.c, the choice among them in candidate.c.
+ * Called by gate's site, milter and smimectl. */
 #include "pki/directory.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
-/* directory_cache.c - remembers what a directory answered, found and none, never a failure. Each remembered answer is a
- * deep copy with references of its own, so that no arena of a caller is ever kept. Called by directory.c. Thread-safe: a
- * mutex guards the table, and no question is asked while it is held. */
+/* directory_cache.c - remembers what a directory answered, found and none, never a failure. Each remembered answer is
+ * a deep copy with references of its own, so that no arena of a caller is ever kept. Called by directory.c.
+ * Thread-safe: a mutex guards the table, and no question is asked while it is held. */
 #include "pki/directory_cache.h"
 
 #include <pthread.h>
@@ -30,7 +30,8 @@ struct cache {
 	int64_t found_ms, none_ms;
 	pthread_mutex_t mutex;
 	struct remembered *table;	/* uthash keeps the order of insertion: least recently used first */
-	/* Recipients' addresses are chosen by strangers, uthash's function has no key: a secret prefix stands in for it. */
+	/* Recipients' addresses are chosen by strangers, uthash's function has no key: a secret prefix stands in for
+	 * it. */
 	unsigned char seed[SEED_BYTES];
 };
 

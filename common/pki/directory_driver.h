@@ -1,8 +1,9 @@
-/* directory_driver.h - what drivers and the cache share: the rows that every directory's table has, and how an answer is
- * built. For drivers only: who asks a directory needs directory.h alone.
+/* directory_driver.h - what drivers and the cache share: the rows that every directory's table has, and how an answer
+ * is built. For drivers only: who asks a directory needs directory.h alone.
  *
- * Everything added to an answer lives in the arena: the arrays, the copied texts, and one reference for each certificate.
- * An answer's chain must not be given to cert_list_add or cert_list_clear. Not thread-safe: one answer, one thread.
+ * Everything added to an answer lives in the arena: the arrays, the copied texts, and one reference for each
+ * certificate. An answer's chain must not be given to cert_list_add or cert_list_clear. Not thread-safe: one answer,
+ * one thread.
  */
 #ifndef PKI_DIRECTORY_DRIVER_H
 #define PKI_DIRECTORY_DRIVER_H
@@ -32,8 +33,8 @@ int directory_answer_add(struct arena *arena, struct directory_answer *answer, s
 int directory_answer_chain(struct arena *arena, struct directory_answer *answer, struct cert *cert);
 int directory_answer_problem(struct arena *arena, struct directory_answer *answer, const char *text);
 
-/* One value of a person's attribute: certificates that are no CAs' are entries, CAs' go to the chain (a certificate that
- * stands alone is an entry whatever it is), bad ones become problems, which begin with attribute. */
+/* One value of a person's attribute: certificates that are no CAs' are entries, CAs' go to the chain (a certificate
+ * that stands alone is an entry whatever it is), bad ones become problems, which begin with attribute. */
 int directory_answer_bundle(struct arena *arena, struct directory_answer *answer, const struct bundle *bundle,
 			    const char *attribute);
 

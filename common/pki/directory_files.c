@@ -1,8 +1,8 @@
 /* directory_files.c - the embedded directory: a file, or a directory of files, with certificates in any bundle format,
  * indexed by the addresses inside. Changes are picked up without a restart: at most every second the names, sizes and
- * times are looked at, and everything is read again when one differs. One file that is no bundle is a problem, named in
- * every answer; a path or file that cannot be read means "could not ask". Called through directory.h. Thread-safe: a mutex
- * guards the look at the files, an index once made never changes.
+ * times are looked at, and everything is read again when one differs. One file that is no bundle is a problem, named
+ * in every answer; a path or file that cannot be read means "could not ask". Called through directory.h. Thread-safe:
+ * a mutex guards the look at the files, an index once made never changes.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -23,7 +23,7 @@
 
 /* directories = ( { type = "files"; path = "/etc/smime-milter/certs"; } ); */
 struct files_settings {
-	struct directory_settings common;	/* cache_s and negative_cache_s: preset 0, the index is memory already */
+	struct directory_settings common;	/* cache_s, negative_cache_s: preset 0, the index is memory already */
 	const char *path;			/* a directory (not recursive, hidden files skipped) or one file */
 };
 
@@ -33,7 +33,7 @@ struct person {
 	struct directory_answer answer;		/* entries only */
 };
 
-struct index {				/* counted, immutable once current: answers point into it and hold a reference */
+struct index {				/* counted, immutable once current: answers point into it */
 	struct arena *arena;
 	struct person *people;
 	struct directory_answer shared;		/* chain and problems, which go into every answer */

@@ -89,7 +89,9 @@ static void certs_only_gives_leaf_and_chain(void **state)
 static void garbage_hides_nothing(void **state)
 {
 	struct state *s = *state;
-	static const char *const garbage[] = { "", "x", "0", "hello world", "0\x82\xff\xff", "-----BEGIN CERTIFICATE-----\nAA" };
+	static const char *const garbage[] = {
+		"", "x", "0", "hello world", "0\x82\xff\xff", "-----BEGIN CERTIFICATE-----\nAA",
+	};
 	struct slice der;
 
 	testpki_der(s->alice, &s->bytes);

@@ -94,8 +94,8 @@ static void start(struct state *s, struct server *server, const char *name, cons
 {
 	server->dir = testdir_path(s->scratch, name);
 	server->port = free_ports();
-	assert_int_equal(run("mkdir %s && %s tests/support/slapd.sh start %s %d %s/people.ldif", server->dir, environment,
-			     server->dir, server->port, s->scratch),
+	assert_int_equal(run("mkdir %s && %s tests/support/slapd.sh start %s %d %s/people.ldif", server->dir,
+			     environment, server->dir, server->port, s->scratch),
 			 0);
 	read_pid(server);
 }
@@ -120,7 +120,8 @@ static void write_text(struct state *s, const char *name, const char *text)
 
 static void write_tls(struct state *s, const struct testpki *ca, const char *name, const char *san)
 {
-	struct testpki *pki = testpki_make(ca, &(struct testpki_spec){ .cn = "slapd", .san = san, .eku = "serverAuth" });
+	const struct testpki_spec spec = { .cn = "slapd", .san = san, .eku = "serverAuth" };
+	struct testpki *pki = testpki_make(ca, &spec);
 	char *path = testdir_path(s->scratch, name);
 
 	testpki_write_pem(path, pki, TESTPKI_CERT | TESTPKI_KEY);
@@ -141,7 +142,8 @@ static void write_people(struct state *s, const struct testpki *root)
 	write_bytes(s, "bob.p7b", &bytes);
 	write_text(s, "garbage", "not a certificate");
 	assert_int_equal(run("cd %s && T=$OLDPWD/tests/support/slapd.sh && { $T top; "
-			     "$T person alice@example.com 'userCertificate;binary' alice.der userSMIMECertificate alice.der; "
+			     "$T person alice@example.com 'userCertificate;binary' alice.der "
+			     "userSMIMECertificate alice.der; "
 			     "$T person bob@example.com userSMIMECertificate bob.p7b userSMIMECertificate garbage; "
 			     "$T person dora@example.com; "
 			     "$T person shared@example.com userSMIMECertificate alice.der; "
@@ -176,8 +178,8 @@ static int group_setup(void **state)
 		 s.scratch);
 	start(&s, &s.open, "open", environment);
 	snprintf(environment, sizeof(environment),
-		 "SLAPD_TLS_CERT=%s/other.pem SLAPD_TLS_KEY=%s/other.pem SLAPD_ACCESS='by users read by * none'", s.scratch,
-		 s.scratch);
+		 "SLAPD_TLS_CERT=%s/other.pem SLAPD_TLS_KEY=%s/other.pem SLAPD_ACCESS='by users read by * none'",
+		 s.scratch, s.scratch);
 	start(&s, &s.closed, "closed", environment);
 	start(&s, &s.plain, "plain", "");
 	return 0;
@@ -290,7 +292,8 @@ static void found(void **state)
 static void none(void **state)
 {
 	static const char *const nobody[] = {
-		"dora@example.com", "nobody@example.com", "*@example.com", "a*e@example.com", "\"*)(mail=*\"@example.com",
+		"dora@example.com", "nobody@example.com", "*@example.com", "a*e@example.com",
+		"\"*)(mail=*\"@example.com",
 		"\"alice@example.com)(cn=\"@example.com", "\"\\\\2a\"@example.com", "\xc3\xa4@example.com",
 	};
 	struct state *s = *state;
@@ -318,8 +321,8 @@ static void all_in_one_go(void **state)
 		snprintf(text, sizeof(text), i % 10 == 3 ? "bob@example.com" : "p%zu@example.com", i);
 		addresses[i] = testdir_address(s->arena, text);
 	}
-	assert_int_equal(s->dir.directory.class->find(s->dir.directory.self, s->arena, addresses, 150, INT64_MAX, answers,
-						      &err),
+	assert_int_equal(s->dir.directory.class->find(s->dir.directory.self, s->arena, addresses, 150, INT64_MAX,
+						      answers, &err),
 			 0);
 	for (size_t i = 0; i < 150; i++) {
 		assert_int_equal(answers[i].status, i % 10 == 3 ? DIRECTORY_FOUND : DIRECTORY_NONE);
@@ -394,7 +397,8 @@ static void failover_when_refused(void **state)
 {
 	struct state *s = *state;
 
-	must_open(s, arena_printf(s->arena, "ldap://127.0.0.1:%d %s", free_ports(), uri_of(s, "ldap", s->open.port)), "");
+	must_open(s, arena_printf(s->arena, "%s %s", uri_of(s, "ldap", free_ports()),
+				  uri_of(s, "ldap", s->open.port)), "");
 	assert_int_equal(find(s, "alice@example.com").status, DIRECTORY_FOUND);
 }
 
@@ -459,7 +463,9 @@ static void wrong_base(void **state)
 	struct state *s = *state;
 	struct err err = { .text = "" };
 
-	assert_int_equal(open_dir(s, &err, "uri = \"%s\"; base = \"dc=elsewhere\";", uri_of(s, "ldap", s->open.port)), 0);
+	assert_int_equal(open_dir(s, &err, "uri = \"%s\"; base = \"dc=elsewhere\";",
+				  uri_of(s, "ldap", s->open.port)),
+			 0);
 	assert_non_null(strstr(fails(s, 0, 500), "No such object: base \"dc=elsewhere\""));
 	assert_int_equal(s->dir.directory.class->probe(s->dir.directory.self, &err), -1);
 	assert_non_null(strstr(err.text, "dc=elsewhere"));
@@ -486,8 +492,8 @@ static void filter_that_is_none(void **state)
 
 static const char *credentials(struct state *s, const char *file)
 {
-	return arena_printf(s->arena, "bind_dn = \"cn=admin,dc=example,dc=com\"; bind_password_file = \"%s/%s\";", s->scratch,
-			    file);
+	return arena_printf(s->arena, "bind_dn = \"cn=admin,dc=example,dc=com\"; bind_password_file = \"%s/%s\";",
+			    s->scratch, file);
 }
 
 static void binds(void **state)
@@ -623,10 +629,12 @@ static void password_files_that_are_wrong(void **state)
 	testdir_close(&s->dir);
 	/* The example of the manual opens, too. */
 	assert_int_equal(open_dir(s, &err,
-				  "uri = \"ldaps://dc1.example.com ldaps://dc2.example.com\"; base = \"dc=example,dc=com\"; %s"
-				  "starttls = false; filter = \"(|(mail=%%{address})(proxyAddresses=smtp:%%{address}))\";"
+				  "uri = \"ldaps://dc1.example.com ldaps://dc2.example.com\";"
+				  "base = \"dc=example,dc=com\"; %s starttls = false;"
+				  "filter = \"(|(mail=%%{address})(proxyAddresses=smtp:%%{address}))\";"
 				  "attributes = [ \"userSMIMECertificate\", \"userCertificate\" ]; domains = [ \"*\" ];"
-				  "timeout_ms = 2000; connections = 8; stale_s = 3600; expand_groups = true; expand_ms = 500;",
+				  "timeout_ms = 2000; connections = 8; stale_s = 3600; expand_groups = true;"
+				  "expand_ms = 500;",
 				  credentials(s, "secret")),
 			 0);
 	assert_string_equal(s->dir.directory.name, "ldaps://dc1.example.com");
@@ -645,7 +653,7 @@ int main(void)
 		TEST(tls_with_own_ca), TEST(tls_refusals), TEST(threads_share_few_connections),
 	};
 
-	if (run("PATH=$PATH:/usr/sbin:/usr/libexec command -v slapd > /dev/null && command -v ldapsearch > /dev/null") != 0) {
+	if (run("{ PATH=$PATH:/usr/sbin:/usr/libexec command -v slapd && command -v ldapsearch; } > /dev/null") != 0) {
 		fprintf(stderr, "no slapd here: skipped\n");
 		return 77;
 	}

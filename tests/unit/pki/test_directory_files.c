@@ -226,7 +226,8 @@ static void one_file_as_path(void **state)
 
 	put(s, "x.pem", s->alice, TESTPKI_CERT);
 	assert_int_equal(testdir_open(&s->dir, &directory_files_driver, &s->clock.clock, &err,
-				      "type = \"files\"; path = \"%s/x.pem\"; trusted = true; domains = \"example.com\"",
+				      "type = \"files\"; path = \"%s/x.pem\"; trusted = true; "
+				      "domains = \"example.com\"",
 				      s->scratch),
 			 0);
 	assert_int_equal(find(s, "alice@example.com").status, DIRECTORY_FOUND);
@@ -247,7 +248,9 @@ static void wrong_settings_are_findings(void **state)
 	assert_non_null(strstr(s->dir.findings, ":1: path: "));
 	assert_non_null(strstr(s->dir.findings, "nowhere"));
 	testdir_close(&s->dir);
-	assert_int_equal(testdir_open(&s->dir, &directory_files_driver, &s->clock.clock, &err, "type = \"files\";"), -1);
+	assert_int_equal(testdir_open(&s->dir, &directory_files_driver, &s->clock.clock, &err,
+				      "type = \"files\";"),
+			 -1);
 	testdir_close(&s->dir);
 	assert_int_equal(testdir_open(&s->dir, &directory_files_driver, &s->clock.clock, &err,
 				      "type = \"files\"; path = \"%s\"; domains = [ \"*\", \"a b\" ]", s->scratch),
