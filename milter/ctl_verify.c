@@ -5,21 +5,9 @@
 
 #include <string.h>
 
+#include "gate/judge.h"
 #include "milter/report.h"
 #include "smime/verdict.h"
-
-static void make_env(const struct ctl *ctl, struct verify_env *env)
-{
-	const struct limits *limits = &ctl->settings->limits;
-
-	env->limits.object_bytes = (size_t)limits->message_mb << 20;
-	env->limits.signer_infos = (size_t)limits->signer_infos;
-	env->limits.certificates = (size_t)limits->certificates;
-	env->limits.recipient_infos = (size_t)limits->recipient_infos;
-	env->limits.cms_layers = (size_t)limits->cms_layers;
-	env->limits.mime.depth = (size_t)limits->mime_depth;
-	env->limits.mime.parts = (size_t)limits->mime_parts;
-}
 
 /* A skeleton over a limit has no layers that could be trusted: neutral, as in the gate. */
 static int judge(struct ctl *ctl, const struct message *message, const struct verify_env *env,
@@ -87,7 +75,7 @@ int ctl_verify(struct ctl *ctl, struct err *err)
 		return CTL_USAGE;
 	if (ctl_settings(ctl, err) != 0 || ctl_collections(ctl, &env.collections, &env.collection_count, err) != 0)
 		return -1;
-	make_env(ctl, &env);
+	judge_limits(&ctl->settings->limits, &env);
 	if (ctl_read_message(ctl, &message, err) != 0 || judge(ctl, &message, &env, &verdict, err) != 0)
 		return -1;
 	if (ctl->json && report_verdict(stdout, &verdict, err) != 0)

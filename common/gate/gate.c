@@ -115,6 +115,19 @@ static enum reply reply_for(const struct err *err)
 	}
 }
 
+/* What was planned for the recipients did not happen. */
+static void forget_plan(struct outcome *outcome)
+{
+	size_t i;
+
+	for (i = 0; i < outcome->recipient_count; i++) {
+		outcome->recipients[i].action = action_names[outcome->action];
+		outcome->recipients[i].signed_by = NULL;
+		outcome->recipients[i].encrypted_count = 0;
+		outcome->recipients[i].cipher = NULL;
+	}
+}
+
 void gate_failed(const struct site *site, const struct err *err, struct outcome *outcome)
 {
 	outcome->reply = reply_for(err);
@@ -124,4 +137,5 @@ void gate_failed(const struct site *site, const struct err *err, struct outcome 
 				outcome->reply == REPLY_TOO_BIG ? "the message is too big" : "internal error";
 	outcome->edits.n = 0;
 	outcome->changed = outcome->body_changed = false;
+	forget_plan(outcome);
 }

@@ -7,14 +7,8 @@
 
 #include "gate/gate.h"
 
-void judge_env(const struct site *site, const struct rule *rule, struct verify_env *env)
+void judge_limits(const struct limits *limits, struct verify_env *env)
 {
-	const struct limits *limits = &site->settings.limits;
-
-	memset(env, 0, sizeof(*env));
-	env->collections = site->collections;
-	env->collection_count = site->collection_count;
-	env->at = clock_now(&site->clock);
 	env->limits.object_bytes = (size_t)limits->message_mb << 20;
 	env->limits.signer_infos = (size_t)limits->signer_infos;
 	env->limits.certificates = (size_t)limits->certificates;
@@ -22,6 +16,16 @@ void judge_env(const struct site *site, const struct rule *rule, struct verify_e
 	env->limits.cms_layers = (size_t)limits->cms_layers;
 	env->limits.mime.depth = (size_t)limits->mime_depth;
 	env->limits.mime.parts = (size_t)limits->mime_parts;
+}
+
+/* Without a rule: against every collection. */
+static void judge_env(const struct site *site, const struct rule *rule, struct verify_env *env)
+{
+	memset(env, 0, sizeof(*env));
+	env->collections = site->collections;
+	env->collection_count = site->collection_count;
+	env->at = clock_now(&site->clock);
+	judge_limits(&site->settings.limits, env);
 	if (rule == NULL)
 		return;
 	env->collections = rule->collections;

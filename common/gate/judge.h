@@ -4,8 +4,8 @@
 
 #include "gate/plan.h"
 
-/* How the site verifies under a rule (NULL: without one, against every collection): limits, collections, time. */
-void judge_env(const struct site *site, const struct rule *rule, struct verify_env *env);
+/* The configured limits, as verification wants them. */
+void judge_limits(const struct limits *limits, struct verify_env *env);
 
 /* Verifies the message by the treatment's rule; fills plan->verdict. 0, or -1: a stream or memory failed. */
 int judge_verify(const struct site *site, const struct facts *facts, const struct message *message,
