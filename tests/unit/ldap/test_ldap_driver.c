@@ -393,6 +393,72 @@ static void hang_in_starttls(void **state)
 	      arena_printf(s->arena, "timeout_ms = 300; starttls = true; tls_ca_file = \"%s/ca.pem\";", s->scratch));
 }
 
+/* A server that answers every request with the bytes given, and nothing more. */
+struct odd_server {
+	int fd, port;
+	const void *bytes;
+	size_t n;
+	pthread_t thread;
+};
+
+static void *odd_run(void *arg)
+{
+	struct odd_server *odd = arg;
+	char request[4096];
+	int fd;
+
+	while ((fd = accept(odd->fd, NULL, NULL)) >= 0) {
+		while (recv(fd, request, sizeof(request), 0) > 0)
+			send(fd, odd->bytes, odd->n, MSG_NOSIGNAL);
+		close(fd);
+	}
+	return NULL;
+}
+
+static void odd_start(struct odd_server *odd, const void *bytes, size_t n)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+	*odd = (struct odd_server){ .port = free_ports(), .bytes = bytes, .n = n };
+	odd->fd = socket(AF_INET, SOCK_STREAM, 0);
+	address.sin_port = htons((uint16_t)odd->port);
+	assert_int_equal(bind(odd->fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(odd->fd, 5), 0);
+	assert_int_equal(pthread_create(&odd->thread, NULL, odd_run, odd), 0);
+}
+
+static void odd_stop(struct odd_server *odd)
+{
+	shutdown(odd->fd, SHUT_RDWR);
+	assert_int_equal(pthread_join(odd->thread, NULL), 0);
+	close(odd->fd);
+}
+
+static void servers_that_talk_nonsense(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+		int64_t least_ms;
+	} rows[] = {
+		{ "0\x84\x00\x00", 4, 180 },			/* stops in the middle of a length */
+		{ "0\x50\x02\x01\x02\x64\x4b", 7, 180 },	/* and of an entry */
+		{ "0\x84\x7f\xff\xff\xf0zzzzzzzz", 14, 0 },	/* two gigabytes to come */
+		{ "HTTP/1.1 400 Bad Request\r\n", 26, 0 },
+		{ "0\x03\x02\x01\x02", 5, 0 },			/* a message without an operation */
+	};
+	struct state *s = *state;
+	struct odd_server odd;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		odd_start(&odd, rows[i].bytes, rows[i].n);
+		must_open(s, uri_of(s, "ldap", odd.port), "timeout_ms = 200;");
+		fails(s, rows[i].least_ms, 500);
+		testdir_close(&s->dir);
+		odd_stop(&odd);
+	}
+}
+
 static void failover_when_refused(void **state)
 {
 	struct state *s = *state;
@@ -647,7 +713,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(settings_that_are_wrong), TEST(password_files_that_are_wrong), TEST(found), TEST(none),
 		TEST(all_in_one_go), TEST(down), TEST(deadline_of_the_caller), TEST(hang), TEST(hang_in_tls),
-		TEST(hang_in_starttls), TEST(failover_when_refused), TEST(failover_when_hanging),
+		TEST(hang_in_starttls), TEST(servers_that_talk_nonsense), TEST(failover_when_refused),
+		TEST(failover_when_hanging),
 		TEST(failure_names_each_server), TEST(restart_between_questions), TEST(restart_under_tls),
 		TEST(wrong_base), TEST(too_many_entries), TEST(filter_that_is_none), TEST(binds),
 		TEST(tls_with_own_ca), TEST(tls_refusals), TEST(threads_share_few_connections),
