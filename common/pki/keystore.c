@@ -78,6 +78,14 @@ static struct key *choose(struct key *const *keys, size_t n, bool (*may)(const s
 	return chosen;
 }
 
+/* RFC 8550's word, and a key that CMS of OpenSSL 3.0 can sign with: an Ed25519 key must not hide an older RSA one. */
+static bool may_sign_mail(const struct cert *cert)
+{
+	enum key_kind kind = cert_info(cert)->key_kind;
+
+	return cert_may_sign(cert) && kind != KEY_ED25519 && kind != KEY_OTHER;
+}
+
 int keystore_signing_key(const struct keystore *stores, size_t store_count, struct arena *arena,
 			 const struct address *address, time_t at, struct key **key, const char **reason,
 			 struct err *err)
@@ -94,7 +102,7 @@ int keystore_signing_key(const struct keystore *stores, size_t store_count, stru
 	*reason = reasons[FIT_NONE];
 	if (keystore_find(stores, store_count, arena, address, &keys, &n, err) < 0)
 		return -1;
-	*key = choose(keys, n, cert_may_sign, at, &best);
+	*key = choose(keys, n, may_sign_mail, at, &best);
 	*reason = reasons[best];
 	return *key != NULL;
 }

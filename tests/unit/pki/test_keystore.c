@@ -330,6 +330,7 @@ static void chooses_the_key_for_now(void **state)
 	add_history(f, "sig1", (struct testpki_spec){ .usage = "digitalSignature", .not_before = now - 5 * DAY_S });
 	add_history(f, "sig2", (struct testpki_spec){ .usage = "digitalSignature", .not_before = now - 3 * DAY_S });
 	add_history(f, "sig3", (struct testpki_spec){ .usage = "digitalSignature", .not_before = now + DAY_S });
+	add_history(f, "ed", (struct testpki_spec){ .key = TESTPKI_ED25519, .not_before = now - DAY_S });
 	assert_int_equal(open_pem(f), 0);
 	assert_int_equal(keystore_signing_key(&f->store, 1, f->arena, &a, now, &key, &reason, NULL), 1);
 	assert_string_equal(cert_info(key_cert(key))->subject, "CN=sig2,O=Test");
@@ -338,7 +339,7 @@ static void chooses_the_key_for_now(void **state)
 	assert_string_equal(cert_info(key_cert(key))->subject, "CN=sig3,O=Test");
 	assert_int_equal(keystore_encryption_cert(&f->store, 1, f->arena, &a, now, &cert, NULL), 1);
 	assert_string_equal(cert_info(cert)->subject, "CN=enc,O=Test");
-	assert_int_equal(count_keys(f, "a@example.com"), 5);
+	assert_int_equal(count_keys(f, "a@example.com"), 6);
 }
 
 static int cannot_ask(void *self, struct arena *arena, const struct address *address, struct key ***keys, size_t *count,
