@@ -21,6 +21,7 @@
 #include "support/testpki.h"
 
 #define BASE "base = \"dc=example,dc=com\";"
+#define LATE_MS 3000	/* no deadline below is so far away; leaves room for a busy machine */
 #define MANY 101	/* entries with one address: more than a search may give */
 
 struct server {
@@ -210,6 +211,7 @@ static int teardown(void **state)
 {
 	struct state *s = *state;
 
+	kill(s->open.pid, SIGCONT);	/* also when a test ended early */
 	testdir_close(&s->dir);
 	arena_free(s->arena);
 	return 0;
@@ -336,7 +338,7 @@ static void down(void **state)
 	struct err err;
 
 	must_open(s, uri_of(s, "ldap", free_ports()), "");
-	assert_non_null(strstr(fails(s, 0, 500), "contact"));
+	assert_non_null(strstr(fails(s, 0, LATE_MS), "contact"));
 	assert_int_equal(s->dir.directory.class->probe(s->dir.directory.self, &err), -1);
 	assert_int_equal(err.class, ERR_TEMP);
 }
@@ -357,15 +359,22 @@ static void deadline_of_the_caller(void **state)
 	assert_int_equal(find(s, "alice@example.com").status, DIRECTORY_FOUND);
 }
 
+/* The signal is under way when kill returns: until every thread stands still one may answer yet. */
+static void halt(struct server *server)
+{
+	assert_int_equal(kill(server->pid, SIGSTOP), 0);
+	assert_int_equal(run("while grep -qv ') T ' /proc/%d/task/*/stat; do sleep 0.01; done", (int)server->pid), 0);
+}
+
 /* A stopped slapd: the kernel still accepts connections for it. */
 static void hangs(struct state *s, const char *scheme, int port, const char *more)
 {
 	must_open(s, uri_of(s, scheme, port), more);
 	assert_int_equal(find(s, "alice@example.com").status, DIRECTORY_FOUND);
-	assert_int_equal(kill(s->open.pid, SIGSTOP), 0);
+	halt(&s->open);
 	/* Over the connection that is there, and over a new one. */
-	assert_non_null(strstr(fails(s, 280, 600), "timed out"));
-	assert_non_null(strstr(fails(s, 280, 600), "timed out"));
+	assert_non_null(strstr(fails(s, 280, LATE_MS), "timed out"));
+	assert_non_null(strstr(fails(s, 280, LATE_MS), "timed out"));
 	assert_int_equal(kill(s->open.pid, SIGCONT), 0);
 	assert_int_equal(find(s, "alice@example.com").status, DIRECTORY_FOUND);
 }
@@ -453,7 +462,7 @@ static void servers_that_talk_nonsense(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		odd_start(&odd, rows[i].bytes, rows[i].n);
 		must_open(s, uri_of(s, "ldap", odd.port), "timeout_ms = 200;");
-		fails(s, rows[i].least_ms, 500);
+		fails(s, rows[i].least_ms, LATE_MS);
 		testdir_close(&s->dir);
 		odd_stop(&odd);
 	}
@@ -474,17 +483,16 @@ static void failover_when_hanging(void **state)
 	int64_t start_ms;
 
 	must_open(s, arena_printf(s->arena, "%s %s", uri_of(s, "ldap", s->open.port), uri_of(s, "ldap", s->plain.port)),
-		  "timeout_ms = 800; connections = 2;");
+		  "timeout_ms = 3000; connections = 2;");
 	assert_int_equal(find(s, "alice@example.com").status, DIRECTORY_FOUND);
-	assert_int_equal(kill(s->open.pid, SIGSTOP), 0);
+	halt(&s->open);
 	start_ms = clock_monotonic_ms(&clock_system);
 	assert_int_equal(find(s, "alice@example.com").status, DIRECTORY_FOUND);
-	assert_true(clock_monotonic_ms(&clock_system) - start_ms < 800);
+	assert_true(clock_monotonic_ms(&clock_system) - start_ms < 3000);
 	/* The server that hangs is spared. */
 	start_ms = clock_monotonic_ms(&clock_system);
 	assert_int_equal(find(s, "nobody@example.com").status, DIRECTORY_NONE);
-	assert_true(clock_monotonic_ms(&clock_system) - start_ms < 200);
-	assert_int_equal(kill(s->open.pid, SIGCONT), 0);
+	assert_true(clock_monotonic_ms(&clock_system) - start_ms < 1400);
 }
 
 static void failure_names_each_server(void **state)
@@ -493,7 +501,7 @@ static void failure_names_each_server(void **state)
 	const char *first = uri_of(s, "ldap", free_ports()), *second = uri_of(s, "ldap", free_ports()), *why;
 
 	must_open(s, arena_printf(s->arena, "%s %s", first, second), "");
-	why = fails(s, 0, 500);
+	why = fails(s, 0, LATE_MS);
 	assert_non_null(strstr(why, first));
 	assert_non_null(strstr(why, second));
 }
@@ -532,7 +540,7 @@ static void wrong_base(void **state)
 	assert_int_equal(open_dir(s, &err, "uri = \"%s\"; base = \"dc=elsewhere\";",
 				  uri_of(s, "ldap", s->open.port)),
 			 0);
-	assert_non_null(strstr(fails(s, 0, 500), "No such object: base \"dc=elsewhere\""));
+	assert_non_null(strstr(fails(s, 0, LATE_MS), "No such object: base \"dc=elsewhere\""));
 	assert_int_equal(s->dir.directory.class->probe(s->dir.directory.self, &err), -1);
 	assert_non_null(strstr(err.text, "dc=elsewhere"));
 }
@@ -553,7 +561,7 @@ static void filter_that_is_none(void **state)
 	struct state *s = *state;
 
 	must_open(s, uri_of(s, "ldap", s->open.port), "filter = \"(&(=%{address}))\";");
-	assert_non_null(strstr(fails(s, 0, 500), "RFC 4515"));
+	assert_non_null(strstr(fails(s, 0, LATE_MS), "RFC 4515"));
 }
 
 static const char *credentials(struct state *s, const char *file)
@@ -572,13 +580,13 @@ static void binds(void **state)
 	assert_non_null(strstr(s->dir.log, "unencrypted"));
 	testdir_close(&s->dir);
 	must_open(s, uri_of(s, "ldap", s->closed.port), credentials(s, "wrong"));
-	why = fails(s, 0, 500);
+	why = fails(s, 0, LATE_MS);
 	assert_non_null(strstr(why, "bind: Invalid credentials"));
 	assert_null(strstr(why, "wr0ng"));
 	testdir_close(&s->dir);
 	/* Who may see nothing has not been told "none". */
 	must_open(s, uri_of(s, "ldap", s->closed.port), "");
-	fails(s, 0, 500);
+	fails(s, 0, LATE_MS);
 }
 
 static void tls_with_own_ca(void **state)
@@ -600,18 +608,18 @@ static void tls_refusals(void **state)
 
 	/* Another name in the certificate. */
 	must_open(s, uri_of(s, "ldaps", s->closed.port + 1), ca);
-	fails(s, 0, 1000);
+	fails(s, 0, LATE_MS);
 	testdir_close(&s->dir);
 	must_open(s, uri_of(s, "ldap", s->closed.port), arena_printf(s->arena, "starttls = true; %s", ca));
-	assert_non_null(strstr(fails(s, 0, 1000), "StartTLS"));
+	assert_non_null(strstr(fails(s, 0, LATE_MS), "StartTLS"));
 	testdir_close(&s->dir);
 	/* Nobody we know vouches for it. */
 	must_open(s, uri_of(s, "ldaps", s->open.port + 1), "");
-	fails(s, 0, 1000);
+	fails(s, 0, LATE_MS);
 	testdir_close(&s->dir);
 	/* No TLS at all: nothing is asked without it. */
 	must_open(s, uri_of(s, "ldap", s->plain.port), arena_printf(s->arena, "starttls = true; %s", ca));
-	assert_non_null(strstr(fails(s, 0, 1000), "StartTLS"));
+	assert_non_null(strstr(fails(s, 0, LATE_MS), "StartTLS"));
 }
 
 static void *hammer(void *arg)
