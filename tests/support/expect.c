@@ -689,9 +689,7 @@ static const char *apply_edit(struct expect *expect, const struct edit *edit, st
 	return WHY(expect, "edit deletes %s number %u, which is not there", edit->name, edit->index);
 }
 
-/* The edits lead from the header that came to the one that goes on, as far as the fields go; a field of ours that
- * replaces another in the middle may stand at the end. */
-static const char *edits_lead(struct expect *expect)
+const char *expect_edits(struct expect *expect)
 {
 	const struct outcome *outcome = &expect->passage->outcome;
 	const struct header *before = &expect->passage->message.header, *after = &outcome->message.header;
@@ -740,6 +738,6 @@ const char *expect_always(struct expect *expect)
 	}
 	if (!outcome->changed)
 		return d_unchanged(expect, NULL);
-	why = edits_lead(expect);
+	why = expect_edits(expect);
 	return why != NULL ? why : lines_end_well(expect);
 }

@@ -50,6 +50,9 @@ struct expect {
 
 /* The demands one by one. NULL: all are met; else why not, in expect->arena. */
 const char *expect_demands(struct expect *expect, struct slice demands);
+/* The edits lead from the header that came to the one that goes on, as far as the fields go; a field of ours that replaces
+ * another in the middle may stand at the end. NULL or why not. */
+const char *expect_edits(struct expect *expect);
 /* What holds for every outcome, asked or not: nothing is changed where nothing is said to be changed, edits lead to the
  * header that is told, no line break without its CR in what we wrote. NULL or why not. */
 const char *expect_always(struct expect *expect);
