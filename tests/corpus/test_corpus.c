@@ -61,9 +61,13 @@ static const struct {
 
 static const char *corpus(void)
 {
-	const char *directory = getenv("CORPUS_DIR");
+	static char path[4096];
+	const char *directory = getenv("CORPUS_DIR"), *top = getenv("TOP_SRCDIR");
 
-	return directory == NULL ? "../shared/corpus" : directory;
+	if (directory != NULL)
+		return directory;
+	snprintf(path, sizeof(path), "%s/../shared/corpus", top != NULL ? top : ".");
+	return path;
 }
 
 static bool split(char *line, char **fields)
