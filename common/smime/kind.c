@@ -49,8 +49,8 @@ static enum cms_type sequence_type(struct der der, enum cms_type type)
 	return der_take(&der, DER_SEQUENCE, &item) == 1 ? type : CMS_UNREADABLE;
 }
 
-/* EnvelopedData, AuthEnvelopedData (RFC 5652 6.1, RFC 5083 2.1) down to the first recipient and, where it is at hand, to
- * encryptedContentInfo: what begins like one and goes on in readable words must not be taken for it. */
+/* EnvelopedData, AuthEnvelopedData (RFC 5652 6.1, RFC 5083 2.1) down to the first recipient and, where it is at hand,
+ * to encryptedContentInfo: what begins like one and goes on in readable words must not be taken for it. */
 static enum cms_type enveloped_type(struct der der, enum cms_type type)
 {
 	struct der_item item, recipient;
@@ -272,19 +272,20 @@ static void armour_line(struct armour *armour)
 	}
 }
 
+/* Ends the reading, as a body that cannot be decoded does, at the first line that is not armour: of most messages that
+ * is the first. */
 static int armour_feed(void *arg, const void *p, size_t n, struct err *err)
 {
 	struct armour *armour = arg;
 	const char *bytes = p;
 
-	(void)err;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && armour->state != ARMOUR_NOT; i++) {
 		if (bytes[i] == '\n')
 			armour_line(armour);
 		else if (armour->n < sizeof(armour->line))
 			armour->line[armour->n++] = bytes[i];
 	}
-	return 0;
+	return armour->state != ARMOUR_NOT ? 0 : err_set(err, ERR_MESSAGE, "no PGP armour");
 }
 
 /* Reads the part as armour. A body that cannot be decoded is none. 0 or -1. */
