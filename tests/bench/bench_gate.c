@@ -1,8 +1,8 @@
-/* bench_gate.c - what the door costs above the bare work: signing and encrypting a message through gate_process, drained,
- * against OpenSSL's CMS functions on the very same bytes with base64 behind them. Times are medians, over interleaved runs,
- * of the processor time used; only their ratio is worth reading. The peak of memory is measured in a process of its own
- * for each size and way. Never part of the tests. Argument: the number of runs (default 21, a quarter of that for the
- * largest size).
+/* bench_gate.c - what the door costs above the bare work: signing and encrypting a message through gate_process,
+ * drained, against OpenSSL's CMS functions on the very same bytes with base64 behind them. Times are medians, over
+ * interleaved runs, of the processor time used; only their ratio is worth reading. The peak of memory is measured in a
+ * process of its own for each size and way. Never part of the tests. Argument: the number of runs (default 21, and a
+ * quarter of that for the largest size).
  */
 #include <openssl/cms.h>
 #include <stdio.h>
@@ -92,7 +92,8 @@ static void make_message(struct bench *bench, size_t size, const char *sender)
 	bad |= buf_append_text(&bench->entity, "Content-Type: text/plain; charset=us-ascii\r\n\r\n");
 	while (bad == 0 && bench->entity.n < size)
 		bad |= buf_append(&bench->entity, line, sizeof(line) - 1);
-	bad |= buf_printf(&bench->wire, "From: %s\r\nTo: x@sign.example\r\nSubject: bench\r\nMIME-Version: 1.0\r\n", sender);
+	bad |= buf_printf(&bench->wire, "From: %s\r\nTo: x@sign.example\r\nSubject: bench\r\nMIME-Version: 1.0\r\n",
+			  sender);
 	bad |= buf_append_slice(&bench->wire, buf_slice(&bench->entity));
 	need(bad == 0, "memory");
 }
@@ -171,7 +172,7 @@ static double median(double *values, size_t n)
 	return values[n / 2];
 }
 
-/* A small message first, so that what is loaded once does not count. Then one run; how far it raises the peak, in KiB. */
+/* A small message first, so that what is loaded once does not count; then how far one run raises the peak, in KiB. */
 static long own_peak_growth(const struct bench *bench, const struct way *way)
 {
 	struct bench small = *bench;

@@ -47,7 +47,8 @@ static void check_layers(struct arena *arena, const struct layer_list *layers)
 	verdict_make(layers, &verdict);
 	PROMISE(verdict_fields(arena, &verdict, "mx.example.com", "fuzz", &fields, &n, NULL) == 0);
 	for (size_t i = 0; i < n; i++) {
-		PROMISE(header_parse(arena, fields[i].raw, &(struct header_limits){ 0 }, &header, &consumed, NULL) == 0);
+		PROMISE(header_parse(arena, fields[i].raw, &(struct header_limits){ 0 }, &header, &consumed,
+				     NULL) == 0);
 		PROMISE(header.n == 1 && consumed == fields[i].raw.n);
 	}
 }
@@ -91,8 +92,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	append_base64(slice_make(data, size), &text);
 	verify(&text);
 	buf_reset(&text);
-	PROMISE(buf_append_text(&text, HEADER "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";"
-				" micalg=sha-256; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n"
+	PROMISE(buf_append_text(&text, HEADER "Content-Type: multipart/signed; "
+				"protocol=\"application/pkcs7-signature\"; micalg=sha-256; boundary=b\r\n\r\n"
+				"--b\r\n\r\ntext\r\n--b\r\n"
 				"Content-Type: application/pkcs7-signature; name=smime.p7s\r\n"
 				"Content-Transfer-Encoding: base64\r\n\r\n") == 0);
 	append_base64(slice_make(data, size), &text);

@@ -68,7 +68,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 /* What the crafted clear signature covers; n == 0 where that cannot be said. */
 static struct slice signed_bytes(struct slice message)
 {
-	static const char begin[] = "\r\n--=-cut\r\n", end_mark[] = "\r\n--=-cut\r\nContent-Type: application/pkcs7-signature";
+	static const char begin[] = "\r\n--=-cut\r\n";
+	static const char end_mark[] = "\r\n--=-cut\r\nContent-Type: application/pkcs7-signature";
 	const char *first = words_find(message, begin), *last = words_find(message, end_mark);
 	struct slice entity = slice_make(NULL, 0);
 

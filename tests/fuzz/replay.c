@@ -1,6 +1,6 @@
-/* replay.c - main() for fuzz targets where there is no libFuzzer: runs the target once for each file given, for each file
- * in each directory given, or, without arguments, for those in tests/fuzz/corpus/NAME, NAME being the program's name
- * without "fuzz_" and TOP_SRCDIR saying where tests/ is. Exit 1: there was nothing to run.
+/* replay.c - main() for fuzz targets where there is no libFuzzer: runs the target once for each file given, for each
+ * file in each directory given, or, without arguments, for those in tests/fuzz/corpus/NAME, NAME being the program's
+ * name without "fuzz_" and TOP_SRCDIR saying where tests/ is. Exit 1: there was nothing to run.
  */
 #include <dirent.h>
 #include <stdint.h>

@@ -3,12 +3,13 @@
  *	in.eml		the message, CRLF or LF line ends
  *	make		optional: what is done to it first (support/recipe.h)
  *	envelope	from ADDRESS · rcpt ADDRESS (once or more) · client IP · auth LOGIN · daemon NAME
- *	site.conf	the configuration; @DIR@ is the people's directory (support/people.h), base.conf and usual.conf of
- *			this folder can be included
- *	expect		what must come out (support/expect.h); its first line is a comment that says what the case is about
+ *	site.conf	the configuration; @DIR@ is the people's directory (support/people.h), base.conf and usual.conf
+ *			of this folder can be included
+ *	expect		what must come out (support/expect.h); its first line, a comment, says what the case is about
  *
- * Every case runs twice, once with the body in memory and once with it in the encrypted file. Keys are made at run time.
- * A new bug is a new folder. Arguments: names of the cases to run, all without.
+ * Every case runs twice, once with the body in memory and once with it in the encrypted file. Keys are made at run
+ * time. A new bug is a new folder. Arguments: names of the cases to run, all without. GOLDEN_SHOW in the environment
+ * shows the message that came and the one that goes where a case fails.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -171,7 +172,8 @@ static const char *judge(struct run *run)
 
 static void run_once(const struct golden *golden, size_t memory_bytes, struct run *run, const char **why)
 {
-	const struct passage_options options = { .memory_bytes = memory_bytes, .directory = golden->world->people->dir };
+	const struct passage_options options = { .memory_bytes = memory_bytes,
+						 .directory = golden->world->people->dir };
 
 	*run = (struct run){ .golden = golden, .arena = arena_new(0) };
 	load_site(run);

@@ -101,7 +101,9 @@ static const char *cert_address(const struct expect *expect, const struct cert *
 {
 	if (cert == NULL)
 		return "nobody";
-	return cert_info(cert)->address_count > 0 ? arena_string(expect->arena, cert_info(cert)->addresses[0].text) : "";
+	if (cert_info(cert)->address_count == 0)
+		return "";
+	return arena_string(expect->arena, cert_info(cert)->addresses[0].text);
 }
 
 static const char *recipient_is(struct expect *expect, const struct recipient_outcome *to, const char *what,
@@ -288,7 +290,8 @@ static const char *d_header_top(struct expect *expect, const struct words *words
 
 static const char *d_header_kept(struct expect *expect, const struct words *words)
 {
-	const struct header *before = &expect->passage->message.header, *after = &expect->passage->outcome.message.header;
+	const struct header *before = &expect->passage->message.header;
+	const struct header *after = &expect->passage->outcome.message.header;
 	const char *name = words->items[1];
 	size_t n = header_count(before, name);
 
@@ -734,7 +737,9 @@ const char *expect_always(struct expect *expect)
 
 	if (outcome->action != ACTION_ACCEPT) {
 		reply_format(outcome, NULL, &line);
-		return line.code[0] == (outcome->action == ACTION_REJECT ? '5' : '4') ? NULL : "reply and action differ";
+		if (line.code[0] != (outcome->action == ACTION_REJECT ? '5' : '4'))
+			return "reply and action differ";
+		return NULL;
 	}
 	if (!outcome->changed)
 		return d_unchanged(expect, NULL);

@@ -1,5 +1,5 @@
-/* expect.h - what a golden case's `expect` file demands of an outcome. One demand a line, words as in words.h; its first
- * line is a comment that says what the case is about. A word that is not in the table is a failure.
+/* expect.h - what a golden case's `expect` file demands of an outcome. One demand a line, words as in words.h; its
+ * first line is a comment that says what the case is about. A word that is not in the table is a failure.
  *
  * The outcome
  *	action accept|reject|tempfail		reply CODE XCODE [TEXT in it]
@@ -9,14 +9,15 @@
  *		(rule "none"; signed-by an address of the certificate, or "nobody"; encrypted N: number of certificates)
  * The verdict
  *	result NAME | unverified		reason TEXT (in it)
- *	layers N				layer I NAME VALUE	(I from 1, NAME as in X-SMIME-Layer, also part, reason)
+ *	layers N				layer I NAME VALUE	(I from 1; NAME as in X-SMIME-Layer, or part)
  * The message that goes on; "inner" is all of it at first
  *	header-has NAME [TEXT]			header-lacks NAME [TEXT]	header-count NAME N
  *	header-top NAME…			the first fields, in that order
  *	header-kept NAME			these fields are byte for byte those that came
  *	output-has TEXT				output-lacks TEXT
  *	seven-bit				no-line-over N
- *	signed-by ADDRESS			inner is signed so, says the gateway and says OpenSSL; inner is what was signed
+ *	signed-by ADDRESS			inner is signed so, say both the gateway and OpenSSL; then it is what
+ *						was signed
  *	  digest NAME | algorithm NAME | certificates N | no-root | root | announces | announces-nothing
  *	decrypts-for NAME			inner is an envelope; inner becomes its content
  *	  cipher NAME | recipients N		cannot-decrypt NAME
@@ -50,8 +51,8 @@ struct expect {
 
 /* The demands one by one. NULL: all are met; else why not, in expect->arena. */
 const char *expect_demands(struct expect *expect, struct slice demands);
-/* The edits lead from the header that came to the one that goes on, as far as the fields go; a field of ours that replaces
- * another in the middle may stand at the end. NULL or why not. */
+/* The edits lead from the header that came to the one that goes on, as far as the fields go; a field of ours that
+ * replaces another in the middle may stand at the end. NULL or why not. */
 const char *expect_edits(struct expect *expect);
 /* What holds for every outcome, asked or not: nothing is changed where nothing is said to be changed, edits lead to the
  * header that is told, no line break without its CR in what we wrote. NULL or why not. */

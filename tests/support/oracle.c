@@ -197,7 +197,8 @@ static CMS_ContentInfo *read_cms(struct slice entity)
 static const char *split_signed(struct slice entity, struct slice *content, struct slice *part)
 {
 	struct slice header, body;
-	char *type = oracle_field(entity, "Content-Type", 0), *boundary = type ? oracle_parameter(type, "boundary") : NULL;
+	char *type = oracle_field(entity, "Content-Type", 0);
+	char *boundary = type != NULL ? oracle_parameter(type, "boundary") : NULL;
 	char line[300];
 	const char *first = NULL, *second = NULL, *last = NULL;
 	const char *why = "multipart/signed does not have two parts";

@@ -1,7 +1,7 @@
 /* oracle.h - a second opinion on what the gateway made: signatures verified, envelopes opened and transfer encodings
- * decoded with OpenSSL's CMS functions and a few plain string searches; no code of the gateway takes part but its buffers.
- * Works on whole entities: header, empty line, body, all lines ended by CRLF. Each function that may fail says why in a
- * static text, NULL: good.
+ * decoded with OpenSSL's CMS functions and a few plain string searches; no code of the gateway takes part but its
+ * buffers. Works on whole entities: header, empty line, body, all lines ended by CRLF. Each function that may fail says
+ * why in a static text, NULL: good.
  */
 #ifndef ORACLE_H
 #define ORACLE_H
@@ -24,8 +24,8 @@ struct oracle_signature {
 	bool capabilities, preference;	/* signed attributes */
 };
 
-/* The outermost layer of entity is a clear or opaque signature by the address, good and leading to root: inner (appended)
- * gets what was signed. For a clear one micalg, protocol and the number of parts are checked too. */
+/* The outermost layer of entity is a clear or opaque signature by the address, good and leading to root: inner gets
+ * (appended) what was signed. For a clear one micalg, protocol and the number of parts are checked too. */
 const char *oracle_verify(struct slice entity, const struct testpki *root, const char *address, struct buf *inner,
 			  struct oracle_signature *signature);
 /* The outermost layer is an envelope that who can open: inner (appended) gets the content. cipher: "aes256-cbc". */

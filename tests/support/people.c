@@ -100,7 +100,9 @@ static void write_person(const struct people *people, const struct row *row, con
 static void write_anchors(const struct people *people)
 {
 	const struct testpki *both[] = { people->root, people->ca };
-	struct bundle_entry entries[2] = { { .cert = testpki_cert(people->root) }, { .cert = testpki_cert(people->ca) } };
+	struct bundle_entry entries[2] = {
+		{ .cert = testpki_cert(people->root) }, { .cert = testpki_cert(people->ca) }
+	};
 	struct buf bytes;
 	char path[256];
 

@@ -92,10 +92,11 @@ static void take(struct recipe *recipe, struct buf *made)
 static int order_sign(struct recipe *recipe, const struct words *words)
 {
 	bool clear = strcmp(words->items[2], "clear") == 0;
-	struct craft craft = { .signers = { { .pki = people_find(recipe->people, words->items[1]) } }, .detached = clear };
+	const struct testpki *who = people_find(recipe->people, words->items[1]);
+	struct craft craft = { .signers = { { .pki = who } }, .detached = clear };
 	struct buf outer, inner, der, made;
 
-	if (craft.signers[0].pki == NULL || (!clear && strcmp(words->items[2], "opaque") != 0))
+	if (who == NULL || (!clear && strcmp(words->items[2], "opaque") != 0))
 		return wrong(recipe, "sign", words->items[1]);
 	if (read_flags(recipe, words, &craft) != 0)
 		return -1;

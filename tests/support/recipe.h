@@ -1,8 +1,8 @@
 /* recipe.h - what a golden case's `make` file says: how its in.eml becomes the message that is brought to the door.
  *
  * One order a line, carried out from the top; people are those of people.h:
- *	sign NAME clear|opaque [WORD…]	the whole message, by OpenSSL. Words: sha1 sha384 sha512 noattr nocerts keyid pss,
- *					chain (the issuers' certificates too, but the root's), root (the root's too),
+ *	sign NAME clear|opaque [WORD…]	the whole message, by OpenSSL. Words: sha1 sha384 sha512 noattr nocerts
+ *					keyid pss, chain (the issuers' certificates too, but the root's), root (that too),
  *					content "TEXT" (another eContent), receipt (eContentType is no id-data),
  *					twice NAME (a second signer)
  *	certs-only NAME			an object with NAME's certificate and no signer, over the message
