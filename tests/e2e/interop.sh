@@ -26,15 +26,20 @@ make_people() {
 	done
 }
 
-# gpgsm of Debian 12 dies when it imports a PKCS#12 with an elliptic key, so its own key is RSA.
+# gpgsm of Debian 12 dies when it imports a PKCS#12 with an elliptic key: elliptic.NAME says where it did not.
 make_gpgsm() {
+	local name
 	mkdir -m 700 "$GNUPGHOME"
 	printf 'disable-crl-checks\ndisable-dirmngr\nbatch\n' > "$GNUPGHOME/gpgsm.conf"
 	printf 'allow-loopback-pinentry\n' > "$GNUPGHOME/gpg-agent.conf"
 	openssl x509 -in "$work/pki/root.crt" -noout -fingerprint -sha1 | sed 's/.*=//; s/$/ S relax/' \
 		> "$GNUPGHOME/trustlist.txt"
 	gpgsm --import "$work/pki/root.crt" "$work/pki/ca.crt" &&
-	echo x | gpgsm --pinentry-mode loopback --passphrase-fd 0 --import "$work/rsa.p12"
+	echo x | gpgsm --pinentry-mode loopback --passphrase-fd 0 --import "$work/rsa.p12" || return 1
+	for name in p256 p384; do
+		echo x | gpgsm --pinentry-mode loopback --passphrase-fd 0 --import "$work/$name.p12" && : > "$work/elliptic.$name"
+	done
+	return 0
 }
 
 make_nss() {
@@ -64,7 +69,7 @@ use() {
 	local name=$1 command
 	shift
 	for command in "$@"; do
-		command -v "$command" > /dev/null || { echo "skip - $name: $command is not installed"; return; }
+		command -v "$command" > /dev/null || { echo "skip - $name: $command is not installed"; return 0; }
 	done
 	if "make_$name" > "$work/$name.log" 2>&1; then
 		have="$have $name"
@@ -77,6 +82,6 @@ use() {
 make_bc() { :; }
 use gpgsm gpgsm gpgconf
 use nss cmsutil certutil pk12util
-if [ -e /usr/share/java/bcmail.jar ]; then use bc java; else echo "skip - Bouncy Castle: libbcmail-java is not installed"; fi
+[ -e /usr/share/java/bcmail.jar ] && use bc java || echo "skip - Bouncy Castle: no java, or no libbcmail-java"
 python3 "$top/tests/e2e/interop.py" "$work" "$build" "$top" $have || status=1
 exit $status
