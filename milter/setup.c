@@ -167,7 +167,11 @@ int setup_state(const struct site *site, bool make, const struct conf_report *wa
 
 	if (number == 0)
 		return 0;
-	snprintf(text, sizeof(text), "state_dir %s: %s", path, strerror(number));
+	if (number == EACCES)
+		snprintf(text, sizeof(text), "state_dir %s: Permission denied for user id %lu", path,
+			 (unsigned long)geteuid());
+	else
+		snprintf(text, sizeof(text), "state_dir %s: %s", path, strerror(number));
 	if (conf_given(site->conf, member))
 		return conf_finding(site->conf, member, err, "%s", text);
 	warn_at(warnings, conf_where(site->conf, member), text);

@@ -17,6 +17,9 @@
 
 static int failed(struct err *err, const char *path)
 {
+	/* The daemon looks at files as its user, whoever started it. */
+	if (errno == EACCES)
+		return err_set(err, ERR_CONFIG, "%s: Permission denied for user id %lu", path, (unsigned long)geteuid());
 	return err_set(err, errno == ENOMEM || errno == EMFILE || errno == ENFILE ? ERR_TEMP : ERR_CONFIG, "%s: %s",
 		       path, strerror(errno));
 }
@@ -104,7 +107,9 @@ static int read_checked(const char *path, size_t limit_bytes, struct buf *buf, b
 	if ((st.st_mode & forbidden) != 0) {
 		close(fd);
 		return err_set(err, ERR_CONFIG, "%s: its mode is %04o: %s", path, (unsigned int)(st.st_mode & 07777),
-			       secret ? "others may use this secret (chmod 600)" : "others may write it (chmod o-w)");
+			       !secret ? "others may write it (chmod o-w)" :
+			       st.st_uid == 0 ? "others may use this secret (chmod 640)" :
+						"others may use this secret (chmod 600)");
 	}
 	return read_and_close(fd, path, limit_bytes, buf, err);
 }

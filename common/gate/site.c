@@ -176,7 +176,7 @@ static const char *nearest_collection(struct site *site, const char *name)
 	for (i = 0; names != NULL && i < site->collection_count; i++)
 		names[i] = collection_name(site->collections[i]);
 	nearest = names != NULL ? conf_nearest(name, names) : NULL;
-	return nearest != NULL ? nearest : "none configured is near";
+	return nearest != NULL ? nearest : "none that could be loaded is near";
 }
 
 /* A rule without `collection` uses every one. */

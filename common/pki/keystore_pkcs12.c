@@ -97,7 +97,8 @@ static void add_object(struct keyring_load *load, const char *path, struct slice
 		add_parsed(load, path, pkey, x509, others);
 	else
 		/* "unsupported" is RC2-40, which OpenSSL 3 has in its legacy provider only. */
-		keyring_finding(load, "%s: cannot be opened with the passphrase: %s", path,
+		keyring_finding(load, "%s: cannot be opened %s: %s", path, passphrase[0] == '\0' ?
+				"without a passphrase (passphrase_file)" : "with the passphrase in passphrase_file",
 				openssl_reason(reason, sizeof(reason)));
 	EVP_PKEY_free(pkey);
 	X509_free(x509);
