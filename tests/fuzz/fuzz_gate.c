@@ -116,7 +116,7 @@ static void make_message(struct input *input, struct recipe *recipe)
 		unsigned char *at = &recipe->message.p[((size_t)change[0] << 8 | change[1]) % recipe->message.n];
 
 		*at ^= change[2];
-		if (change[2] != 0 && (char *)at >= entity.p && (char *)at < entity.p + entity.n)
+		if (change[2] != 0 && entity.n > 0 && (char *)at >= entity.p && (char *)at < entity.p + entity.n)
 			input->broken = true;
 	}
 	/* Two changes of one byte may undo each other: then nothing can be said. */

@@ -1,4 +1,5 @@
 /* test_golden.c - the golden cases: a folder a case, each a message brought to the one door and what must become of it.
+ * Those in tests/golden say how things are to be, those in tests/attack that an attack ends in the safe outcome.
  *
  *	in.eml		the message, CRLF or LF line ends
  *	make		optional: what is done to it first (support/recipe.h)
@@ -31,7 +32,7 @@
 
 struct world {
 	struct people *people;
-	char folder[256];		/* of all cases */
+	char folder[256];		/* tests/golden */
 };
 
 struct golden {
@@ -249,19 +250,24 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct golden *)a)->name, ((const struct golden *)b)->name);
 }
 
-static size_t find_cases(int argc, char **argv, struct golden *cases)
+static bool is_case(const struct golden *golden, const char *name, int argc, char **argv)
 {
-	DIR *dir = opendir(world.folder);
-	struct dirent *entry = NULL;
 	struct stat st;
-	size_t n = 0;
+
+	return name[0] != '.' && stat(golden->folder, &st) == 0 && S_ISDIR(st.st_mode) && is_wanted(name, argc, argv);
+}
+
+/* Adds the folder's cases to the n that are there already. */
+static size_t find_cases(const char *folder, int argc, char **argv, struct golden *cases, size_t n)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *entry = NULL;
 
 	while (dir != NULL && n < CASES_MAX && (entry = readdir(dir)) != NULL) {
 		struct golden *golden = &cases[n];
 
-		snprintf(golden->folder, sizeof(golden->folder), "%s/%s", world.folder, entry->d_name);
-		if (entry->d_name[0] == '.' || stat(golden->folder, &st) != 0 || !S_ISDIR(st.st_mode) ||
-		    !is_wanted(entry->d_name, argc, argv))
+		snprintf(golden->folder, sizeof(golden->folder), "%s/%s", folder, entry->d_name);
+		if (!is_case(golden, entry->d_name, argc, argv))
 			continue;
 		golden->world = &world;
 		golden->name = strdup(entry->d_name);
@@ -269,7 +275,6 @@ static size_t find_cases(int argc, char **argv, struct golden *cases)
 	}
 	if (dir != NULL)
 		closedir(dir);
-	qsort(cases, n, sizeof(*cases), by_name);
 	return n;
 }
 
@@ -277,12 +282,16 @@ int main(int argc, char **argv)
 {
 	static struct golden cases[CASES_MAX];
 	static struct CMUnitTest tests[CASES_MAX];
-	const char *top = getenv("TOP_SRCDIR");
+	const char *top = getenv("TOP_SRCDIR") != NULL ? getenv("TOP_SRCDIR") : ".";
+	char attacks[256];
 	size_t n;
 	int failed;
 
-	snprintf(world.folder, sizeof(world.folder), "%s/tests/golden", top != NULL ? top : ".");
-	n = find_cases(argc, argv, cases);
+	snprintf(world.folder, sizeof(world.folder), "%s/tests/golden", top);
+	snprintf(attacks, sizeof(attacks), "%s/tests/attack", top);
+	n = find_cases(world.folder, argc, argv, cases, 0);
+	n = find_cases(attacks, argc, argv, cases, n);
+	qsort(cases, n, sizeof(*cases), by_name);
 	if (n == 0) {
 		fprintf(stderr, "%s: no cases\n", world.folder);
 		return 99;

@@ -17,9 +17,11 @@ enum issuer { BY_CA, BY_STRANGER };
 #define SIGN_RSA "critical,digitalSignature,keyEncipherment"
 #define SIGN_EC "critical,digitalSignature,keyAgreement"
 #define MAIL "emailProtection"
+/* A name that would start a field, a parameter or a result, were it written as it is. */
+#define INJECTION "x\"; result=pass; y=\"\r\nX-Injected: yes\r\n (\\"
 
 static const struct row {
-	const char *name, *address;
+	const char *name, *address;	/* the name is the certificate's CN too, but for `injector` */
 	enum testpki_key_type key;
 	const char *usage, *eku;
 	unsigned where;
@@ -46,6 +48,7 @@ static const struct row {
 	{ "anyuse", "anyuse@partner.example", TESTPKI_P256, SIGN_EC, "anyExtendedKeyUsage", 0, BY_CA, false },
 	{ "trade", "gateway@partner.example", TESTPKI_P256, SIGN, MAIL, 0, BY_CA, false },
 	{ "nobody", NULL, TESTPKI_P256, SIGN_EC, MAIL, 0, BY_CA, false },
+	{ "injector", "injector@partner.example", TESTPKI_P256, SIGN_EC, MAIL, 0, BY_CA, false },
 	/* a stranger, who calls himself what he likes */
 	{ "mallory", "mallory@evil.example", TESTPKI_P256, SIGN_EC, MAIL, PUBLISHED, BY_STRANGER, false },
 	{ "impostor", "carol@partner.example", TESTPKI_P256, SIGN_EC, MAIL, 0, BY_STRANGER, false },
@@ -65,6 +68,8 @@ static struct testpki *make_person(const struct people *people, const struct row
 	struct testpki_spec spec = { .cn = row->name, .key = row->key, .usage = row->usage, .eku = row->eku };
 	char san[128];
 
+	if (strcmp(row->name, "injector") == 0)
+		spec.cn = INJECTION;
 	snprintf(san, sizeof(san), "email:%s", row->address != NULL ? row->address : "");
 	spec.san = row->address != NULL ? san : NULL;
 	if (only_ec && (row->key == TESTPKI_RSA2048 || row->key == TESTPKI_RSA1024 || row->key == TESTPKI_RSA_PSS)) {

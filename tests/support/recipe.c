@@ -94,9 +94,10 @@ static int order_sign(struct recipe *recipe, const struct words *words)
 	bool clear = strcmp(words->items[2], "clear") == 0;
 	const struct testpki *who = people_find(recipe->people, words->items[1]);
 	struct craft craft = { .signers = { { .pki = who } }, .detached = clear };
+	bool nobody = strcmp(words->items[1], "none") == 0;
 	struct buf outer, inner, der, made;
 
-	if (who == NULL || (!clear && strcmp(words->items[2], "opaque") != 0))
+	if ((who == NULL && !nobody) || (!clear && strcmp(words->items[2], "opaque") != 0))
 		return wrong(recipe, "sign", words->items[1]);
 	if (read_flags(recipe, words, &craft) != 0)
 		return -1;
@@ -137,6 +138,39 @@ static int order_encrypt(struct recipe *recipe, const struct words *words)
 	buf_clear(&der);
 	take(recipe, &made);
 	return 0;
+}
+
+static int order_mix(struct recipe *recipe, const struct words *words)
+{
+	struct buf outer, inner, made;
+	int bad = 0;
+
+	buf_init(&outer, 0);
+	buf_init(&inner, 0);
+	buf_init(&made, 0);
+	part_fields(buf_slice(&recipe->message), &outer, &inner);
+	bad |= buf_printf(&made, "%sMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"=-mix\"\r\n\r\n"
+			  "--=-mix\r\nContent-Type: text/plain\r\n\r\n%s\r\n--=-mix\r\n",
+			  (const char *)outer.p, words->items[1]);
+	bad |= buf_append_slice(&made, buf_slice(&inner));
+	bad |= buf_append_text(&made, "\r\n--=-mix--\r\n");
+	buf_clear(&outer);
+	buf_clear(&inner);
+	take(recipe, &made);
+	return bad;
+}
+
+static int order_forward(struct recipe *recipe, const struct words *words)
+{
+	struct buf made;
+	int bad = 0;
+
+	buf_init(&made, 0);
+	bad |= buf_printf(&made, "From: %s\r\nTo: alice@example.com\r\nMIME-Version: 1.0\r\n"
+			  "Content-Type: message/rfc822\r\n\r\n", words->items[1]);
+	bad |= buf_append_slice(&made, buf_slice(&recipe->message));
+	take(recipe, &made);
+	return bad;
 }
 
 static int order_certs_only(struct recipe *recipe, const struct words *words)
@@ -225,6 +259,8 @@ static const struct order {
 } table[] = {
 	{ "sign", 3, order_sign },
 	{ "encrypt", 3, order_encrypt },
+	{ "mix", 2, order_mix },
+	{ "forward", 2, order_forward },
 	{ "certs-only", 2, order_certs_only },
 	{ "replace", 3, order_replace },
 	{ "grow", 4, order_grow },

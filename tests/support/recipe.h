@@ -5,6 +5,9 @@
  *					keyid pss, chain (the issuers' certificates too, but the root's), root (that too),
  *					content "TEXT" (another eContent), receipt (eContentType is no id-data),
  *					twice NAME (a second signer)
+ *					"none" for NAME: no signer at all
+ *	mix "TEXT"			multipart/mixed: that text, unsigned, and then what was the message's entity
+ *	forward "FROM"			what was the message, as message/rfc822 in one from there
  *	certs-only NAME			an object with NAME's certificate and no signer, over the message
  *	encrypt NAME cbc|gcm
  *	replace "OLD" "NEW"		every one; there must be one
