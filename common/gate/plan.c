@@ -189,12 +189,18 @@ static void judge_candidates(struct planner *p, size_t i)
 {
 	struct treatment *treatment = &p->plan->each[i];
 	bool must = treatment_must_encrypt(treatment, p->facts);
-	enum directory_status status = p->plan->candidates[i].status;
+	const struct candidate_list *list = &p->plan->candidates[i];
 
-	if (status == DIRECTORY_FOUND)
+	if (list->status == DIRECTORY_FOUND)
 		return;
 	treatment->encrypt = false;
-	if (status == DIRECTORY_FAILED) {
+	if (list->status == DIRECTORY_FAILED && list->undecided) {
+		treatment->why = list->failure;
+		refuse(p->plan, REPLY_REVOCATION, ACTION_TEMPFAIL,
+		       "revocation of a recipient's certificate cannot be checked now");
+		return;
+	}
+	if (list->status == DIRECTORY_FAILED) {
 		treatment->why = "directory unavailable";
 		refuse(p->plan, REPLY_DIRECTORY, ACTION_TEMPFAIL, "directory unavailable, try again later");
 		return;

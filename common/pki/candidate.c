@@ -287,29 +287,31 @@ static const char *distrust(struct gathering *g, const struct path_result *resul
 			    result->detail[0] != '\0' ? result->detail : path_chain_name(result->chain));
 }
 
-/* 0 with *reason, or -1: it could not be found out. */
-static int check_trust(struct gathering *g, const struct cert *cert, const char **reason, struct err *err)
+/* 0 with item->reason, or -1: memory. */
+static int check_trust(struct gathering *g, struct candidate *item, struct err *err)
 {
-	struct path_query query = { .cert = cert, .untrusted = &g->chain, .collections = g->collections,
+	struct path_query query = { .cert = item->cert, .untrusted = &g->chain, .collections = g->collections,
 				    .collection_count = g->collection_count, .at = g->query->at };
 	struct path_result result = { .chain = CHAIN_BAD };
 
 	if (g->collection_count == 0) {
-		*reason = "not trusted: no collection may vouch for this address";
+		item->reason = "not trusted: no collection may vouch for this address";
 		return 0;
 	}
 	if (path_check(&query, &result, err) != 0)
 		return -1;
 	if (result.chain != CHAIN_GOOD)
-		*reason = distrust(g, &result);
+		item->reason = distrust(g, &result);
 	else if (result.revocation == REV_REVOKED)
-		*reason = arena_printf(g->arena, "revoked, says collection %s", collection_name(result.collection));
+		item->reason = arena_printf(g->arena, "revoked, says collection %s",
+					    collection_name(result.collection));
 	else if (collection_revocation(result.collection) == REVOCATION_HARD && result.revocation != REV_GOOD)
-		*reason = arena_printf(g->arena, "revocation is %s, and collection %s demands to know",
-				       path_revocation_name(result.revocation), collection_name(result.collection));
-	else
-		*reason = "";
-	return *reason == NULL ? err_memory(err) : 0;
+		item->undecided = true;
+	if (item->undecided)
+		item->reason = arena_printf(g->arena, "revocation is %s, and collection %s demands to know",
+					    path_revocation_name(result.revocation),
+					    collection_name(result.collection));
+	return item->reason == NULL ? err_memory(err) : 0;
 }
 
 /* The first rule that speaks against the candidate; the chain last, since it costs most. */
@@ -325,7 +327,7 @@ static int judge(struct gathering *g, struct candidate *item, bool trusted, stru
 		if (item->reason == NULL)
 			return err_memory(err);
 	}
-	if (item->reason[0] == '\0' && !trusted && check_trust(g, item->cert, &item->reason, err) != 0)
+	if (item->reason[0] == '\0' && !trusted && check_trust(g, item, err) != 0)
 		return -1;
 	item->usable = item->reason[0] == '\0';
 	return 0;
@@ -346,6 +348,17 @@ static int by_rank(const void *left, const void *right)
 	return strcmp(first->sha256, second->sha256);
 }
 
+/* Not to know of a revocation is no more a "none" than a directory that is down. */
+static void note_undecided(struct candidate_list *list)
+{
+	for (size_t i = 0; i < list->n && list->failure == NULL; i++) {
+		if (!list->items[i].undecided)
+			continue;
+		list->undecided = true;
+		list->failure = list->items[i].reason;
+	}
+}
+
 static void rank(struct candidate_list *list)
 {
 	bool failed = list->failure != NULL;
@@ -358,7 +371,8 @@ static void rank(struct candidate_list *list)
 		list->status = DIRECTORY_FOUND;
 		list->incomplete = failed;
 	} else {
-		list->status = failed ? DIRECTORY_FAILED : DIRECTORY_NONE;
+		note_undecided(list);
+		list->status = list->failure != NULL ? DIRECTORY_FAILED : DIRECTORY_NONE;
 	}
 }
 

@@ -16,15 +16,18 @@ struct candidate {
 	const char *source;		/* "ldap://dc1 userCertificate" */
 	unsigned rank;			/* 1: the one that is used; unusable: 0 */
 	bool usable;
+	bool undecided;			/* unusable for nothing but its revocation, which could not be found out */
 	const char *reason;		/* unusable: why ("expired 2026-01-01T00:00:00Z"); usable: "" */
 };
 
 struct candidate_list {
 	enum directory_status status;	/* FOUND: items[0] is usable. NONE: every directory answered and nothing is usable.
-					   FAILED: nothing usable, and at least one directory could not be asked */
+					   FAILED: nothing usable, and at least one directory could not be asked, or one
+					   certificate is undecided */
 	struct candidate *items;
 	size_t n;
-	const char *failure;		/* FAILED: "ldap://dc1: timed out" */
+	const char *failure;		/* FAILED: "ldap://dc1: timed out"; undecided: the certificate's reason */
+	bool undecided;			/* FAILED: every directory answered, revocation could not be found out */
 	bool incomplete;		/* a directory failed though another one found */
 	const char **asked;		/* a line for each directory and what it answered: for explain, log, audit */
 	size_t asked_count;

@@ -365,6 +365,35 @@ static void revoked_ones_are_refused(void **state)
 	free(crl);
 }
 
+/* A collection that demands to know of revocation, and knows nothing: that is no "none", after which mail would bounce
+ * or go out in plain text. */
+static void unknown_revocation_is_no_none(void **state)
+{
+	struct state *s = *state;
+	char *ca = testdir_path(s->scratch, "sub.pem");
+	const char *files[] = { ca }, *domains[] = { "*" };
+	struct collection_settings settings = { .name = "strict", .files = { files, 1 }, .domains = { domains, 1 },
+						.revocation = REVOCATION_HARD };
+	struct candidate_list list;
+	struct err err;
+
+	testpki_write_pem(ca, s->sub, TESTPKI_CERT | TESTPKI_CHAIN);
+	s->collections[s->collection_count] = collection_load(&settings, NULL, &err);
+	assert_non_null(s->collections[s->collection_count++]);
+	put(s, 0, (struct testpki_spec){ .key = TESTPKI_P256 });
+	list = ask(s);
+	assert_int_equal(list.status, DIRECTORY_FAILED);
+	assert_true(list.undecided);
+	assert_string_equal(list.failure, "revocation is unknown, and collection strict demands to know");
+	s->shelves[1].failure = "timed out";
+	s->directory_count = 2;
+	list = ask(s);
+	assert_int_equal(list.status, DIRECTORY_FAILED);
+	assert_false(list.undecided);
+	assert_string_equal(list.failure, "second: timed out");
+	free(ca);
+}
+
 static void three_answers(void **state)
 {
 	struct state *s = *state;
@@ -462,7 +491,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(reasons_name_the_rule), TEST(usages_decide), TEST(newest_usable_first), TEST(sources_are_joined),
 		TEST(collections_vouch), TEST(collections_vouch_for_their_domains_only),
-		TEST(chain_of_the_directory_helps), TEST(revoked_ones_are_refused), TEST(three_answers),
+		TEST(chain_of_the_directory_helps), TEST(revoked_ones_are_refused),
+		TEST(unknown_revocation_is_no_none), TEST(three_answers),
 		TEST(directories_are_asked_once_and_for_their_domains), TEST(nothing_to_ask),
 		TEST(no_memory_is_an_error),
 	};
