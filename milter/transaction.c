@@ -260,15 +260,12 @@ static void refused_outcome(struct transaction *transaction, struct outcome *out
 	const struct site *site = transaction->env.site;
 
 	gate_failed(site, &transaction->err, outcome);
-	if (transaction->refused == REPLY_INTERNAL)
-		return;
-	outcome->reply = transaction->refused;
-	outcome->reply_detail = transaction->err.text;
-	outcome->reason = transaction->err.text;
-	if (transaction->refused == REPLY_BUSY)
-		outcome->action = ACTION_TEMPFAIL;
-	else
-		outcome->action = ACTION_REJECT;
+	if (transaction->refused != REPLY_INTERNAL) {
+		outcome->reply = transaction->refused;
+		outcome->reply_detail = transaction->err.text;
+		outcome->reason = transaction->err.text;
+		outcome->action = transaction->refused == REPLY_BUSY ? ACTION_TEMPFAIL : ACTION_REJECT;
+	}
 	if (site->settings.mode == MODE_OBSERVE) {
 		outcome->action = ACTION_ACCEPT;
 		outcome->observed = true;

@@ -295,6 +295,22 @@ static void test_no_spool_directory(void **state)
 	expect_refused(f, ACTION_TEMPFAIL, REPLY_INTERNAL);
 }
 
+static void test_no_spool_directory_but_observed(void **state)
+{
+	struct fixture *f = *state;
+
+	transaction_free(f->transaction);
+	f->site.settings.state_dir = "/no/such/directory";
+	f->site.settings.mode = MODE_OBSERVE;
+	f->transaction = transaction_new(&f->env);
+	mail(f, "<a@x.example>");
+	feed(f, 500 * 1024);
+	end(f);
+	assert_int_equal(f->outcome.action, ACTION_ACCEPT);
+	assert_int_equal(f->outcome.reply, REPLY_INTERNAL);
+	assert_true(f->outcome.observed);
+}
+
 static void test_two_share_the_budget(void **state)
 {
 	struct fixture *f = *state;
@@ -327,6 +343,7 @@ int main(void)
 		CASE(test_header_too_long),
 		CASE(test_others_hold_the_memory),
 		CASE(test_no_spool_directory),
+		CASE(test_no_spool_directory_but_observed),
 		CASE(test_two_share_the_budget),
 	};
 
