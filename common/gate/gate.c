@@ -102,7 +102,7 @@ int gate_process(const struct gate_env *env, const struct envelope *envelope, co
 	return rc;
 }
 
-/* Too big is a class of its own only where a size was the limit; every other limit says malformed. */
+/* In here nothing but a size gives ERR_LIMIT: limits of the skeleton are facts, those of CMS objects a layer's result. */
 static enum reply reply_for(const struct err *err)
 {
 	switch (err->class) {

@@ -41,13 +41,14 @@ static bool match_authenticated(const struct rule *rule, const struct question *
 static bool match_header(const struct rule *rule, const struct question *q)
 {
 	const char *name = rule->settings->header.name, *value = rule->settings->header.value;
-	const struct field *field = NULL;
+	const struct header *header = q->facts->header;
 	size_t i;
 
 	if (name == NULL)
 		return true;
-	for (i = 0; (field = header_find(q->facts->header, name, i)) != NULL; i++)
-		if (value == NULL || slice_is_nocase(slice_trim(field->value), value))
+	for (i = 0; i < header->n; i++)
+		if (field_is(&header->fields[i], name) &&
+		    (value == NULL || slice_is_nocase(slice_trim(header->fields[i].value), value)))
 			return true;
 	return false;
 }
