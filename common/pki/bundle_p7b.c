@@ -48,6 +48,8 @@ static int add_certs(struct bundle_reader *reader, size_t offset, CMS_ContentInf
 		if (entry.cert != NULL)
 			rc = cert_defer(reader->arena, entry.cert) != 0 ? err_memory(err) :
 			     bundle_add(reader, &entry, err);
+		else if (reason.class != ERR_MESSAGE)
+			rc = err_memory(err);
 		else
 			rc = bundle_add_problem(reader, entry, err, "%s", reason.text);
 	}

@@ -11,15 +11,17 @@
 static int read_certs(struct verify_run *run, struct signed_object *object, struct err *err)
 {
 	struct cert_list certs = { 0 };
-	struct err ignored;
+	struct err why;
 	int rc = 0;
 
 	for (size_t i = 0; i < object->scan.certificate_count && rc == 0; i++) {
-		struct cert *cert = cert_from_der(object->scan.certificates[i], &ignored);
+		struct cert *cert = cert_from_der(object->scan.certificates[i], &why);
 
 		/* One that cannot be read serves nobody: if it is a signer's, that one is missing. */
 		if (cert != NULL)
 			rc = cert_list_add(&certs, cert);
+		else if (why.class == ERR_TEMP)
+			rc = -1;
 		cert_free(cert);
 	}
 	if (rc != 0) {
