@@ -10,6 +10,10 @@
 #include "smime/attributes.h"
 #include "smime/verify_internal.h"
 
+/* Certificates tried in one message, however many objects, signers and certificates of one name it has: each may cost
+ * as many signatures as path.c verifies while it searches. */
+#define TRY_LIMIT 128
+
 struct signer_work {
 	struct verify_run *run;
 	const struct signed_object *object;
@@ -21,7 +25,8 @@ struct signer_work {
 	bool verifiable;			/* nothing stands against trying the signature */
 };
 
-void layer_find(struct layer *layer, enum result result, const char *reason)
+/* A finding: the worst result and its reason stand. */
+static void layer_find(struct layer *layer, enum result result, const char *reason)
 {
 	if (result < layer->result) {
 		layer->result = result;
@@ -260,7 +265,8 @@ static int try_candidate(struct signer_work *work, const struct cert *cert, stru
 	return check_path(work, cert, &candidate->path, err);
 }
 
-/* RFC 8551 2.6: several certificates may bear one key identifier, so each is tried. best->cert == NULL: none. */
+/* RFC 8551 2.6: several certificates may bear one key identifier, so each is tried, as long as the message has tries
+ * left. best->cert == NULL: none. */
 static int find_cert(struct signer_work *work, struct candidate *best, struct err *err)
 {
 	const struct cert_list *certs = &work->object->certs;
@@ -270,6 +276,8 @@ static int find_cert(struct signer_work *work, struct candidate *best, struct er
 	for (size_t i = 0; i < certs->n; i++) {
 		if (!is_named(certs->items[i], work->signer))
 			continue;
+		if (work->run->tries++ >= TRY_LIMIT)
+			break;
 		if (try_candidate(work, certs->items[i], &candidate, err) != 0)
 			return -1;
 		if (best->cert == NULL || is_better(&candidate, best))
@@ -378,6 +386,7 @@ int signer_verify(struct verify_run *run, const struct signed_object *object, co
 		return -1;
 	if (found.cert != NULL)
 		return judge(&work, &found, err);
-	layer_find(layer, RESULT_PERMERROR, "RFC 5652 5.1: the signer's certificate is missing");
+	layer_find(layer, RESULT_PERMERROR, run->tries > TRY_LIMIT ? "too many signers and certificates of one name" :
+		   "RFC 5652 5.1: the signer's certificate is missing");
 	return 0;
 }

@@ -26,6 +26,7 @@ struct verify_run {			/* one call of verify_message */
 	struct layer *layers;
 	size_t n, capacity;
 	unsigned objects;		/* CMS objects seen: the number of the last layer */
+	unsigned tries;			/* certificates tried for signers: each costs a path */
 	const struct mime_part *payload;	/* what is inside all layers that cover the message; NULL: not seen */
 };
 
@@ -40,8 +41,6 @@ struct layer *run_layer(struct verify_run *run, enum layer_type type, bool cover
 			struct err *err);
 /* A layer that cannot be judged at all, with the reason (copied). 0 or -1. */
 int run_unreadable(struct verify_run *run, bool covers_message, const char *part, const char *reason, struct err *err);
-/* A finding: the worst result and its reason stand. */
-void layer_find(struct layer *layer, enum result result, const char *reason);
 
 struct signed_object {			/* one SignedData, found in a part */
 	struct slice der;

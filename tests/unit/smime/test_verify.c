@@ -612,6 +612,34 @@ static void over_a_limit_is_neutral(void **state)
 	testpki_free(second);
 }
 
+/* Signers that all name the same key identifier, certificates that all bear it, and that many times over. */
+static void tries_are_bounded(void **state)
+{
+	struct world *w = *state;
+	struct testpki *twin = testpki_make(w->stranger, &(struct testpki_spec){ .pkey = w->alice->pkey,
+		.san = "email:alice@example.com" });
+	const struct craft_signer first = { .pki = w->alice, .flags = CMS_USE_KEYID };
+	const struct craft_signer other = { .pki = w->alice, .flags = CMS_USE_KEYID | CMS_NOCERTS };
+	struct buf part;
+
+	make_clear(w, "", &(struct craft){ .signers = { first, other, other, other }, .extra = { twin } });
+	buf_init(&part, 0);
+	assert_int_equal(buf_append_slice(&part, buf_slice(&w->mail)), 0);
+	buf_reset(&w->mail);
+	assert_int_equal(buf_append_text(&w->mail, HEADER "Content-Type: multipart/mixed; boundary=b\r\n\r\n"), 0);
+	for (int i = 0; i < 30; i++)
+		assert_int_equal(buf_append_text(&w->mail, "\r\n--b\r\n") |
+				 buf_append_slice(&w->mail, buf_slice(&part)), 0);
+	assert_int_equal(buf_append_text(&w->mail, "\r\n--b--\r\n"), 0);
+	buf_clear(&part);
+	verify(w);
+	assert_int_equal(w->layers.n, 120);
+	assert_int_equal(w->layers.items[0].result, RESULT_PASS);
+	assert_int_equal(w->layers.items[119].result, RESULT_PERMERROR);
+	assert_string_equal(w->layers.items[119].reason, "too many signers and certificates of one name");
+	testpki_free(twin);
+}
+
 /* ---- trust ---- */
 
 static void usage_follows_rfc_8550(void **state)
@@ -1077,7 +1105,7 @@ int main(void)
 		TEST(lone_line_feeds_are_not_mended), TEST(changed_attributes_fail), TEST(changed_signature_fails),
 		TEST(missing_certificate_is_permerror), TEST(weak_algorithms_are_policy),
 			TEST(unknown_algorithm_is_neutral),
-		TEST(over_a_limit_is_neutral), TEST(usage_follows_rfc_8550),
+		TEST(over_a_limit_is_neutral), TEST(tries_are_bounded), TEST(usage_follows_rfc_8550),
 		TEST(intermediate_may_come_from_message_or_collection), TEST(validity_is_checked_at_the_given_time),
 		TEST(certificates_of_the_message_are_no_anchors), TEST(revocation_decides),
 		TEST(a_collection_vouches_for_its_domains_only), TEST(from_is_compared_without_case),
