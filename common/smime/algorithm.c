@@ -32,7 +32,8 @@ static const struct {
 	{ NID_chacha20_poly1305, "chacha20-poly1305" },
 };
 
-int algorithm_nid(struct slice oid)
+/* An OID's number in OpenSSL's table (whole item); NID_undef: unknown. */
+static int algorithm_nid(struct slice oid)
 {
 	const unsigned char *p = (const unsigned char *)oid.p;
 	ASN1_OBJECT *object = NULL;

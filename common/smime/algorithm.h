@@ -54,8 +54,6 @@ int signature_verify(const struct cert *cert, const struct signature_algorithm *
 		     const struct digest_algorithm *digest, const struct prescan_signer *signer,
 		     enum signature_check *check, struct err *err);
 
-/* An OID's number in OpenSSL's table (whole item); NID_undef: unknown. */
-int algorithm_nid(struct slice oid);
 /* "aes256-cbc" …; NULL: unknown. */
 const char *algorithm_cipher_name(struct slice oid);
 
