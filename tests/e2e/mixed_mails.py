@@ -331,8 +331,8 @@ class Maker:
 
     def sign(self, ca, name, form, entity, fields, chain=None):
         person = path("pki", ca, name)
-        out = must("openssl", "cms", "-sign", "-binary", "-crlfeol", "-signer", person + ".crt", "-inkey", person + ".key",
-                   "-certfile", chain or path("pki", ca, "ca.crt"), *(["-nodetach"] if form == "opaque" else []),
+        out = must("openssl", "cms", "-sign", "-binary", "-crlfeol", "-signer", person + ".crt", "-inkey",
+                   person + ".key", "-certfile", chain or path("pki", ca, "ca.crt"), *(["-nodetach"] if form == "opaque" else []),
                    data=mailcheck.crlf(entity))
         return fields.encode() + out.replace(b"\r\n", b"\n")
 
@@ -461,7 +461,7 @@ def back():
 
 def hangs():
     maker = Maker("hangs")
-    return [maker.public(refused="451 4.4.3"), maker.maybe_none(refused="451 4.4.3"), maker.inbound_signed()]
+    return [maker.public(refused="451 4.4.3"), maker.maybe_nothing(refused="451 4.4.3"), maker.inbound_signed()]
 
 
 # Sending.
@@ -608,7 +608,7 @@ def play(phase, ports):
     if phase == "away":
         out = [f for (_, recipient), names in files.items() if not recipient.endswith("@example.com") for f in names
                if mailcheck.field(read(f), "X-Test-Id")[0].startswith("away-")]
-        say(all(b"nveloped-data" in read(f) for f in out), "away: nothing went out in plaintext (%d went out)" % len(out))
+        say(all(b"nveloped-data" in read(f) for f in out), "away: nothing went out in plaintext (of %d)" % len(out))
     say(not any(verdicts), "%s: %d mails are all treated as the rules say" % (phase, len(mails)))
     print("# %s: %d mails in %.1f s" % (phase, len(mails), sent))
 
@@ -621,7 +621,7 @@ def end():
     queued = [m[2].rpartition(" ")[2] for m in sent if "queued as" in m[2]]
     say(len(ids) == len(sent) and not Counter(queued) - Counter(ids), "one log line a message, with its queue id",
         "%d lines, %d messages" % (len(ids), len(sent)))
-    say(all(len(line) <= 930 for line in lines), "log lines are short")
+    say(all(len(line) <= 930 for line in log), "log lines are short")
     say(queue_is_empty(), "Postfix's queue is empty")
     leaks = [name for top in ("state", "run") for name in glob.glob(path(top, "**"), recursive=True)
              if os.path.isfile(name) and b"secret" in read(name)]
