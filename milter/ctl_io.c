@@ -140,28 +140,6 @@ int64_t ctl_deadline_ms(const struct ctl *ctl)
 	return clock_monotonic_ms(&ctl->site->clock) + ctl->site->settings.limits.deadline_s * 1000;
 }
 
-static void release_buf(void *buf)
-{
-	buf_clear(buf);
-}
-
-/* A buffer that the arena wipes. */
-static struct buf *arena_buf(struct arena *arena, size_t limit_bytes, struct err *err)
-{
-	struct buf *buf = arena_alloc(arena, sizeof(*buf));
-
-	if (buf == NULL) {
-		err_memory(err);
-		return NULL;
-	}
-	buf_init(buf, limit_bytes);
-	if (arena_defer(arena, release_buf, buf) != 0) {
-		err_memory(err);
-		return NULL;
-	}
-	return buf;
-}
-
 static int read_all(FILE *from, struct buf *buf, struct err *err)
 {
 	char chunk[65536];
@@ -179,10 +157,12 @@ int ctl_read_message(struct ctl *ctl, struct message *message, struct err *err)
 {
 	const size_t limit_bytes = (size_t)ctl->settings->limits.message_mb * MEBIBYTE + HEADER_BYTES;
 	const struct header_limits no_limits = { 0, 0 };
-	struct buf *raw = arena_buf(ctl->arena, limit_bytes, err);
-	struct buf *wire = arena_buf(ctl->arena, limit_bytes, err);
+	struct buf *raw = arena_buf(ctl->arena, limit_bytes);
+	struct buf *wire = arena_buf(ctl->arena, limit_bytes);
 
-	if (raw == NULL || wire == NULL || read_all(stdin, raw, err) != 0)
+	if (raw == NULL || wire == NULL)
+		return err_memory(err);
+	if (read_all(stdin, raw, err) != 0)
 		return -1;
 	if (raw->n == 0)
 		return err_set(err, ERR_MESSAGE, "no message on standard input");
@@ -240,10 +220,11 @@ int ctl_write_message(struct ctl *ctl, const struct message *message, FILE *to, 
 
 int ctl_print_message(struct ctl *ctl, const struct message *message, struct err *err)
 {
-	struct buf *buf = arena_buf(ctl->arena, 0, err);
+	struct buf *buf = arena_buf(ctl->arena, 0);
 
-	if (buf == NULL || drain(ctl, message, buf_sink, buf, err) != 0 ||
-	    write_sink(stdout, buf->p, buf->n, err) != 0)
+	if (buf == NULL)
+		return err_memory(err);
+	if (drain(ctl, message, buf_sink, buf, err) != 0 || write_sink(stdout, buf->p, buf->n, err) != 0)
 		return -1;
 	return flush(stdout, err);
 }

@@ -177,6 +177,21 @@ int arena_defer(struct arena *arena, void (*release)(void *), void *object)
 	return 0;
 }
 
+static void release_buf(void *buf)
+{
+	buf_clear(buf);
+}
+
+struct buf *arena_buf(struct arena *arena, size_t limit_bytes)
+{
+	struct buf *buf = arena_alloc(arena, sizeof(*buf));
+
+	if (buf == NULL)
+		return NULL;
+	buf_init(buf, limit_bytes);
+	return arena_defer(arena, release_buf, buf) == 0 ? buf : NULL;
+}
+
 size_t arena_used(const struct arena *arena)
 {
 	return arena->used_bytes;

@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/slice.h"
 
 struct arena;
@@ -28,6 +29,9 @@ char *arena_printf(struct arena *arena, const char *format, ...) __attribute__((
 
 /* Has release(object) called by arena_free. On failure releases at once and returns -1, so the caller never leaks. */
 int arena_defer(struct arena *arena, void (*release)(void *), void *object);
+
+/* An empty buffer that is cleared, hence wiped, with the arena. NULL when exhausted. */
+struct buf *arena_buf(struct arena *arena, size_t limit_bytes);
 
 /* Bytes handed out so far. */
 size_t arena_used(const struct arena *arena);

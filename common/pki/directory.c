@@ -24,14 +24,9 @@ static void *grow(struct arena *arena, void *items, size_t n, size_t size)
 	return larger;
 }
 
-static void release_cert(void *cert)
-{
-	cert_free(cert);
-}
-
 static struct cert *hold(struct arena *arena, struct cert *cert)
 {
-	return arena_defer(arena, release_cert, cert_ref(cert)) == 0 ? cert : NULL;
+	return cert_defer(arena, cert_ref(cert)) == 0 ? cert : NULL;
 }
 
 struct slice directory_key(struct arena *arena, const struct address *address)

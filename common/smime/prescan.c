@@ -278,11 +278,6 @@ static int join(const struct der_item *item, unsigned depth, struct buf *buf, st
 	return got == 0 ? 0 : malformed(err, "eContent malformed");
 }
 
-static void buf_release(void *buf)
-{
-	buf_clear(buf);
-}
-
 int prescan_content(struct arena *arena, const struct prescan *scan, struct slice *content, struct err *err)
 {
 	struct buf *buf;
@@ -291,11 +286,8 @@ int prescan_content(struct arena *arena, const struct prescan *scan, struct slic
 		*content = scan->content.content;
 		return 0;
 	}
-	buf = arena_alloc(arena, sizeof(*buf));
+	buf = arena_buf(arena, scan->content.content.n + 1);
 	if (buf == NULL)
-		return err_memory(err);
-	buf_init(buf, scan->content.content.n + 1);
-	if (arena_defer(arena, buf_release, buf) != 0)
 		return err_memory(err);
 	if (join(&scan->content, CHUNK_DEPTH, buf, err) != 0)
 		return -1;

@@ -115,11 +115,25 @@ static void test_defer(void **state)
 	assert_string_equal(order, "a");
 }
 
+static void test_buf(void **state)
+{
+	struct arena *arena = arena_new(0), *small = arena_new(1);
+	struct buf *buf = arena_buf(arena, 4);
+
+	(void)state;
+	assert_non_null(buf);
+	assert_int_equal(buf_append_text(buf, "four"), 0);
+	assert_int_equal(buf_append_text(buf, "5"), -1);
+	assert_null(arena_buf(small, 4));
+	arena_free(small);
+	arena_free(arena);	/* sanitizers see a leak if the buffer stays */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_alloc), cmocka_unit_test(test_budget), cmocka_unit_test(test_copies),
-		cmocka_unit_test(test_defer),
+		cmocka_unit_test(test_defer), cmocka_unit_test(test_buf),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
