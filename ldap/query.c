@@ -67,18 +67,6 @@ static int escape_into(struct buf *out, struct slice value)
 	return 0;
 }
 
-struct slice query_escape(struct arena *arena, struct slice value)
-{
-	struct slice escaped = { NULL, 0 };
-	struct buf out;
-
-	buf_init(&out, 0);
-	if (escape_into(&out, value) == 0)
-		escaped = arena_copy(arena, buf_slice(&out));
-	buf_clear(&out);
-	return escaped;
-}
-
 const char *query_filter(struct arena *arena, const char *text, const struct address *address)
 {
 	const char *filter = NULL;

@@ -25,8 +25,6 @@ const char *query_filter(struct arena *arena, const char *text, const struct add
 /* Is it a filter that asks for an address? Checks parentheses, placeholders and that there is at least one of them; the
  * full grammar is libldap's, which speaks up with the first search. 0, or -1 with *err (ERR_CONFIG). */
 int query_check_filter(const char *text, struct err *err);
-/* value with every byte escaped that could be taken for grammar. p == NULL: arena exhausted. */
-struct slice query_escape(struct arena *arena, struct slice value);
 
 struct search {				/* one use of a query */
 	const struct query *query;

@@ -116,18 +116,6 @@ unsigned char *buf_reserve(struct buf *buf, size_t n)
 	return buf->p + buf->n;
 }
 
-void buf_consume(struct buf *buf, size_t n)
-{
-	size_t left;
-
-	if (buf->p == NULL || n == 0)
-		return;
-	left = n < buf->n ? buf->n - n : 0;
-	memmove(buf->p, buf->p + (buf->n - left), left);
-	crypt_wipe(buf->p + left, buf->n - left);
-	buf->n = left;
-}
-
 struct slice buf_slice(const struct buf *buf)
 {
 	return slice_make(buf->p, buf->n);

@@ -25,8 +25,6 @@ int buf_append_char(struct buf *buf, char c);
 int buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Room for n more bytes: a pointer to write at; the caller adds what it wrote to buf->n. NULL: exhausted. */
 unsigned char *buf_reserve(struct buf *buf, size_t n);
-/* Drops the first n bytes. */
-void buf_consume(struct buf *buf, size_t n);
 struct slice buf_slice(const struct buf *buf);
 /* The content as C string (a NUL is kept behind it), "" when empty; NULL when memory is exhausted. */
 char *buf_string(struct buf *buf);

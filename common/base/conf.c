@@ -14,7 +14,6 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/conf_text.h"
-#include "base/crypt.h"
 #include "base/slice.h"
 
 #define ENUMS_MOST (sizeof(((struct conf_enums *)NULL)->items) / sizeof(int))
@@ -35,7 +34,6 @@ struct conf {
 	struct conf_report report;
 	size_t findings;
 	struct err first;		/* finding */
-	char hash[2 * CRYPT_SHA256_BYTES + 1];
 };
 
 /* A value that no other group of its list may have. */
@@ -98,8 +96,10 @@ int conf_finding(struct conf *conf, const void *member, struct err *err, const c
 	va_list args;
 
 	va_start(args, format);
-	finding_at(conf, err == NULL ? &own : err, conf_where(conf, member), format, args);
+	finding_at(conf, &own, conf_where(conf, member), format, args);
 	va_end(args);
+	if (err != NULL)
+		*err = conf->first;
 	return -1;
 }
 
@@ -150,11 +150,6 @@ bool conf_given(const struct conf *conf, const void *member)
 	const struct place *place = find_place(conf, member);
 
 	return place != NULL && place->given;
-}
-
-const char *conf_hash(const struct conf *conf)
-{
-	return conf->hash;
 }
 
 /* --- settings as libconfig has them --- */
@@ -727,16 +722,13 @@ static struct conf *new_conf(const struct conf_report *to)
 static void load_all(struct load *load, const char *path, const struct conf_table *top, void *settings)
 {
 	struct conf *conf = load->conf;
-	unsigned char digest[CRYPT_SHA256_BYTES];
 	config_t config;
 	struct err err;
 
-	if (conf_text_read(&conf->text, path, &err) != 0 ||
-	    crypt_sha256(conf->text.text.p, conf->text.text.n, digest, &err) != 0) {
+	if (conf_text_read(&conf->text, path, &err) != 0) {
 		report(conf, &err);
 		return;
 	}
-	crypt_hex(digest, sizeof(digest), conf->hash);
 	conf->top = conf_text_place(&conf->text, 0);
 	config_init(&config);
 	parse(load, &config, top, settings);

@@ -77,8 +77,8 @@ struct conf_report {
  * points to. */
 int conf_load(const char *path, const struct conf_table *top, void *settings, const struct conf_report *report,
 	      struct conf **conf, struct err *err);
-/* A finding of the caller's own, in the same form: reports "FILE:LINE: text" for the member and sets *err (ERR_CONFIG).
- * Returns -1. */
+/* A finding of the caller's own, in the same form: reports "FILE:LINE: text" for the member. *err (ERR_CONFIG): the first
+ * finding of this conf. Returns -1. */
 int conf_finding(struct conf *conf, const void *member, struct err *err, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 void conf_free(struct conf *conf);	/* NULL is fine */
@@ -90,8 +90,6 @@ const char *conf_where(const struct conf *conf, const void *member);
 /* False where the file has no such value and the default stands. */
 bool conf_given(const struct conf *conf, const void *member);
 
-/* SHA-256 (hex) of the text read, includes too: the configuration's name in log and audit. */
-const char *conf_hash(const struct conf *conf);
 
 /* The name among names (NULL-terminated) nearest to text by edit distance, NULL if none is near (> 1/3 + 1). */
 const char *conf_nearest(const char *text, const char *const *names);

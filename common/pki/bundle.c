@@ -29,15 +29,6 @@ static const struct {
 	{ BUNDLE_PEM, bundle_is_pem, bundle_read_pem },
 };
 
-const char *bundle_format_name(enum bundle_format format)
-{
-	static const char *const names[] = {
-		[BUNDLE_PEM] = "PEM", [BUNDLE_DER] = "DER", [BUNDLE_P7B] = "P7B", [BUNDLE_SST] = "SST",
-	};
-
-	return (size_t)format < sizeof(names) / sizeof(names[0]) ? names[format] : "unknown";
-}
-
 static int enlarge(struct bundle_reader *reader)
 {
 	size_t capacity = reader->capacity == 0 ? FIRST_ENTRIES : reader->capacity * 2;

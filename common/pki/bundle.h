@@ -32,7 +32,6 @@ struct bundle {
 int bundle_parse(struct arena *arena, struct slice bytes, struct bundle *bundle, struct err *err);
 /* Reads path and parses. ERR_CONFIG with path. */
 int bundle_load(struct arena *arena, const char *path, struct bundle *bundle, struct err *err);
-const char *bundle_format_name(enum bundle_format);	/* "PEM" */
 
 /* Appends an SST with the certificates and CRLs of the n entries (bad ones are left out) and their friendly names; of
  * an enhanced-usage property only e-mail protection or nothing is written. 0, or -1 ERR_TEMP: memory, out as it was. */

@@ -69,29 +69,10 @@ static void test_limit(void **state)
 	buf_clear(&buf);
 }
 
-static void test_consume(void **state)
-{
-	struct buf buf;
-
-	(void)state;
-	buf_init(&buf, 0);
-	buf_consume(&buf, 3);
-	buf_append_text(&buf, "abcdef");
-	buf_consume(&buf, 0);
-	buf_consume(&buf, 2);
-	assert_string_equal(buf_string(&buf), "cdef");
-	/* What is dropped is not left behind. */
-	assert_null(memchr(buf.p + 4, 'f', 2));
-	buf_consume(&buf, 99);
-	assert_int_equal(buf.n, 0);
-	assert_null(memchr(buf.p, 'c', 6));
-	buf_clear(&buf);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_append), cmocka_unit_test(test_limit), cmocka_unit_test(test_consume),
+		cmocka_unit_test(test_append), cmocka_unit_test(test_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,11 +44,20 @@ static size_t unescape(struct slice text, char *out)
 	return n;
 }
 
+/* What a filter makes of the value. */
+static struct slice escape(struct arena *arena, struct slice value)
+{
+	const struct address address = { .local = value };
+	const char *filter = query_filter(arena, "%{local}", &address);
+
+	return slice_of(filter);
+}
+
 static void every_byte_comes_back_and_none_is_grammar(void **state)
 {
 	for (unsigned c = 0; c < 256; c++) {
 		char byte = (char)c, back[4];
-		struct slice escaped = query_escape(*state, slice_make(&byte, 1));
+		struct slice escaped = escape(*state, slice_make(&byte, 1));
 
 		assert_non_null(escaped.p);
 		assert_int_equal(unescape(escaped, back), 1);
@@ -63,10 +72,10 @@ static void every_byte_comes_back_and_none_is_grammar(void **state)
 static void escaped_is_hex_of_the_bytes(void **state)
 {
 	const char bytes[] = "a\0*)(\\\xc3\xa4";
-	struct slice escaped = query_escape(*state, slice_make(bytes, sizeof(bytes) - 1));
+	struct slice escaped = escape(*state, slice_make(bytes, sizeof(bytes) - 1));
 
 	assert_true(slice_is(escaped, "a\\00\\2a\\29\\28\\5c\\c3\\a4"));
-	assert_int_equal(query_escape(*state, slice_of("")).n, 0);
+	assert_int_equal(escape(*state, slice_of("")).n, 0);
 }
 
 static struct address address_of(const char *text, const char *local, const char *domain)
@@ -123,7 +132,6 @@ static void no_memory(void **state)
 
 	(void)state;
 	assert_null(query_filter(small, "(mail=%{address})", &address));
-	assert_null(query_escape(small, address.text).p);
 	arena_free(small);
 }
 

@@ -383,13 +383,6 @@ static void loads_files(void **state)
 	assert_int_equal(f->err.class, ERR_CONFIG);
 }
 
-static void names_formats(void **state)
-{
-	(void)state;
-	assert_string_equal(bundle_format_name(BUNDLE_PEM), "PEM");
-	assert_string_equal(bundle_format_name(BUNDLE_SST), "SST");
-}
-
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -399,7 +392,7 @@ int main(void)
 		TEST(reads_p7b), TEST(reads_a_directory_value), TEST(reads_sst), TEST(a_cut_off_sst_is_an_error),
 		TEST(an_sst_length_reaches_not_beyond), TEST(writes_sst), TEST(writing_stops_at_the_limit),
 		TEST(refuses_other_files), TEST(survives_flipped_bytes), TEST(a_full_arena_is_an_error),
-		TEST(loads_files), TEST(names_formats),
+		TEST(loads_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
