@@ -25,7 +25,7 @@ static void facts_client(const struct site *site, const struct envelope *envelop
 				    facts->from.text.n > 0 && address_equal(&facts->from, &envelope->sender);
 }
 
-/* RFC 5322 3.6: one From field. Anything but exactly one mailbox in it leaves `from` empty. */
+/* RFC 5322 3.6: one From field. Anything but exactly one mailbox that all readers find leaves `from` empty. */
 static int facts_from(const struct message *message, struct arena *arena, struct facts *facts, struct err *err)
 {
 	const struct field *from = header_find(&message->header, "From", 0);
@@ -35,7 +35,7 @@ static int facts_from(const struct message *message, struct arena *arena, struct
 		return 0;
 	if (address_single(arena, from->value, &facts->from, &facts->from_form, err) != 0)
 		return -1;
-	if (header_count(&message->header, "From") > 1)
+	if (header_count(&message->header, "From") > 1 || header_breaks_oddly(&message->header))
 		facts->from_form = MAILBOX_AMBIGUOUS;
 	if (facts->from_form != MAILBOX_SINGLE)
 		memset(&facts->from, 0, sizeof(facts->from));
@@ -86,12 +86,13 @@ static int facts_visible(const struct envelope *envelope, const struct message *
 			 struct facts *facts, struct err *err)
 {
 	static const char *const names[] = { "To", "Cc", "Resent-To", "Resent-Cc" };
-	const struct field *field = NULL;
+	const struct header *header = &message->header;
 	size_t i, k;
 
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		for (k = 0; (field = header_find(&message->header, names[i], k)) != NULL; k++)
-			if (mark_visible(field, envelope, arena, facts, err) != 0)
+	for (i = 0; i < header->n; i++)
+		for (k = 0; k < sizeof(names) / sizeof(names[0]); k++)
+			if (field_is(&header->fields[i], names[k]) &&
+			    mark_visible(&header->fields[i], envelope, arena, facts, err) != 0)
 				return -1;
 	return 0;
 }

@@ -195,9 +195,27 @@ size_t header_count(const struct header *header, const char *name)
 	return count;
 }
 
+static bool breaks_oddly(struct slice raw)
+{
+	for (size_t i = 0; i < raw.n; i++) {
+		if (raw.p[i] == '\0' || (raw.p[i] == '\r' && (i + 1 == raw.n || raw.p[i + 1] != '\n')))
+			return true;
+	}
+	return false;
+}
+
+bool header_breaks_oddly(const struct header *header)
+{
+	for (size_t i = 0; i < header->n; i++) {
+		if (breaks_oddly(header->fields[i].raw))
+			return true;
+	}
+	return false;
+}
+
 bool field_is(const struct field *field, const char *name)
 {
-	return slice_is_nocase(field->name, name);
+	return slice_is_nocase(slice_trim(field->name), name);
 }
 
 bool field_is_content(const struct field *field)

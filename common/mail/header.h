@@ -50,7 +50,10 @@ int header_filter(struct arena *arena, const struct header *from, bool (*keep)(c
 /* The index-th (from 0) field of that name (ASCII case folded), or NULL. */
 const struct field *header_find(const struct header *header, const char *name, size_t index);
 size_t header_count(const struct header *header, const char *name);
+/* Also "Name :", whose blanks some readers overlook. */
 bool field_is(const struct field *field, const char *name);
+/* True if a field holds a CR without LF, which some readers take for the end of a field, or a NUL. */
+bool header_breaks_oddly(const struct header *header);
 bool field_is_content(const struct field *field);	/* Content-* */
 
 /* The value unfolded (CRLF before blank removed), trimmed. p == NULL: arena exhausted. */

@@ -280,12 +280,21 @@ static int header_line(struct mime_scan *scan, struct err *err)
 	return line_take(scan, err);
 }
 
+/* Readers that look at the beginning of a line only, or go on behind the closing delimiter, would find a part here. */
+static bool is_false_delimiter(const struct mime_line *line, struct slice boundary)
+{
+	return boundary.n > 0 && line->prefix_n >= boundary.n + 2 && memcmp(line->prefix, "--", 2) == 0 &&
+	       memcmp(line->prefix + 2, boundary.p, boundary.n) == 0;
+}
+
 /* Puts a complete line where it belongs. */
 static int line_take(struct mime_scan *scan, struct err *err)
 {
 	if (scan->in_header)
 		return header_line(scan, err);
 	scan->current->traits |= scan->line.traits | (scan->gap_bare ? (unsigned)MIME_BARE_CR_LF : 0U);
+	if (is_false_delimiter(&scan->line, scan->current->boundary))
+		scan->current->traits |= MIME_FALSE_DELIMITER;
 	scan->gap_bare = scan->line.end_bytes == 1;
 	return 0;
 }

@@ -92,7 +92,7 @@ void mime_line_end(struct mime_line *line, bool lf)
 		line->cr_count--;
 	}
 	if (line->cr_count > 0)
-		line->traits |= MIME_BARE_CR_LF;
+		line->traits |= MIME_BARE_CR_LF | MIME_BARE_CR;
 	if (line->length > LINE_MAX_OCTETS)
 		line->traits |= MIME_LONG_LINE;
 	if (line->length > 0 && is_blank(last))

@@ -259,10 +259,18 @@ int verdict_fields(struct arena *arena, const struct verdict *verdict, const cha
 	return 0;
 }
 
-/* Also with blanks before the colon, which some readers overlook. */
-static bool is_called(const struct field *field, const char *name)
+/* Does a field of that name stand in another one, behind a CR that some readers take for a line end? */
+static bool hides(const struct field *field, const char *name)
 {
-	return slice_is_nocase(slice_trim(field->name), name);
+	struct slice rest = field->raw;
+	long cr;
+
+	while ((cr = slice_find(rest, '\r')) >= 0) {
+		rest = slice_from(rest, (size_t)cr + 1);
+		if (slice_starts_nocase(rest, name))
+			return true;
+	}
+	return false;
 }
 
 /* What becomes of one field: *kept is it, or what replaces it. 1 unchanged, 0 changed or dropped (*keep), -1. */
@@ -272,8 +280,8 @@ static int clean_field(struct arena *arena, const struct field *field, const cha
 	enum authres_verdict verdict = AUTHRES_DELETE;
 
 	*kept = *field;
-	*keep = !is_called(field, LAYER_FIELD);
-	if (!is_called(field, RESULTS_FIELD))
+	*keep = !field_is(field, LAYER_FIELD) && !hides(field, LAYER_FIELD) && !hides(field, RESULTS_FIELD);
+	if (!*keep || !field_is(field, RESULTS_FIELD))
 		return *keep;
 	if (authres_clean(arena, field, authserv_id, METHOD, remove_all, &verdict, kept, err) != 0)
 		return -1;

@@ -16,6 +16,7 @@
 #define CIPHER_BYTES 65536u
 #define HEADER_BYTES 262144u
 #define HEADER_FIELDS 2000u
+#define BOUNDARY_CHARACTERS 70u	/* RFC 2046 5.1.1 */
 
 const char *const result_names[] = { "fail", "permerror", "neutral", "policy", "temperror", "pass", "none", NULL };
 
@@ -103,7 +104,47 @@ static bool is_duplicate(const struct mime_part *part)
 	       header_count(&part->header, "Content-Transfer-Encoding") > 1;
 }
 
-/* "boundary" with RFC 2231 marks, or twice in a value that had to be mended: not every reader cuts alike. */
+/* RFC 2046 5.1.1 and what careless mailers write; nothing that only some readers unescape or end at. */
+static bool is_boundary_character(char c, bool quoted)
+{
+	if (c <= ' ' || c >= 0x7f)
+		return quoted && c == ' ';
+	return strchr(quoted ? "\"\\" : "\"\\()<>@,;[]", c) == NULL;
+}
+
+/* What stands behind "boundary=": one word or quoted string, then the end of the parameter. */
+static bool is_boundary_plain(struct slice value)
+{
+	struct slice rest = slice_trim(value);
+	bool quoted = rest.n > 0 && rest.p[0] == '"';
+	struct slice text = slice_from(rest, quoted ? 1 : 0);
+	size_t n = 0;
+
+	while (n < text.n && is_boundary_character(text.p[n], quoted))
+		n++;
+	if (n == 0 || n > BOUNDARY_CHARACTERS || text.p[n - 1] == ' ' ||
+	    memmem(text.p, n, "=?", 2) != NULL || (quoted && (n == text.n || text.p[n] != '"')))
+		return false;
+	rest = slice_trim(slice_from(text, quoted ? n + 1 : n));
+	return rest.n == 0 || rest.p[0] == ';';
+}
+
+/* "multipart/signed" and parameters, without comments in between and without control characters but those of folds. */
+static bool is_type_plain(struct slice value)
+{
+	static const char type[] = "multipart/signed";
+	struct slice rest = slice_trim(value);
+
+	for (size_t i = 0; i < value.n; i++)
+		if ((unsigned char)value.p[i] < ' ' && memchr("\t\r\n", value.p[i], 3) == NULL)
+			return false;
+	if (!slice_starts_nocase(rest, type))
+		return false;
+	rest = slice_trim(slice_from(rest, sizeof(type) - 1));
+	return rest.n > 0 && rest.p[0] == ';';
+}
+
+/* "boundary" twice, with RFC 2231 marks, or such that not every reader finds the same one. */
 static bool is_boundary_odd(const struct mime_part *part)
 {
 	static const char name[] = "boundary";
@@ -111,18 +152,25 @@ static bool is_boundary_odd(const struct mime_part *part)
 	struct slice rest = field == NULL ? slice_make("", 0) : field->value;
 	size_t n = 0;
 
-	if (part->boundary.n == 0 || part->type.duplicate)
+	if (part->boundary.n == 0 || part->type.duplicate || !is_type_plain(rest))
 		return true;
 	for (; rest.n > sizeof(name); rest = slice_from(rest, 1)) {
 		struct slice behind = slice_trim(slice_from(rest, sizeof(name) - 1));
 
 		if (!slice_starts_nocase(rest, name) || behind.n == 0)
 			continue;
-		if (behind.p[0] == '*')
+		if (behind.p[0] == '*' || (behind.p[0] == '=' && !is_boundary_plain(slice_from(behind, 1))))
 			return true;
 		n += behind.p[0] == '=';
 	}
-	return part->type.malformed && n > 1;
+	return n != 1;
+}
+
+/* Around the two parts stands something that readers who cut lines or compare boundaries otherwise take for a part. */
+static bool has_hidden_part(const struct mime_part *part, const struct mime_part *signature)
+{
+	return (part->traits & (unsigned)(MIME_BARE_CR | MIME_FALSE_DELIMITER)) != 0 ||
+	       header_breaks_oddly(&signature->header);
 }
 
 /* Why this multipart/signed cannot be judged (RFC 1847 2.1, RFC 8551 3.5.3), or NULL. */
@@ -144,7 +192,9 @@ static const char *clear_fault(const struct mime_part *part)
 		return "RFC 8551 3.5.3: the second part is not application/pkcs7-signature";
 	if (protocol.p != NULL && !is_signature_type(protocol))
 		return "RFC 1847 2.1: protocol and the second part's type differ";
-	return part->closed ? NULL : "RFC 2046 5.1.1: the closing delimiter is missing";
+	if (!part->closed)
+		return "RFC 2046 5.1.1: the closing delimiter is missing";
+	return has_hidden_part(part, signature) ? "RFC 2046 5.1.1: outside the parts stands what some readers show" : NULL;
 }
 
 static void buf_release(void *buf)

@@ -39,10 +39,12 @@ static int read_single(struct arena *arena, const struct header *header, const c
 	return 0;
 }
 
+/* Behind a lone CR some readers find a From of their own. */
 int from_binding_read(struct arena *arena, const struct header *header, struct from_binding *binding, struct err *err)
 {
 	if (read_single(arena, header, "From", &binding->from, &binding->single, err) != 0)
 		return -1;
+	binding->single = binding->single && !header_breaks_oddly(header);
 	return read_single(arena, header, "Sender", &binding->sender, &binding->sender_single, err);
 }
 

@@ -112,6 +112,22 @@ static void test_field_make_starts_no_other_field(void **state)
 	assert_slice(field.raw, "S:\r\n");
 }
 
+static void test_odd_breaks_and_blanks_before_colons(void **state)
+{
+	struct header header = { NULL, 0 };
+
+	assert_int_equal(header_append(*state, &header, field_make(*state, slice_of("From "), slice_of(" a\n\tb"))), 0);
+	assert_int_equal(header_append(*state, &header, field_make(*state, slice_of("from"), slice_of(" c"))), 0);
+	assert_int_equal(header_count(&header, "From"), 2);
+	assert_false(header_breaks_oddly(&header));
+	header.fields[1] = field_make(*state, slice_of("X"), slice_of(" a\rFrom: b"));
+	assert_true(header_breaks_oddly(&header));
+	header.fields[1] = field_make(*state, slice_of("X"), slice_make(" a\0b", 4));
+	assert_true(header_breaks_oddly(&header));
+	header.fields[1] = field_make(*state, slice_of("X"), slice_of(" a\r\r\n\tb"));
+	assert_true(header_breaks_oddly(&header));
+}
+
 static bool not_x(const struct field *field, void *arg)
 {
 	(void)arg;
@@ -156,6 +172,7 @@ int main(void)
 		with_arena(test_limits),
 		with_arena(test_many_fields_and_duplicates),
 		with_arena(test_field_make_starts_no_other_field),
+		with_arena(test_odd_breaks_and_blanks_before_colons),
 		with_arena(test_filter_shares_fields),
 		with_arena(test_memory_runs_out),
 	};

@@ -245,9 +245,9 @@ static void test_traits(void **state)
 	assert_int_equal(traits_of(*state, "\xc3\xa4", 2), MIME_8BIT);
 	assert_int_equal(traits_of(*state, "a\0b", 3), MIME_NUL);
 	assert_int_equal(traits_of(*state, "a\nb", 3), MIME_BARE_CR_LF);
-	assert_int_equal(traits_of(*state, "a\rb", 3), MIME_BARE_CR_LF);
-	assert_int_equal(traits_of(*state, "a\r", 2), MIME_BARE_CR_LF);
-	assert_int_equal(traits_of(*state, "a\r\r\nb", 5), MIME_BARE_CR_LF);
+	assert_int_equal(traits_of(*state, "a\rb", 3), MIME_BARE_CR_LF | MIME_BARE_CR);
+	assert_int_equal(traits_of(*state, "a\r", 2), MIME_BARE_CR_LF | MIME_BARE_CR);
+	assert_int_equal(traits_of(*state, "a\r\r\nb", 5), MIME_BARE_CR_LF | MIME_BARE_CR);
 	assert_int_equal(traits_of(*state, "a \r\nb", 5), MIME_TRAILING_BLANK);
 	assert_int_equal(traits_of(*state, "a\t", 2), MIME_TRAILING_BLANK);
 	assert_int_equal(traits_of(*state, "From x", 6), MIME_FROM_LINE);
@@ -256,6 +256,25 @@ static void test_traits(void **state)
 	assert_int_equal(traits_of(*state, line, 998), 0);
 	assert_int_equal(traits_of(*state, line, 999), MIME_LONG_LINE);
 	assert_int_equal(traits_of(*state, line, 1100), MIME_LONG_LINE);
+}
+
+static unsigned container_traits(struct arena *arena, const char *body)
+{
+	struct message message = message_of(arena, "Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+	struct mime mime;
+
+	message.body = body_from_slice(arena, slice_of(body));
+	mime = parsed(arena, &message);
+	assert_int_equal(mime.parts, 2);
+	return mime.root->traits;
+}
+
+static void test_false_delimiters(void **state)
+{
+	assert_int_equal(container_traits(*state, "x\r\n--b\r\n\r\n--bx\r\n--b--\r\ny\r\n"), 0);
+	assert_int_equal(container_traits(*state, "--bx\r\n--b\r\n\r\n--b--\r\n"), MIME_FALSE_DELIMITER);
+	assert_int_equal(container_traits(*state, "--b\r\n\r\n--b--\r\n--b\r\n"), MIME_FALSE_DELIMITER);
+	assert_int_equal(container_traits(*state, "--b\r\n\r\n--b--\r\n--b--"), MIME_FALSE_DELIMITER);
 }
 
 static void test_traits_of_containers(void **state)
@@ -366,6 +385,7 @@ int main(void)
 		with_arena(test_offsets),
 		with_arena(test_entity_of_odd_parts),
 		with_arena(test_traits),
+		with_arena(test_false_delimiters),
 		with_arena(test_traits_of_containers),
 		with_arena(test_long_lines_in_little_memory),
 		with_arena(test_limits),
