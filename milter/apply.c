@@ -1,5 +1,5 @@
 /* apply.c - pulls the final body and hands it, and the header edits, to libmilter. Called at the end of a message, by
- * the thread that has the session. The order is body, deletions, insertions, additions; an error at any point ends in
+ * the thread that has the session. The order is body, deletions and changes, insertions, additions; an error at any point ends in
  * try later, and then the MTA forgets all of it. */
 #include "milter/apply.h"
 
@@ -54,8 +54,8 @@ static int apply_edit(SMFICTX *ctx, const struct edit *edit, bool leading_blank,
 
 	if (value != NULL && !leading_blank && value[0] == ' ')
 		value++;
-	if (edit->kind == EDIT_DELETE)
-		rc = smfi_chgheader(ctx, unconst(edit->name), (int)edit->index, NULL);
+	if (edit->kind == EDIT_DELETE || edit->kind == EDIT_CHANGE)
+		rc = smfi_chgheader(ctx, unconst(edit->name), (int)edit->index, unconst(value));
 	else if (edit->kind == EDIT_INSERT)
 		rc = smfi_insheader(ctx, (int)edit->index, unconst(edit->name), unconst(value));
 	else

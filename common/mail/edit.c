@@ -11,12 +11,21 @@ static size_t find_same(const struct header *header, const struct field *field, 
 	return from;
 }
 
-/* Marks in kept[] which of before's fields stand in after; *first: the first kept one's index in after, or after->n. */
-static int match(const struct header *before, const struct header *after, bool *kept, size_t *first, struct err *err)
+struct pairing {
+	bool *kept;		/* for each of before's fields: it stands in after too */
+	size_t *changed_to;	/* for each of before's fields: after's field that takes its place, or NONE */
+	bool *changes;		/* for each of after's fields: it takes such a place */
+	size_t first;		/* the first kept one's index in after, or after->n */
+};
+
+#define NONE ((size_t)-1)
+
+/* Fills kept[] and first. */
+static int match(const struct header *before, const struct header *after, struct pairing *pairing, struct err *err)
 {
 	size_t from = 0;
 
-	*first = after->n;
+	pairing->first = after->n;
 	for (size_t i = 0; i < after->n; i++) {
 		size_t at = find_same(before, &after->fields[i], from);
 
@@ -24,12 +33,47 @@ static int match(const struct header *before, const struct header *after, bool *
 			return err_set(err, ERR_BUG, "header fields were reordered");
 		if (at == before->n)
 			continue;
-		kept[at] = true;
+		pairing->kept[at] = true;
 		from = at + 1;
-		if (*first == after->n)
-			*first = i;
+		if (pairing->first == after->n)
+			pairing->first = i;
 	}
 	return 0;
+}
+
+/* The first field of that name in before[from, to) whose place is free, or NONE. */
+static size_t find_place(const struct header *before, const struct pairing *pairing, size_t from, size_t to,
+			 struct slice name)
+{
+	for (; from < to; from++)
+		if (pairing->changed_to[from] == NONE && slice_equal_nocase(before->fields[from].name, name))
+			return from;
+	return NONE;
+}
+
+/* New fields between two kept ones take the place of what went from there. Behind the last kept one nothing has to
+ * keep its place. */
+static void pair(const struct header *before, const struct header *after, struct pairing *pairing)
+{
+	size_t from = 0, start = pairing->first;
+
+	for (size_t i = pairing->first; i < after->n; i++) {
+		size_t at = find_same(before, &after->fields[i], from);
+
+		if (at == before->n)
+			continue;
+		for (; start < i; start++) {
+			size_t place = find_place(before, pairing, from, at, after->fields[start].name);
+
+			if (place != NONE) {
+				pairing->changed_to[place] = start;
+				pairing->changes[start] = true;
+				from = place + 1;
+			}
+		}
+		start = i + 1;
+		from = at + 1;
+	}
 }
 
 static size_t same_name_before(const struct header *header, size_t at)
@@ -54,12 +98,17 @@ static char *milter_value(struct arena *arena, struct slice value)
 	return out;
 }
 
-static int add_deletion(struct arena *arena, const struct header *before, size_t at, struct edit_list *list,
-			struct err *err)
+/* What becomes of before's field at `at`: it goes, or new_field takes its place. */
+static int add_removal(struct arena *arena, const struct header *before, size_t at, const struct field *new_field,
+		       struct edit_list *list, struct err *err)
 {
 	struct edit edit = { EDIT_DELETE, arena_string(arena, before->fields[at].name), NULL, 0 };
 
-	if (edit.name == NULL)
+	if (new_field != NULL) {
+		edit.kind = EDIT_CHANGE;
+		edit.value = milter_value(arena, new_field->value);
+	}
+	if (edit.name == NULL || (new_field != NULL && edit.value == NULL))
 		return err_memory(err);
 	edit.index = (unsigned)same_name_before(before, at) + 1;
 	list->items[list->n++] = edit;
@@ -78,24 +127,26 @@ static int add_field(struct arena *arena, const struct field *field, bool top, u
 	return 0;
 }
 
-static int edits_add(struct arena *arena, const struct header *before, const struct header *after, const bool *kept,
-		     size_t first, struct edit_list *list, struct err *err)
+static int edits_add(struct arena *arena, const struct header *before, const struct header *after,
+		     const struct pairing *pairing, struct edit_list *list, struct err *err)
 {
 	size_t from = 0;
 
 	for (size_t i = before->n; i > 0; i--) {
-		if (!kept[i - 1] && add_deletion(arena, before, i - 1, list, err) < 0)
+		size_t to = pairing->changed_to[i - 1];
+
+		if (!pairing->kept[i - 1] &&
+		    add_removal(arena, before, i - 1, to == NONE ? NULL : &after->fields[to], list, err) < 0)
 			return -1;
 	}
 	for (size_t i = 0; i < after->n; i++) {
 		size_t at = find_same(before, &after->fields[i], from);
-		bool top = first < after->n && i < first;
+		bool top = pairing->first < after->n && i < pairing->first;
 
-		if (at < before->n) {
+		if (at < before->n)
 			from = at + 1;
-			continue;
-		}
-		if (add_field(arena, &after->fields[i], top, top ? (unsigned)i : 0, list, err) < 0)
+		else if (!pairing->changes[i] &&
+			 add_field(arena, &after->fields[i], top, top ? (unsigned)i : 0, list, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -104,13 +155,19 @@ static int edits_add(struct arena *arena, const struct header *before, const str
 int edit_make(struct arena *arena, const struct header *before, const struct header *after, struct edit_list *list,
 	      struct err *err)
 {
-	bool *kept = arena_array(arena, before->n + 1, sizeof(*kept));
-	size_t first = 0;
+	struct pairing pairing = {
+		.kept = arena_array(arena, before->n + 1, sizeof(*pairing.kept)),
+		.changed_to = arena_array(arena, before->n + 1, sizeof(*pairing.changed_to)),
+		.changes = arena_array(arena, after->n + 1, sizeof(*pairing.changes)),
+	};
 
 	*list = (struct edit_list){ arena_array(arena, before->n + after->n + 1, sizeof(*list->items)), 0 };
-	if (kept == NULL || list->items == NULL)
+	if (pairing.kept == NULL || pairing.changed_to == NULL || pairing.changes == NULL || list->items == NULL)
 		return err_memory(err);
-	if (match(before, after, kept, &first, err) < 0)
+	for (size_t i = 0; i < before->n; i++)
+		pairing.changed_to[i] = NONE;
+	if (match(before, after, &pairing, err) < 0)
 		return -1;
-	return edits_add(arena, before, after, kept, first, list, err);
+	pair(before, after, &pairing);
+	return edits_add(arena, before, after, &pairing, list, err);
 }

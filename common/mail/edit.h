@@ -1,8 +1,8 @@
 /* edit.h - the difference between the message that came and the one that goes, as edits for an MTA.
  *
- * A kept field is one whose raw bytes are the very same memory (raw.p). Kept fields must stand in their old order; new
- * fields stand before the first kept one (inserted at the top) or behind the last (added at the end) - any other place
- * becomes "added at the end".
+ * A kept field is one whose raw bytes are the very same memory (raw.p). Kept fields must stand in their old order. New
+ * fields stand before the first kept one (inserted at the top), behind the last (added at the end), or in the place of
+ * a field of their name between two kept ones (changed) - any other place becomes "added at the end".
  */
 #ifndef MAIL_EDIT_H
 #define MAIL_EDIT_H
@@ -10,14 +10,14 @@
 #include "mail/message.h"
 
 struct edit {
-	enum { EDIT_DELETE, EDIT_INSERT, EDIT_ADD } kind;
+	enum { EDIT_DELETE, EDIT_CHANGE, EDIT_INSERT, EDIT_ADD } kind;
 	const char *name;	/* C string */
-	const char *value;	/* INSERT, ADD: with its leading blank, folds without CR; DELETE: NULL */
-	unsigned index;		/* DELETE: which instance of the name, from 1; INSERT: position from 0 */
+	const char *value;	/* with its leading blank, folds without CR; DELETE: NULL */
+	unsigned index;		/* DELETE, CHANGE: which instance of the name, from 1; INSERT: position from 0 */
 };
 
 struct edit_list {
-	struct edit *items;	/* in the order to apply: deletions (highest instance first), insertions, additions */
+	struct edit *items;	/* in the order to apply: deletions and changes (last field first), insertions, additions */
 	size_t n;
 };
 

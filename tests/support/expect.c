@@ -675,21 +675,27 @@ static void line_insert(struct lines *lines, size_t at, struct field field)
 
 static const char *apply_edit(struct expect *expect, const struct edit *edit, struct lines *lines)
 {
+	struct field field;
 	unsigned seen = 0;
 
 	if (edit->kind != EDIT_DELETE) {
 		if (strpbrk(edit->value, "\r") != NULL || strpbrk(edit->name, " \t\r\n:") != NULL)
 			return WHY(expect, "edit of %s could start another field", edit->name);
-		line_insert(lines, edit->kind == EDIT_INSERT ? edit->index : lines->n,
-			    field_make(expect->arena, slice_of(edit->name), slice_of(edit->value)));
+		field = field_make(expect->arena, slice_of(edit->name), slice_of(edit->value));
+	}
+	if (edit->kind == EDIT_INSERT || edit->kind == EDIT_ADD) {
+		line_insert(lines, edit->kind == EDIT_INSERT ? edit->index : lines->n, field);
 		return NULL;
 	}
 	for (size_t i = 0; i < lines->n; i++)
 		if (slice_is_nocase(lines->items[i].name, edit->name) && ++seen == edit->index) {
-			line_remove(lines, i);
+			if (edit->kind == EDIT_CHANGE)
+				lines->items[i] = field;
+			else
+				line_remove(lines, i);
 			return NULL;
 		}
-	return WHY(expect, "edit deletes %s number %u, which is not there", edit->name, edit->index);
+	return WHY(expect, "edit names %s number %u, which is not there", edit->name, edit->index);
 }
 
 const char *expect_edits(struct expect *expect)

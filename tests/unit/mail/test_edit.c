@@ -5,7 +5,7 @@
 
 #include "mail/edit.h"
 
-/* The edits as text: "-name/2 +0:name: value >name: value". */
+/* The edits as text: "-name/2 =name/1: value +0:name: value >name: value". */
 static const char *edits(struct arena *arena, const struct header *before, const struct header *after)
 {
 	struct edit_list list;
@@ -17,6 +17,8 @@ static const char *edits(struct arena *arena, const struct header *before, const
 
 		if (edit->kind == EDIT_DELETE)
 			text = arena_printf(arena, "%s -%s/%u", text, edit->name, edit->index);
+		else if (edit->kind == EDIT_CHANGE)
+			text = arena_printf(arena, "%s =%s/%u:%s", text, edit->name, edit->index, edit->value);
 		else if (edit->kind == EDIT_INSERT)
 			text = arena_printf(arena, "%s +%u:%s:%s", text, edit->index, edit->name, edit->value);
 		else
@@ -66,6 +68,21 @@ static void test_all_new(void **state)
 	assert_string_equal(edits(*state, &after, &before), " >A: 1 >X: 2 >x: 3 >B: 4 >X: 5");
 }
 
+/* What is rewritten between kept fields keeps its place: trace fields are not to be reordered. */
+static void test_changed_in_place(void **state)
+{
+	struct header before = before_of(*state), after = { NULL, 0 };
+
+	assert_int_equal(header_append(*state, &after, field_of(*state, "X", " top")), 0);
+	assert_int_equal(header_append(*state, &after, before.fields[0]), 0);
+	assert_int_equal(header_append(*state, &after, field_of(*state, "X", " new\r\n\t3")), 0);
+	assert_int_equal(header_append(*state, &after, field_of(*state, "Y", " y")), 0);
+	assert_int_equal(header_append(*state, &after, before.fields[3]), 0);
+	assert_int_equal(header_append(*state, &after, field_of(*state, "X", " last")), 0);
+	assert_string_equal(edits(*state, &before, &after),
+			    " -X/3 -x/2 =X/1: new\n\t3 +0:X: top >Y: y >X: last");
+}
+
 static void test_reordered(void **state)
 {
 	struct header before = before_of(*state), after = { NULL, 0 };
@@ -84,6 +101,7 @@ int main(void)
 		with_arena(test_nothing),
 		with_arena(test_all_kinds),
 		with_arena(test_all_new),
+		with_arena(test_changed_in_place),
 		with_arena(test_reordered),
 	};
 
