@@ -1,6 +1,7 @@
 /* directory_files.c - the embedded directory: a file, or a directory of files, with certificates in any bundle format,
- * indexed by the addresses inside. Changes are picked up without a restart: at most every second the names, sizes and
- * times are looked at, and everything is read again when one differs. One file that is no bundle is a problem, named
+ * indexed by the addresses inside. Changes are picked up without a restart: what comes to the path, goes from it or
+ * is renamed there at the next question; at most every second the names, sizes and times of the files are looked at
+ * too, and everything is read again when one differs. One file that is no bundle is a problem, named
  * in every answer; a path or file that cannot be read means "could not ask". Called through directory.h. Thread-safe:
  * a mutex guards the look at the files, an index once made never changes.
  */
@@ -49,6 +50,7 @@ struct files {
 	struct err failure;
 	bool looked;
 	int64_t looked_ms;
+	struct timespec changed;		/* of the path itself, when last looked at; zero: it was not there */
 	unsigned char fingerprint[CRYPT_SHA256_BYTES];
 };
 
@@ -270,6 +272,19 @@ out:
 	arena_free(arena);
 }
 
+/* Whether the path itself differs from what it was: an entry came, went or got another name. Cheap, so that with
+ * cache_s = 0 the answer after that is never the one from before. */
+static bool path_changed(struct files *files)
+{
+	struct stat st;
+	struct timespec before = files->changed;
+
+	memset(&files->changed, 0, sizeof(files->changed));
+	if (stat(files->path, &st) == 0)
+		files->changed = st.st_ctim;
+	return files->changed.tv_sec != before.tv_sec || files->changed.tv_nsec != before.tv_nsec;
+}
+
 /* A reference to what the files hold now; NULL: failure is set. */
 static struct index *take_index(struct files *files, struct err *failure)
 {
@@ -277,7 +292,7 @@ static struct index *take_index(struct files *files, struct err *failure)
 	struct index *index;
 
 	pthread_mutex_lock(&files->mutex);
-	if (!files->looked || now_ms - files->looked_ms >= LOOK_EVERY_MS || now_ms < files->looked_ms) {
+	if (path_changed(files) || !files->looked || now_ms - files->looked_ms >= LOOK_EVERY_MS || now_ms < files->looked_ms) {
 		refresh(files);
 		files->looked = true;
 		files->looked_ms = now_ms;
