@@ -111,7 +111,7 @@ static int refuse_later(const struct rule_settings *s, struct conf *conf, struct
 		{ "additional_recipients", &s->additional_recipients, s->additional_recipients.n != 0 },
 		{ "strip_headers", &s->strip_headers, s->strip_headers.n != 0 },
 		{ "no_certificate", &s->no_certificate, s->no_certificate > NO_CERTIFICATE_TEMPFAIL },
-		{ "send_revocation", &s->send_revocation, s->send_revocation != 0 },
+		{ "send_revocation", &s->send_revocation, s->send_revocation == SEND_REVOCATION_HARD },
 		{ "header_protection", &s->header_protection, s->header_protection != 0 },
 		{ "remove_signature", &s->remove_signature, s->remove_signature },
 		{ "harvest", &s->harvest, s->harvest != 0 },
@@ -154,6 +154,16 @@ static unsigned enum_bits(const struct conf_enums *enums)
 	return bits;
 }
 
+/* A whole address, domain included: nothing else can be compared with a certificate's. */
+static int parse_address(struct arena *arena, const char *text, struct address *address, struct err *err)
+{
+	if (address_parse(arena, slice_of(text), address, err) != 0)
+		return -1;
+	if (address->domain.n == 0)
+		return err_set(err, ERR_CONFIG, "\"%s\" is no address", text);
+	return 0;
+}
+
 /* "from" stands for the message's From address: an empty one here. */
 static int compile_sign_as(struct arena *arena, const struct rule_settings *settings, struct conf *conf,
 			   struct rule *rule, struct err *err)
@@ -168,8 +178,8 @@ static int compile_sign_as(struct arena *arena, const struct rule_settings *sett
 	for (i = 0; i < as->n; i++) {
 		if (strcmp(as->items[i], "from") == 0)
 			continue;
-		if (address_parse(arena, slice_of(as->items[i]), &rule->sign_as[i], &why) != 0)
-			return conf_finding(conf, &as->items[i], err, "%s", why.text);
+		if (parse_address(arena, as->items[i], &rule->sign_as[i], &why) != 0)
+			return conf_finding(conf, &as->items[i], err, "sign_as: %s", why.text);
 	}
 	rule->sign_as_count = as->n;
 	return 0;
@@ -185,8 +195,7 @@ static int compile_one_accept_signer(struct arena *arena, const char *text, stru
 	char *copy = NULL;
 
 	if (!is_sha256(text))
-		return address_parse(arena, slice_of(text), &rule->accept_addresses[rule->accept_address_count++],
-				     err);
+		return parse_address(arena, text, &rule->accept_addresses[rule->accept_address_count++], err);
 	copy = arena_strdup(arena, text);
 	if (copy == NULL)
 		return err_memory(err);

@@ -216,6 +216,12 @@ static void test_what_comes_later_is_refused(void **state)
 	}
 }
 
+/* Nothing asks about revocation yet: not to ask is what "off" wants. */
+static void test_send_revocation_off(void **state)
+{
+	assert_int_equal(load(*state, "{ id = \"x\"; send_revocation = \"off\"; }"), 0);
+}
+
 static void test_bad_values_name_their_line(void **state)
 {
 	static const struct { const char *rule, *text; } bad[] = {
@@ -223,6 +229,8 @@ static void test_bad_values_name_their_line(void **state)
 		{ "{ id = \"x\"; singn = \"require\"; }", "sign" },
 		{ "{ id = \"x\"; sign = \"requir\"; }", "require" },
 		{ "{ id = \"x\"; recipient = \"no address\"; }", "no address" },
+		{ "{ id = \"x\"; sign_as = \"gateway\"; }", "gateway" },
+		{ "{ id = \"x\"; from = \"*\"; accept_signer = \"abc123\"; }", "abc123" },
 		{ "{ id = \"x\"; client = \"10.0.0.1/8\"; }", "10.0.0.1/8" },
 		{ "{ id = \"x\"; sign = 1; }", "sign" },
 		{ "{ sign = \"no\"; }", "id" },
@@ -258,6 +266,7 @@ int main(void)
 		cmocka_unit_test(test_unclear_from_matches_no_pattern),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_what_comes_later_is_refused),
+		cmocka_unit_test(test_send_revocation_off),
 		cmocka_unit_test(test_bad_values_name_their_line),
 		cmocka_unit_test(test_accept_signer_forms),
 	};
