@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 WORK, BUILD, TOP = sys.argv[1:4]
 HAVE = sys.argv[4:]
 sys.path.insert(0, os.path.join(TOP, "tests", "support"))
+sys.dont_write_bytecode = True
 import mailcheck  # noqa: E402
 
 PKI = os.path.join(WORK, "pki")
@@ -316,7 +317,7 @@ def test_digests():
 
 def envelopes():
     """((cipher, transport, recipients), shapes): every shape where the cipher is a default, else a few."""
-    few = ("ascii", "utf8-8bit", "attachments")
+    few = ("ascii", "utf8-8bit", "attachments", "large")
     for cipher in CIPHERS:
         for transport in TRANSPORTS:
             for recipients in (("rsa",), ("p256",), ("p384",), KEYS):

@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 WORK, TOP, SEED = sys.argv[1], sys.argv[2], int(sys.argv[3])
 sys.path.insert(0, os.path.join(TOP, "tests", "support"))
+sys.dont_write_bytecode = True
 import mailcheck  # noqa: E402
 
 ENTRIES = 200

@@ -51,6 +51,8 @@ SHAPES = {
         b"Content-Transfer-Encoding: 8bit\n\n" + "Drinnen: ä @@ \n".encode() + b"\n--fwd--\n"),
     "rfc822": ("MIME-Version: 1.0\nContent-Type: message/rfc822\n",
                b"From: <mallory@else.example>\nSubject: a whole message\n\nIts text @@\n"),
+    "large": ("MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n",
+              "".join("Zeile %d: größer als ein Stück @@\n" % i for i in range(4000)).encode()),
     "binary-bytes": ("MIME-Version: 1.0\nContent-Type: text/plain; charset=iso-8859-15\n"
                      "Content-Transfer-Encoding: 8bit\n", b"bare\rcr, \x0c, \x7f, \xa4 and \x1b[1m @@\n"),
 }
