@@ -150,6 +150,20 @@ static bool method_take(struct slice *rest, struct slice *method)
 	return equals_take(rest) && token_take(rest, &word);
 }
 
+bool authres_mentions(struct slice text, const char *method)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		struct slice rest = slice_from(text, i);
+
+		if (!slice_starts_nocase(rest, method))
+			continue;
+		rest = slice_trim(slice_from(rest, strlen(method)));
+		if (rest.n > 0 && rest.p[0] == '=')
+			return true;
+	}
+	return false;
+}
+
 /* One result: its method, and that nothing in it is a second result of `method` in disguise. */
 static bool result_parse(struct arena *arena, struct slice text, const char *method, struct slice *found)
 {
@@ -201,7 +215,7 @@ static bool results_copy(struct arena *arena, struct slice rest, const char *met
 			continue;
 		if (!is_none(segment) && !result_parse(arena, segment, method, &found))
 			return false;
-		if (!is_none(segment) && slice_is_nocase(found, method)) {
+		if (!is_none(segment) && (slice_is_nocase(found, method) || authres_mentions(segment, method))) {
 			(*cut)++;
 			continue;
 		}

@@ -22,7 +22,7 @@ struct field authres_make(struct arena *arena, const char *authserv_id, const st
 
 /* What is to become of one Authentication-Results field that came from outside. */
 enum authres_verdict {
-	AUTHRES_KEEP,		/* another server's, or ours without a result of `method` */
+	AUTHRES_KEEP,		/* another server's, or ours without a result that mentions `method` */
 	AUTHRES_DELETE,		/* bears our id and nothing but `method`; or all = true; or cannot be parsed */
 	AUTHRES_REPLACE		/* *replacement is the field without `method`'s results */
 };
@@ -30,6 +30,10 @@ enum authres_verdict {
 /* The authserv-id is compared by RFC 8601 2.3 and 5: case folded, A-labels, comments and quoting seen through. */
 int authres_clean(struct arena *arena, const struct field *field, const char *authserv_id, const char *method, bool all,
 		  enum authres_verdict *verdict, struct field *replacement, struct err *err);
+
+/* True if "method =" stands anywhere in text, be it in a comment or in quotes: not every reader (Sieve's :contains) minds
+ * those. */
+bool authres_mentions(struct slice text, const char *method);
 
 /* text made safe for a field "name=value": a token as it is, else quoted-string, capped at 255 characters, control
  * characters replaced by '?', 8-bit by \xNN. NULL: arena. */

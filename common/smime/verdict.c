@@ -198,6 +198,12 @@ static int layer_field(struct arena *arena, const struct layer *layer, const cha
 	return field->raw.p == NULL ? err_memory(err) : 0;
 }
 
+/* A certificate's text must not look like a result, be it in quotes: not every reader minds those. */
+static bool is_harmless(const char *text)
+{
+	return !authres_mentions(slice_of(text), METHOD);
+}
+
 /* RFC 7281 3.2: the address where it can stand bare; issuer and serial, both or neither. */
 static int signer_result(struct arena *arena, const struct layer *layer, struct authres_result *result)
 {
@@ -208,14 +214,15 @@ static int signer_result(struct arena *arena, const struct layer *layer, struct 
 		return -1;
 	if (layer->part != NULL)
 		properties[n++] = (struct authres_property){ "body.smime-part", layer->part };
-	if (layer->signer != NULL && is_plain_address(layer->signer))
+	if (layer->signer != NULL && is_plain_address(layer->signer) && is_harmless(layer->signer))
 		properties[n++] = (struct authres_property){ "body.smime-identifier", layer->signer };
-	if (layer->serial != NULL && layer->issuer != NULL) {
+	if (layer->serial != NULL && layer->issuer != NULL && is_harmless(layer->issuer)) {
 		properties[n++] = (struct authres_property){ "body.smime-serial", layer->serial };
 		properties[n++] = (struct authres_property){ "body.smime-issuer", layer->issuer };
 	}
 	*result = (struct authres_result){
-		METHOD, result_names[layer->result], layer->reason[0] == '\0' ? NULL : layer->reason, properties, n,
+		METHOD, result_names[layer->result],
+		layer->reason[0] == '\0' || !is_harmless(layer->reason) ? NULL : layer->reason, properties, n,
 	};
 	return 0;
 }
@@ -259,15 +266,15 @@ int verdict_fields(struct arena *arena, const struct verdict *verdict, const cha
 	return 0;
 }
 
-/* Does a field of that name stand in another one, behind a CR that some readers take for a line end? */
+/* Does a field of that name stand in another one, behind a CR or the like that some readers take for a line end? */
 static bool hides(const struct field *field, const char *name)
 {
-	struct slice rest = field->raw;
-	long cr;
+	struct slice raw = field->raw;
 
-	while ((cr = slice_find(rest, '\r')) >= 0) {
-		rest = slice_from(rest, (size_t)cr + 1);
-		if (slice_starts_nocase(rest, name))
+	for (size_t i = 0; i < raw.n; i++) {
+		unsigned char c = (unsigned char)raw.p[i];
+
+		if (c < ' ' && c != '\t' && slice_starts_nocase(slice_from(raw, i + 1), name))
 			return true;
 	}
 	return false;

@@ -21,14 +21,17 @@ static const struct clean_case cases[] = {
 	/* ours, with others' results */
 	{ " mx.example.com; dkim=pass header.d=x; smime=pass; spf=fail", AUTHRES_REPLACE,
 	  " mx.example.com; dkim=pass header.d=x; spf=fail" },
-	{ " mx.example.com 1; dkim=pass reason=\"; smime=fail\" (; smime=x); smime=pass", AUTHRES_REPLACE,
-	  " mx.example.com 1; dkim=pass reason=\"; smime=fail\" (;\r\n smime=x)" },
+	{ " mx.example.com 1; dkim=pass reason=\"; spf=fail\" (; spf=x); smime=pass", AUTHRES_REPLACE,
+	  " mx.example.com 1; dkim=pass reason=\"; spf=fail\" (;\r\n spf=x)" },
+	{ " mx.example.com; dkim=pass reason=\"; SMIME = pass\"; spf=pass", AUTHRES_REPLACE,
+	  " mx.example.com; spf=pass" },
 	{ " mx.example.com; dkim=pass header.b=ab/c+d=; smime=pass", AUTHRES_REPLACE,
 	  " mx.example.com; dkim=pass header.b=ab/c+d=" },
 	/* ours, without our method */
 	{ " mx.example.com; dkim=pass header.i=@x; dmarc=pass (p=none dis=none) header.from=x", AUTHRES_KEEP, NULL },
 	{ " mx.example.com; none", AUTHRES_KEEP, NULL },
-	{ " mx.example.com; dkim=pass (smime=pass)", AUTHRES_KEEP, NULL },
+	{ " mx.example.com; dkim=pass (smime=pass)", AUTHRES_DELETE, NULL },	/* Sieve's :contains minds no comments */
+	{ " mx.example.com; dkim=pass (smime: pass)", AUTHRES_KEEP, NULL },
 	{ " mx.example.com; smime-x=pass", AUTHRES_KEEP, NULL },
 	{ " mx.example.com; dmarc=fail action=none header.from=a", AUTHRES_KEEP, NULL },
 	/* another server's */

@@ -204,13 +204,13 @@ static void certificate_text_stays_inside_its_quotes(void **state)
 	const char *at;
 
 	layer.subject = "CN=x\"; result=pass; y=\"\\\r\nX-SMIME-Layer: forged";
-	layer.issuer = "CN=a; smime=pass\nb";
+	layer.issuer = "CN=a; dkim=pass\nb";
 	layer.signer = "x\"; from=match; y=\"@z";
 	fields_of(*state, &layer, 1, fields, 2);
 	assert_non_null(strstr(fields[1], "subject=\"CN=x\\\"; result=pass; y=\\\"\\\\??X-SMIME-Layer: forged\""));
 	assert_non_null(strstr(fields[1], "signer=\"x\\\"; from=match; y=\\\"@z\""));
 	assert_null(strstr(fields[0], "smime-identifier"));
-	assert_non_null(strstr(fields[0], "body.smime-issuer=\"CN=a; smime=pass?b\""));
+	assert_non_null(strstr(fields[0], "body.smime-issuer=\"CN=a; dkim=pass?b\""));
 	memset(huge, 'A', sizeof(huge) - 1);
 	huge[sizeof(huge) - 1] = '\0';
 	layer.subject = huge;
@@ -218,6 +218,23 @@ static void certificate_text_stays_inside_its_quotes(void **state)
 	at = strstr(fields[1], "subject=");
 	assert_non_null(at);
 	assert_int_equal(strspn(at + strlen("subject="), "A"), 255);
+}
+
+/* Not every reader minds quotes. */
+static void certificate_text_looks_like_no_result(void **state)
+{
+	struct layer layer = good_layer();
+	const char *fields[2];
+
+	layer.result = RESULT_FAIL;
+	layer.issuer = "CN=SMIME = pass";
+	layer.signer = "smime=pass@evil.example";
+	layer.reason = "issuer not found: CN=smime=pass";
+	fields_of(*state, &layer, 1, fields, 2);
+	assert_non_null(strstr(fields[0], "smime=fail"));
+	assert_null(strcasestr(fields[0], "pass"));
+	assert_null(strstr(fields[0], "smime-serial"));
+	assert_non_null(strstr(fields[1], "issuer=\"CN=SMIME = pass\""));
 }
 
 static void identifier_has_the_shape_of_an_address(void **state)
@@ -276,6 +293,7 @@ int main(void)
 		TEST(fields_of_a_good_signature), TEST(fields_of_nothing), TEST(fields_of_an_envelope),
 		TEST(what_is_not_known_is_left_out), TEST(one_result_for_each_signer_of_the_message),
 		TEST(certificate_text_stays_inside_its_quotes), TEST(identifier_has_the_shape_of_an_address),
+		TEST(certificate_text_looks_like_no_result), TEST(identifier_has_the_shape_of_an_address),
 		TEST(forged_fields_go),
 	};
 
