@@ -232,13 +232,16 @@ static void plan_agreement(struct planner *p)
 	size_t i;
 
 	p->plan->treatment = p->plan->each[0];
-	for (i = 1; i < p->envelope->recipient_count; i++)
+	for (i = 1; i < p->envelope->recipient_count; i++) {
+		p->plan->treatment.verify |= p->plan->each[i].verify;
+		p->plan->treatment.clean |= p->plan->each[i].clean;
 		if (!treatment_equal(&p->plan->each[0], &p->plan->each[i]))
 			refuse(p->plan, REPLY_SEPARATE, ACTION_REJECT,
 			       arena_printf(p->arena, "<%.*s> and <%.*s> need different treatment: "
 					    "send to them separately",
 					    SLICE_ARGS(p->envelope->recipients[0].address.text),
 					    SLICE_ARGS(p->envelope->recipients[i].address.text)));
+	}
 	if (hidden_recipient(p))
 		refuse(p->plan, REPLY_SEPARATE, ACTION_REJECT,
 		       "a Bcc recipient of an encrypted message needs a copy of his own: send to him separately");
