@@ -485,14 +485,3 @@ const struct body *mime_entity(struct arena *arena, const struct message *messag
 		return NULL;
 	return body_new(arena, &whole_class, whole, size == BODY_SIZE_UNKNOWN ? size : size + whole->head.n);
 }
-
-struct message mime_message(struct arena *arena, const struct message *message, const struct mime_part *part)
-{
-	struct message result = *message;
-
-	if (part->parent == NULL)
-		return result;
-	result.header = part->header;
-	result.body = mime_body(arena, message, part);
-	return result;
-}

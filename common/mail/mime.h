@@ -76,8 +76,6 @@ const struct body *mime_body(struct arena *arena, const struct message *message,
 const struct body *mime_decoded(struct arena *arena, const struct message *message, const struct mime_part *part);
 /* The part as an entity: header bytes, empty line, body, exactly as it stands. */
 const struct body *mime_entity(struct arena *arena, const struct message *message, const struct mime_part *part);
-/* The part as a message of its own (its header parsed, its body). */
-struct message mime_message(struct arena *arena, const struct message *message, const struct mime_part *part);
 bool mime_is(const struct mime_part *part, const char *type);	/* "multipart/signed", or "multipart/" as prefix */
 
 #endif

@@ -197,11 +197,6 @@ static const char *clear_fault(const struct mime_part *part)
 	return has_hidden_part(part, signature) ? "RFC 2046 5.1.1: outside the parts stands what some readers show" : NULL;
 }
 
-static void buf_release(void *buf)
-{
-	buf_clear(buf);
-}
-
 static struct stream *open_object(struct verify_run *run, const struct message *message, const struct mime_part *part,
 				  struct err *err)
 {
@@ -225,14 +220,11 @@ static struct stream *open_object(struct verify_run *run, const struct message *
 static int read_object(struct verify_run *run, const struct message *message, const struct mime_part *part,
 		       struct slice *der, struct err *err)
 {
-	struct buf *buf = arena_alloc(run->arena, sizeof(*buf));
+	struct buf *buf = arena_buf(run->arena, run->env->limits.object_bytes);
 	struct stream *stream = NULL;
 	int rc = -1;
 
 	if (buf == NULL)
-		return err_memory(err);
-	buf_init(buf, run->env->limits.object_bytes);
-	if (arena_defer(run->arena, buf_release, buf) != 0)
 		return err_memory(err);
 	stream = open_object(run, message, part, err);
 	if (stream != NULL)

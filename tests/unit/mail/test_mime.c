@@ -196,7 +196,6 @@ static void test_offsets(void **state)
 	assert_true(mime_is(inner, "multipart/signed"));
 	assert_true(mime_is(inner, "multipart/"));
 	assert_false(mime_is(inner, "multipart/sign"));
-	assert_string_equal(body_text(*state, mime_message(*state, &message, leaf).body), "one");
 }
 
 /* What a signer digests ends before the CRLF that precedes the delimiter (RFC 2046 5.1.1). */
