@@ -32,6 +32,7 @@ static void accept_message(const struct message *before, struct outcome *outcome
 {
 	outcome->body_changed = outcome->message.body != before->body;
 	outcome->changed = outcome->body_changed || outcome->edits.n > 0;
+	outcome->reason = outcome->recipients[0].reason;
 	outcome->reply = REPLY_NONE;
 	outcome->action = ACTION_ACCEPT;
 }
@@ -40,7 +41,8 @@ static void refuse_message(const struct plan *plan, struct outcome *outcome)
 {
 	outcome->reply = plan->refusal.reply;
 	outcome->reply_detail = plan->refusal.detail;
-	outcome->reason = plan->refusal.detail;
+	outcome->reason = plan->refusal.reason != NULL && plan->refusal.reason[0] != '\0' ? plan->refusal.reason :
+			  plan->refusal.detail;
 	outcome->action = plan->refusal.action;
 }
 

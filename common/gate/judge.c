@@ -77,10 +77,11 @@ static bool integrity_bad(const struct verdict *verdict)
 	return false;
 }
 
+/* The log is told the verdict; the reply says no more than what rule was not met. */
 static void refuse(struct plan *plan, enum reply reply, enum action action, const char *detail)
 {
 	if (plan->refusal.reply == REPLY_NONE)
-		plan->refusal = (struct refusal){ reply, action, detail };
+		plan->refusal = (struct refusal){ reply, action, detail, plan->verdict.reason };
 }
 
 static void refuse_verdict(struct plan *plan)

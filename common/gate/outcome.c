@@ -45,7 +45,7 @@ static int fill_one(const struct envelope *envelope, const struct facts *facts, 
 	to->direction = facts->directions[i];
 	to->rule = treatment->rule;
 	to->action = action_of(treatment, &plan->refusal);
-	to->reason = treatment->why != NULL ? treatment->why : "";
+	to->reason = refused ? plan->refusal.detail : treatment->why != NULL ? treatment->why : "";
 	to->candidates = plan->looked_up[i] ? &plan->candidates[i] : NULL;
 	if (treatment->sign && treatment->key != NULL && !refused) {
 		to->signed_by = key_cert(treatment->key);

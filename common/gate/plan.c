@@ -19,13 +19,29 @@ struct planner {
 };
 
 /* The first refusal of a kind stands; "could not ask" replaces a final one. */
-static void refuse(struct plan *plan, enum reply reply, enum action action, const char *detail)
+static void refuse_because(struct plan *plan, enum reply reply, enum action action, const char *detail,
+			   const char *reason)
 {
 	struct refusal *refusal = &plan->refusal;
 
 	if (refusal->reply != REPLY_NONE && !(action == ACTION_TEMPFAIL && refusal->action == ACTION_REJECT))
 		return;
-	*refusal = (struct refusal){ reply, action, detail != NULL ? detail : "" };
+	*refusal = (struct refusal){ reply, action, detail != NULL ? detail : "", reason };
+}
+
+static void refuse(struct plan *plan, enum reply reply, enum action action, const char *detail)
+{
+	refuse_because(plan, reply, action, detail, NULL);
+}
+
+/* One more line of why; what was said before stays. */
+static void explain(const struct planner *p, struct treatment *treatment, const char *why)
+{
+	bool first = treatment->why == NULL || treatment->why[0] == '\0';
+	const char *both = first ? why : arena_printf(p->arena, "%s; %s", treatment->why, why);
+
+	if (both != NULL)
+		treatment->why = both;
 }
 
 static void plan_rules(struct planner *p)
@@ -54,7 +70,7 @@ static bool may_sign(const struct planner *p, const struct rule *rule, const cha
 }
 
 /* sign_as in its order. 1 found, 0 none, -1 the key store could not be asked. */
-static int find_key(const struct planner *p, struct treatment *treatment, struct err *err)
+static int find_key(const struct planner *p, struct treatment *treatment, const char **why, struct err *err)
 {
 	const struct rule *rule = treatment->rule;
 	const struct address *as = NULL;
@@ -65,8 +81,10 @@ static int find_key(const struct planner *p, struct treatment *treatment, struct
 	for (i = 0; found == 0 && i < rule->sign_as_count; i++) {
 		as = rule->sign_as[i].text.n > 0 ? &rule->sign_as[i] : &p->facts->from;
 		found = keystore_signing_key(p->site->keystores, p->site->keystore_count, p->arena, as, now,
-					     &treatment->key, &treatment->why, err);
+					     &treatment->key, why, err);
 	}
+	if (found == 0 && as != NULL)
+		*why = arena_printf(p->arena, "key of <%.*s>: %s", SLICE_ARGS(as->text), *why);
 	if (found != 1 || !rule->settings->announce_encryption)
 		return found;
 	return keystore_encryption_cert(p->site->keystores, p->site->keystore_count, p->arena, as, now,
@@ -81,22 +99,26 @@ static const char *name_from(const struct planner *p)
 static void plan_key(struct planner *p, struct treatment *treatment)
 {
 	struct err err = { .class = ERR_NONE };
+	const char *why = "";
 	bool must = treatment_must_sign(treatment, p->facts);
 	int found = 0;
 
-	if (may_sign(p, treatment->rule, &treatment->why))
-		found = find_key(p, treatment, &err);
+	if (may_sign(p, treatment->rule, &why))
+		found = find_key(p, treatment, &why, &err);
 	if (found == 1)
 		return;
 	treatment->sign = false;
-	if (found < 0) {
-		treatment->why = arena_strdup(p->arena, err.text);
-		refuse(p->plan, REPLY_KEYSTORE, ACTION_TEMPFAIL, "signing keys unavailable");
-	} else if (must) {
-		refuse(p->plan, REPLY_NO_KEY, ACTION_REJECT,
-		       arena_printf(p->arena, "no usable signing key for <%s> (rule %s)", name_from(p),
-				    treatment->rule->id));
-	}
+	if (found < 0)
+		why = arena_strdup(p->arena, err.text);
+	why = arena_printf(p->arena, "not signed: %s", why != NULL ? why : "out of memory");
+	if (why != NULL)
+		explain(p, treatment, why);
+	if (found < 0)
+		refuse_because(p->plan, REPLY_KEYSTORE, ACTION_TEMPFAIL, "signing keys unavailable", why);
+	else if (must)
+		refuse_because(p->plan, REPLY_NO_KEY, ACTION_REJECT,
+			       arena_printf(p->arena, "no usable signing key for <%s> (rule %s)", name_from(p),
+					    treatment->rule->id), why);
 }
 
 /* The same rule gives the same key: it is looked up once. */
@@ -195,17 +217,18 @@ static void judge_candidates(struct planner *p, size_t i)
 		return;
 	treatment->encrypt = false;
 	if (list->status == DIRECTORY_FAILED && list->undecided) {
-		treatment->why = list->failure;
-		refuse(p->plan, REPLY_REVOCATION, ACTION_TEMPFAIL,
-		       "revocation of a recipient's certificate cannot be checked now");
+		explain(p, treatment, list->failure);
+		refuse_because(p->plan, REPLY_REVOCATION, ACTION_TEMPFAIL,
+			       "revocation of a recipient's certificate cannot be checked now", list->failure);
 		return;
 	}
 	if (list->status == DIRECTORY_FAILED) {
-		treatment->why = "directory unavailable";
-		refuse(p->plan, REPLY_DIRECTORY, ACTION_TEMPFAIL, "directory unavailable, try again later");
+		explain(p, treatment, list->failure);
+		refuse_because(p->plan, REPLY_DIRECTORY, ACTION_TEMPFAIL, "directory unavailable, try again later",
+			       list->failure);
 		return;
 	}
-	treatment->why = "no usable certificate";
+	explain(p, treatment, "not encrypted: no usable certificate");
 	if (must && treatment->rule->settings->no_certificate == NO_CERTIFICATE_TEMPFAIL)
 		refuse(p->plan, REPLY_NO_CERTIFICATE_LATER, ACTION_TEMPFAIL, name_missing(p, treatment->rule));
 	else if (must)

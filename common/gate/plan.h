@@ -23,7 +23,8 @@ struct treatment {
 struct refusal {
 	enum reply reply;		/* REPLY_NONE: none */
 	enum action action;
-	const char *detail;
+	const char *detail;		/* for the reply */
+	const char *reason;		/* for the log and explain: may name what a stranger need not know; NULL: as detail */
 };
 
 struct plan {

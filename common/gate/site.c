@@ -220,10 +220,16 @@ static int load_rules(struct site *site, struct err *err)
 	return rc;
 }
 
+/* Does the rule act on mail of that direction? */
+static bool rule_meets(const struct rule *rule, enum direction direction)
+{
+	return rule->directions == 0 || (rule->directions & (1U << direction)) != 0;
+}
+
 /* Does a rule take every message of that direction? */
 static bool rule_is_last(const struct rule *rule, enum direction direction)
 {
-	return (rule->directions == 0 || (rule->directions & (1U << direction)) != 0) && rule->sender.n == 0 &&
+	return rule_meets(rule, direction) && rule->sender.n == 0 &&
 	       rule->recipient.n == 0 && rule->from.n == 0 && rule->client.n == 0 && rule->authenticated < 0 &&
 	       rule->kinds == 0 && rule->settings->header.name == NULL && rule->settings->reply == REPLY_ANY;
 }
@@ -247,28 +253,72 @@ static void warn_no_last_rule(const struct site *site, const struct conf_report 
 	}
 }
 
+static bool any_trusted_directory(const struct site *site)
+{
+	size_t i;
+
+	for (i = 0; i < site->directory_count; i++)
+		if (site->directories[i].trusted)
+			return true;
+	return false;
+}
+
+/* Wishes of a rule that nothing in this configuration can fulfil. */
+static void warn_rule(const struct site *site, const struct rule *rule, const struct conf_report *warnings)
+{
+	const struct rule_settings *s = rule->settings;
+	bool sends = rule_meets(rule, DIRECTION_OUTBOUND) || rule_meets(rule, DIRECTION_INTERNAL);
+	bool receives = rule_meets(rule, DIRECTION_INBOUND) || rule_meets(rule, DIRECTION_INTERNAL);
+	bool verifies = s->verify == VERIFY_REJECT || s->require_protection.n > 0 || s->accept_signer.n > 0;
+	const struct { const void *member; const char *text; bool wanted; } rows[] = {
+		{ &s->sign, "sign: has no effect on inbound mail, for which alone this rule is",
+		  s->sign != SIGN_NO && !sends },
+		{ &s->encrypt, "encrypt: has no effect on inbound mail, for which alone this rule is",
+		  s->encrypt != ENCRYPT_NO && !sends },
+		{ s, "verify, require_protection, accept_signer: have no effect on outbound mail, for which alone this "
+		  "rule is", verifies && !receives },
+		{ &s->sign, "sign: no keystore is configured", s->sign != SIGN_NO && site->keystore_count == 0 },
+		{ &s->encrypt, "encrypt: no directory is configured",
+		  s->encrypt != ENCRYPT_NO && site->directory_count == 0 },
+		{ &s->encrypt, "encrypt: no collection vouches for certificates and no directory is trusted",
+		  s->encrypt != ENCRYPT_NO && rule->collection_count == 0 && !any_trusted_directory(site) },
+		{ &s->decrypt, "decrypt: not available in this version, encrypted mail is delivered as it came",
+		  s->decrypt != 0 },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].wanted)
+			report(site, rows[i].member, warnings, rows[i].text);
+}
+
+static void warn_collection(const struct site *site, const struct collection_settings *collection,
+			    const struct conf_report *warnings)
+{
+	if (collection->crls.n > 0)
+		return;
+	if (collection->revocation == REVOCATION_SOFT)
+		report(site, &collection->revocation, warnings,
+		       "revocation = \"soft\" without crls: every answer will be unknown");
+	if (collection->revocation == REVOCATION_HARD)
+		report(site, &collection->revocation, warnings,
+		       "revocation = \"hard\" without crls: no signature will pass, no certificate will be used");
+}
+
 static void warn(const struct site *site, const struct conf_report *warnings)
 {
-	const struct collection_settings *collection = NULL;
-	const struct rule *rule = NULL;
+	const struct settings *s = &site->settings;
 	size_t i;
 
 	warn_no_last_rule(site, warnings);
-	for (i = 0; i < site->rule_count; i++) {
-		rule = &site->rules[i];
-		if (rule->settings->decrypt != 0)
-			report(site, &rule->settings->decrypt, warnings,
-			       "decrypt: not available in this version, encrypted mail is delivered as it came");
-	}
-	for (i = 0; i < site->settings.collections.n; i++) {
-		collection = site->settings.collections.items[i];
-		if (collection->revocation == REVOCATION_SOFT && collection->crls.n == 0)
-			report(site, &collection->revocation, warnings,
-			       "revocation = \"soft\" without crls: every answer will be unknown");
-	}
-	if (site->settings.local_domains.n == 0)
-		report(site, &site->settings.local_domains, warnings,
-		       "local_domains is empty: no recipient counts as internal");
+	for (i = 0; i < site->rule_count; i++)
+		warn_rule(site, &site->rules[i], warnings);
+	for (i = 0; i < s->collections.n; i++)
+		warn_collection(site, s->collections.items[i], warnings);
+	if (s->local_domains.n == 0)
+		report(site, &s->local_domains, warnings, "local_domains is empty: no recipient counts as internal");
+	if (s->reinject.to != NULL || (s->journal != NULL && s->journal[0] != '\0'))
+		report(site, &s->reinject, warnings, "reinject and journal have no effect: this version makes no copies");
 }
 
 static int site_open(struct site *site, const char *path, const struct site_env *env, struct err *err)

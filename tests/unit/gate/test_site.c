@@ -122,6 +122,30 @@ static void test_warnings(void **state)
 	assert_non_null(strstr(f->warnings, ":1: decrypt"));
 }
 
+/* A wish that nothing can fulfil would be plaintext that nobody expects. */
+static void test_warnings_of_rules(void **state)
+{
+	static const struct { const char *rule, *word; } rules[] = {
+		{ "direction = \"inbound\"; encrypt = \"require\";", "encrypt: has no effect on inbound" },
+		{ "direction = \"inbound\"; sign = \"require\";", "sign: has no effect on inbound" },
+		{ "direction = \"outbound\"; verify = \"reject\";", "have no effect on outbound" },
+		{ "sign = \"if-key\";", "no keystore is configured" },
+		{ "encrypt = \"if-possible\";", "no directory is configured" },
+		{ "encrypt = \"require\";", "no collection vouches" },
+	};
+	struct fixture *f = *state;
+	char text[300];
+	size_t i;
+
+	for (i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		snprintf(text, sizeof(text), "\nrules = ( { id = \"x\"; %s } );\n", rules[i].rule);
+		assert_int_equal(load(f, text), 0);
+		if (strstr(f->warnings, rules[i].word) == NULL)
+			fail_msg("%s: %s", rules[i].rule, f->warnings);
+		assert_non_null(strstr(f->warnings, ":2: "));
+	}
+}
+
 static void test_refused_with_line(void **state)
 {
 	static const struct { const char *text, *line, *word; } bad[] = {
@@ -167,6 +191,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole_site),
 		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_warnings_of_rules),
 		cmocka_unit_test(test_refused_with_line),
 		cmocka_unit_test(test_all_findings_are_reported),
 	};
