@@ -1,5 +1,7 @@
 /* ctl_keys.c - smimectl keys list and keys test: the own keys of all key stores, what they are for and how long yet. */
 #include "milter/ctl.h"
+
+#include <stdlib.h>
 #include "milter/report.h"
 
 #define DAY_SECONDS 86400
@@ -45,8 +47,8 @@ static void print_key(const struct report_key *item)
 	const struct cert_info *info = cert_info(cert);
 	const struct slice address = info->address_count > 0 ? info->addresses[0].text : slice_of("-");
 
-	printf("%.*s\t%s\t%ld days\t%s\t%s", SLICE_ARGS(address), info->serial, item->days_left, usage_of(cert),
-	       key_source(item->key));
+	printf("%.*s\t%s\t%ld days%s\t%s\t%s", SLICE_ARGS(address), info->serial, labs(item->days_left),
+	       item->days_left < 0 ? " expired" : "", usage_of(cert), key_source(item->key));
 	if (item->tested)
 		printf("\t%s", item->failure != NULL ? item->failure : "works");
 	printf("\n");

@@ -177,8 +177,10 @@ static void activate(struct master *master)
 	master->starting = NULL;
 	master->retry_delay_ms = RETRY_MS;
 	*master->setup = master->current->setup;
-	event_log(master->env->sink, EVENT_INFO, "serving on %s with %u workers", master->listener.spec.text,
-		  master->setup->workers);
+	event_log(master->env->sink, EVENT_INFO, "%s, version %s, serving on %s with %u workers%s",
+		  first ? "started" : "reloaded", PACKAGE_VERSION, master->listener.spec.text, master->setup->workers,
+		  master->setup->observe ? ", observing only: no mail is changed or refused" : "");
+	event_log(master->env->sink, EVENT_INFO, "configuration: %s", master->env->path);
 	say_serving(master);
 	if (first)
 		master->env->started(master->env->started_self);

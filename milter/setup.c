@@ -104,6 +104,7 @@ static int take(struct reading *reading, struct setup *setup, struct err *err)
 		rc = -1;
 	if (read_user(reading, setup, rc == 0 ? err : NULL) != 0)
 		rc = -1;
+	setup->observe = reading->settings.mode == MODE_OBSERVE;
 	setup->workers = (unsigned)reading->settings.workers;
 	if (setup->workers == 0)
 		setup->workers = count_cores();

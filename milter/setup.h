@@ -13,6 +13,7 @@ struct setup {
 	struct listener_access access;
 	struct identity identity;
 	unsigned workers;		/* at least 1 */
+	bool observe;			/* mode = "observe": told at start, since nothing else would show it */
 };
 
 /* Reads path. Findings (FILE:LINE) and warnings go to their reports; -1: *err is the first finding. */
