@@ -291,18 +291,13 @@ static bool key_fits(const struct cert *cert, EVP_PKEY *key, enum signature_kind
 	return false;
 }
 
-static bool verify_start(EVP_MD_CTX *context, EVP_PKEY *key, const struct signature_algorithm *algorithm,
-			 const EVP_MD *md)
+static bool set_pss(EVP_PKEY_CTX *context, const struct signature_algorithm *algorithm, const EVP_MD *md)
 {
-	EVP_PKEY_CTX *key_context = NULL;
-
-	if (EVP_DigestVerifyInit(context, &key_context, md, NULL, key) != 1)
-		return false;
 	if (algorithm->kind != SIGNATURE_RSA_PSS)
 		return true;
-	return EVP_PKEY_CTX_set_rsa_padding(key_context, RSA_PKCS1_PSS_PADDING) == 1 &&
-	       EVP_PKEY_CTX_set_rsa_mgf1_md(key_context, md) == 1 &&
-	       EVP_PKEY_CTX_set_rsa_pss_saltlen(key_context, algorithm->salt_bytes) == 1;
+	return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&
+	       EVP_PKEY_CTX_set_rsa_mgf1_md(context, md) == 1 &&
+	       EVP_PKEY_CTX_set_rsa_pss_saltlen(context, algorithm->salt_bytes) == 1;
 }
 
 /* The signature covers the attributes under their universal tag (RFC 5652 5.4). */
@@ -310,6 +305,7 @@ static int verify_value(EVP_PKEY *key, const struct signature_algorithm *algorit
 			const struct prescan_signer *signer, enum signature_check *check, struct err *err)
 {
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *key_context = NULL;
 	struct buf set;
 	int rc = -1;
 
@@ -318,8 +314,11 @@ static int verify_value(EVP_PKEY *key, const struct signature_algorithm *algorit
 		err_memory(err);
 		goto out;
 	}
-	if (verify_start(context, key, algorithm, md) &&
-	    EVP_DigestVerify(context, (const unsigned char *)signer->value.p, signer->value.n, set.p, set.n) == 1)
+	/* Refused before anything was computed, as some systems refuse SHA-1: that says nothing of the value. */
+	if (EVP_DigestVerifyInit(context, &key_context, md, NULL, key) != 1)
+		*check = SIGNATURE_CANNOT;
+	else if (set_pss(key_context, algorithm, md) &&
+		 EVP_DigestVerify(context, (const unsigned char *)signer->value.p, signer->value.n, set.p, set.n) == 1)
 		*check = SIGNATURE_GOOD;
 	rc = 0;
 out:

@@ -48,8 +48,8 @@ enum algorithm algorithm_of_cert(const struct cert *cert);
 
 enum signature_check { SIGNATURE_GOOD, SIGNATURE_BAD, SIGNATURE_CANNOT };
 
-/* value over the DER SET OF attributes with the certificate's key. CANNOT: the key is of no use to this library. 0, or
- * -1: memory. */
+/* value over the DER SET OF attributes with the certificate's key. CANNOT: the key, or the key with this
+ * digest, is of no use to this library. 0, or -1: memory. */
 int signature_verify(const struct cert *cert, const struct signature_algorithm *algorithm,
 		     const struct digest_algorithm *digest, const struct prescan_signer *signer,
 		     enum signature_check *check, struct err *err);

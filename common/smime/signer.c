@@ -297,7 +297,7 @@ static void judge_signature(struct signer_work *work, const struct candidate *fo
 	if (found->check == SIGNATURE_BAD)
 		integrity_bad(layer, "RFC 5652 5.6: the signature is not of this certificate's key");
 	else if (found->check == SIGNATURE_CANNOT)
-		unsupported(layer, "unsupported public key");
+		unsupported(layer, "unsupported public key, or unsupported with this digest");
 	else if (layer->integrity == INTEGRITY_UNCHECKED)
 		layer->integrity = INTEGRITY_GOOD;
 }
