@@ -2,6 +2,7 @@
 #include "milter/ctl.h"
 
 #include <stdlib.h>
+
 #include "milter/report.h"
 
 #define DAY_SECONDS 86400
