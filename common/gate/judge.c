@@ -12,7 +12,6 @@ void judge_limits(const struct limits *limits, struct verify_env *env)
 	env->limits.object_bytes = (size_t)limits->message_mb << 20;
 	env->limits.signer_infos = (size_t)limits->signer_infos;
 	env->limits.certificates = (size_t)limits->certificates;
-	env->limits.recipient_infos = (size_t)limits->recipient_infos;
 	env->limits.cms_layers = (size_t)limits->cms_layers;
 	env->limits.mime.depth = (size_t)limits->mime_depth;
 	env->limits.mime.parts = (size_t)limits->mime_parts;

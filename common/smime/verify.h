@@ -67,7 +67,7 @@ struct verify_env {
 	const struct pattern_list *accept_from;
 	struct {
 		size_t object_bytes;	/* a CMS object held in memory (opaque); over it: neutral */
-		size_t signer_infos, certificates, recipient_infos, cms_layers;
+		size_t signer_infos, certificates, cms_layers;
 		struct mime_limits mime;
 	} limits;
 };

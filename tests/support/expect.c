@@ -351,7 +351,7 @@ static const char *own_opinion(struct expect *expect)
 				  .collection_count = expect->site->collection_count,
 				  .at = clock_now(&expect->site->clock),
 				  .limits = { .object_bytes = 64 << 20, .signer_infos = 16, .certificates = 64,
-					      .recipient_infos = 1000, .cms_layers = 5 } };
+					      .cms_layers = 5 } };
 	struct layer_list layers = { NULL, 0 };
 	struct message message;
 	struct mime mime;

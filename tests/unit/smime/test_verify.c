@@ -113,7 +113,6 @@ static int setup(void **state)
 	w->env.limits.object_bytes = 16u << 20;
 	w->env.limits.signer_infos = 16;
 	w->env.limits.certificates = 64;
-	w->env.limits.recipient_infos = 1000;
 	w->env.limits.cms_layers = 5;
 	buf_init(&w->mail, 0);
 	buf_init(&w->der, 0);
