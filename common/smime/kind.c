@@ -3,17 +3,24 @@
  * RFC 8551 3.10, RFC 1847, RFC 3156, RFC 6522, RFC 4880 6.2. */
 #include "smime/kind.h"
 
+#include <string.h>
+
 #include "mail/param.h"
 #include "smime/der.h"
 
 /* Everything down to eContent's tag; a set of digest algorithms longer than that serves no purpose but hiding. */
 #define PREFIX_BYTES 16384
-/* An armour line has at most 76 characters, a header of it rarely more. A longer line is cut here. */
+/* An armour line has at most 76 characters, a header of it rarely more. A longer one is none; of signed
+ * text it is cut here. */
 #define LINE_BYTES 256
 /* Of the returned header in a report; more than that is not believed to be one. */
 #define REPORT_HEADER_BYTES 131072
-/* Blank lines behind a report's last delimiter. */
-#define REPORT_EPILOGUE_BYTES 4
+/* Blank lines behind the last delimiter. */
+#define EPILOGUE_BYTES 4
+/* "This is an OpenPGP/MIME encrypted message" */
+#define PREAMBLE_BYTES 128
+/* Of the first part of multipart/encrypted. */
+#define CONTROL_BYTES 64
 
 const char *const kind_names[] = { "plain", "signed", "encrypted", "calendar", "tnef", "report", NULL };
 
@@ -168,6 +175,83 @@ static bool two_parts(const struct mime_part *container, const struct mime_part 
 	return *second != NULL && (*second)->next == NULL;
 }
 
+/* What a part's decoded bytes are at both ends, and how many. */
+struct extent {
+	uint64_t n;
+	unsigned char first[2 + sizeof(uint64_t)], last[4];
+};
+
+static int extent_feed(void *arg, const void *p, size_t n, struct err *err)
+{
+	struct extent *extent = arg;
+	const unsigned char *bytes = p;
+
+	(void)err;
+	for (size_t i = 0; i < n && extent->n + i < sizeof(extent->first); i++)
+		extent->first[extent->n + i] = bytes[i];
+	for (size_t i = n > sizeof(extent->last) ? n - sizeof(extent->last) : 0; i < n; i++) {
+		memmove(extent->last, extent->last + 1, sizeof(extent->last) - 1);
+		extent->last[sizeof(extent->last) - 1] = bytes[i];
+	}
+	extent->n += n;
+	return 0;
+}
+
+/* True if the object that begins the bytes also ends them, but for a line end of `slack` bytes; where it tells no length,
+ * if its end stands there. */
+static bool extent_is_object(const struct extent *extent, unsigned slack)
+{
+	const unsigned char *end = extent->last + sizeof(extent->last) - 2 - slack;
+	unsigned octets = extent->first[1] & 0x7f;
+	uint64_t length = 0;
+
+	if (extent->first[1] == 0x80)
+		return end[0] == 0 && end[1] == 0;
+	if (extent->first[1] < 0x80)
+		return extent->n == (uint64_t)octets + 2 + slack;
+	if (octets >= sizeof(length))
+		return false;
+	for (unsigned i = 0; i < octets; i++)
+		length = length << 8 | extent->first[2 + i];
+	return extent->n == length + octets + 2 + slack;
+}
+
+/* Are the part's bytes a CMS object and nothing else, read as strictly as can be? Text that somebody put behind one is
+ * not encrypted. 1, 0, -1. */
+static int is_object_alone(struct arena *arena, const struct message *message, const struct mime_part *part,
+			   struct err *err)
+{
+	bool base64 = part->encoding == CTE_BASE64;
+	const struct body *body = base64 ? mime_body(arena, message, part) : mime_decoded(arena, message, part);
+	struct extent extent = { .n = 0 };
+	struct err why = { .class = ERR_NONE };
+	struct stream *stream = NULL;
+	int rc;
+
+	if (body == NULL)
+		return err_memory(err);
+	stream = body_open(body, err);
+	if (base64)
+		stream = decode_base64(stream, true, err);
+	if (stream == NULL)
+		return -1;
+	rc = stream_drain(stream, extent_feed, &extent, &why);
+	stream_close(stream);
+	if (rc != 0 && why.class != ERR_MESSAGE && err != NULL)
+		*err = why;
+	if (rc != 0)
+		return why.class == ERR_MESSAGE ? 0 : -1;
+	return extent_is_object(&extent, 0) ||	/* or with the line end that any body ends with */
+	       (!base64 && memcmp(extent.last + 2, "\r\n", 2) == 0 && extent_is_object(&extent, 2));
+}
+
+/* Two fields, of which readers take the one or the other. */
+static bool is_ambiguous(const struct mime_part *part)
+{
+	return header_count(&part->header, "Content-Type") > 1 ||
+	       header_count(&part->header, "Content-Transfer-Encoding") > 1;
+}
+
 /* 1: its second part is a signature, for S/MIME one that can be read; 0, -1. */
 static int is_multipart_signed(struct arena *arena, const struct message *message, const struct mime_part *root,
 			       struct err *err)
@@ -284,6 +368,8 @@ static int armour_feed(void *arg, const void *p, size_t n, struct err *err)
 			armour_line(armour);
 		else if (armour->n < sizeof(armour->line))
 			armour->line[armour->n++] = bytes[i];
+		else if (armour->state != ARMOUR_TEXT)
+			armour->state = ARMOUR_NOT;
 	}
 	return armour->state != ARMOUR_NOT ? 0 : err_set(err, ERR_MESSAGE, "no PGP armour");
 }
@@ -329,19 +415,44 @@ static int find_armour(struct arena *arena, const struct message *message, const
 	return 0;
 }
 
+/* RFC 3156 4: "Version: 1" and nothing else. 1, 0, -1. */
+static int is_control(struct arena *arena, const struct message *message, const struct mime_part *part, struct err *err)
+{
+	const struct body *body = mime_decoded(arena, message, part);
+	struct err why = { .class = ERR_NONE };
+	struct buf text;
+	int rc;
+
+	if (body == NULL)
+		return err_memory(err);
+	buf_init(&text, CONTROL_BYTES);
+	rc = body_read_all(body, &text, &why) == 0 ? slice_is_nocase(slice_trim(buf_slice(&text)), "Version: 1") : 0;
+	buf_clear(&text);
+	if (why.class != ERR_TEMP)
+		return rc;
+	if (err != NULL)
+		*err = why;
+	return -1;
+}
+
 /* RFC 1847 2.2, RFC 3156 3, 4: of two parts the first has the type that `protocol` names, and the second is an armoured
- * PGP message and nothing else. 1, 0, -1. */
+ * PGP message and nothing else; around them stands no more than a line for old readers. 1, 0, -1. */
 static int is_multipart_encrypted(struct arena *arena, const struct message *message, const struct mime_part *root,
 				  struct err *err)
 {
 	const struct mime_part *control, *content;
 	struct slice protocol = param_get(&root->type, "protocol");
 	struct armour armour = { .state = ARMOUR_BEFORE };
+	int rc;
 
-	if (!mime_is(root, "multipart/encrypted") || !two_parts(root, &control, &content) ||
-	    !mime_is(control, "application/pgp-encrypted") ||
+	if (!mime_is(root, "multipart/encrypted") || !two_parts(root, &control, &content) || !root->closed ||
+	    root->content_start - root->body_start > PREAMBLE_BYTES ||
+	    root->body_end - root->content_end > EPILOGUE_BYTES || !mime_is(control, "application/pgp-encrypted") ||
 	    (protocol.p != NULL && !slice_equal_nocase(slice_trim(protocol), control->type.value)))
 		return 0;
+	rc = is_control(arena, message, control, err);
+	if (rc <= 0)
+		return rc;
 	if (read_armour(arena, message, content, &armour, err) != 0)
 		return -1;
 	return armour.state == ARMOUR_AFTER && !armour.is_signed;
@@ -352,15 +463,18 @@ static int find_protection(struct arena *arena, const struct message *message, c
 			   enum kind *kind, struct err *err)
 {
 	enum cms_type type = CMS_NONE;
-	int rc = is_multipart_signed(arena, message, root, err);
+	int rc;
 
+	if (is_ambiguous(root))
+		return 0;
+	rc = is_multipart_signed(arena, message, root, err);
 	if (rc != 0) {
 		*kind = KIND_SIGNED;
 		return rc > 0 ? 0 : -1;
 	}
 	if (kind_cms_type(arena, message, root, &type, err) != 0)
 		return -1;
-	rc = type == CMS_ENVELOPED || type == CMS_AUTH_ENVELOPED ? 1 :
+	rc = type == CMS_ENVELOPED || type == CMS_AUTH_ENVELOPED ? is_object_alone(arena, message, root, err) :
 	     is_multipart_encrypted(arena, message, root, err);
 	if (rc != 0) {
 		*kind = KIND_ENCRYPTED;
@@ -489,8 +603,9 @@ int kind_report_is_headers_only(struct arena *arena, const struct message *messa
 	int rc = 1;
 
 	*only = false;
-	if (!mime_is(root, "multipart/report") || status == NULL || !root->closed ||
-	    root->body_end - root->content_end > REPORT_EPILOGUE_BYTES || !is_notice(notice) || !is_status(status))
+	if (!mime_is(root, "multipart/report") || is_ambiguous(root) || status == NULL || !root->closed ||
+	    root->content_start - root->body_start > PREAMBLE_BYTES ||
+	    root->body_end - root->content_end > EPILOGUE_BYTES || !is_notice(notice) || !is_status(status))
 		return 0;
 	if (returned != NULL)
 		rc = returned->next == NULL ? is_headers_only(arena, message, returned, err) : 0;

@@ -173,6 +173,41 @@ static void broken_objects(void **state)
 }
 
 /* What this program makes, large and small, streamed. */
+/* What stands behind an object is not encrypted, nor is what only some readers take for one. */
+static void objects_with_text(void **state)
+{
+	struct buf der = object(CMS_ENVELOPED), raw;
+
+	(void)state;
+	is_cms(PKCS7 "\r\nContent-Type: text/plain", buf_slice(&der), KIND_PLAIN, CMS_ENVELOPED);
+	is_cms(PKCS7, buf_slice(&der), KIND_ENCRYPTED, CMS_ENVELOPED);
+	buf_init(&raw, 0);
+	assert_int_equal(buf_printf(&raw, PKCS7 "\r\nContent-Transfer-Encoding: binary\r\n\r\n"), 0);
+	assert_int_equal(buf_append_slice(&raw, buf_slice(&der)), 0);
+	kind_of(buf_slice(&raw), KIND_ENCRYPTED, CMS_ENVELOPED);
+	assert_int_equal(buf_append_text(&raw, "\r\n"), 0);
+	kind_of(buf_slice(&raw), KIND_ENCRYPTED, CMS_ENVELOPED);
+	assert_int_equal(buf_append_text(&raw, "plain\r\n"), 0);
+	kind_of(buf_slice(&raw), KIND_PLAIN, CMS_ENVELOPED);
+	assert_int_equal(buf_append_text(&der, "plain"), 0);
+	is_cms(PKCS7, buf_slice(&der), KIND_PLAIN, CMS_ENVELOPED);
+	buf_clear(&raw);
+	buf_clear(&der);
+}
+
+/* Of indefinite length, as streams are written. */
+static void streamed_objects(void **state)
+{
+	static const char start[] = "\x30\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03\xa0\x80\x30\x80\x02\x01\x00"
+				    "\x31\x02\x30\x00\x30\x80\x06\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+				    "plain";
+	const size_t whole = sizeof(start) - sizeof("plain");
+
+	(void)state;
+	is_cms(PKCS7, slice_make(start, whole), KIND_ENCRYPTED, CMS_ENVELOPED);
+	is_cms(PKCS7, slice_make(start, sizeof(start) - 1), KIND_PLAIN, CMS_ENVELOPED);
+}
+
 static void own_messages(void **state)
 {
 	(void)state;
@@ -361,6 +396,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cms_objects), cmocka_unit_test(compressed), cmocka_unit_test(broken_objects),
+		cmocka_unit_test(objects_with_text), cmocka_unit_test(streamed_objects),
 		cmocka_unit_test(own_messages), cmocka_unit_test(multipart_signed),
 		cmocka_unit_test(multipart_encrypted),
 		cmocka_unit_test(inline_pgp), cmocka_unit_test(other_kinds), cmocka_unit_test(reports),
