@@ -43,22 +43,40 @@ static int read_values(struct arena *arena, const char *name, struct berval **va
 	return 0;
 }
 
+static bool is_undecodable(LDAP *ld)
+{
+	int code = LDAP_SUCCESS;
+
+	return ldap_get_option(ld, LDAP_OPT_RESULT_CODE, &code) != LDAP_OPT_SUCCESS || code == LDAP_DECODING_ERROR;
+}
+
+/* 0, 1 and -1 as entry_read. */
+static int read_attribute(struct arena *arena, LDAP *ld, LDAPMessage *entry, const char *description,
+			  const char *const *names, struct directory_answer *answer)
+{
+	const char *name = entry_attribute(names, description);
+	struct berval **values = NULL;
+	int rc;
+
+	if (name == NULL)
+		return 0;
+	values = ldap_get_values_len(ld, entry, description);
+	if (values == NULL)
+		return is_undecodable(ld);
+	rc = read_values(arena, name, values, answer);
+	ldap_value_free_len(values);
+	return rc;
+}
+
 int entry_read(struct arena *arena, LDAP *ld, LDAPMessage *entry, const char *const *names,
 	       struct directory_answer *answer)
 {
 	BerElement *position = NULL;
 	char *description = ldap_first_attribute(ld, entry, &position);
-	int rc = 0;
+	int rc = description == NULL && is_undecodable(ld);
 
 	while (description != NULL && rc == 0) {
-		const char *name = entry_attribute(names, description);
-
-		if (name != NULL) {
-			struct berval **values = ldap_get_values_len(ld, entry, description);
-
-			rc = read_values(arena, name, values, answer);
-			ldap_value_free_len(values);
-		}
+		rc = read_attribute(arena, ld, entry, description, names, answer);
 		ldap_memfree(description);
 		description = ldap_next_attribute(ld, entry, position);
 	}

@@ -14,7 +14,8 @@ const char *entry_attribute(const char *const *names, const char *description);
  * 0, or -1 when the arena is exhausted. */
 int entry_value(struct arena *arena, const char *name, struct slice value, struct directory_answer *answer);
 
-/* Adds the values of all attributes in names to the answer; several entries may be added to one. 0, or -1 as above. */
+/* Adds the values of all attributes in names to the answer; several entries may be added to one. 0; 1: the entry cannot be
+ * decoded (the handle's result code says so), which is no "no certificate"; -1 as above. */
 int entry_read(struct arena *arena, LDAP *ld, LDAPMessage *entry, const char *const *names,
 	       struct directory_answer *answer);
 

@@ -183,16 +183,19 @@ static enum outcome take_message(const struct search *search, const struct conne
 				 LDAPMessage *message, struct err *err)
 {
 	struct query_item *item = item_of(search, ldap_msgid(message));
+	int rc;
 
 	/* References to other servers are not followed: Active Directory adds some to every search. */
 	if (item == NULL || ldap_msgtype(message) == LDAP_RES_SEARCH_REFERENCE)
 		return OUTCOME_DONE;
 	if (ldap_msgtype(message) == LDAP_RES_SEARCH_RESULT)
 		return finish(search, connection, message, item, err);
-	if (ldap_msgtype(message) == LDAP_RES_SEARCH_ENTRY &&
-	    entry_read(search->arena, connection->ld, message, search->query->names, item->answer) != 0)
-		return OUTCOME_EXHAUSTED;
-	return OUTCOME_DONE;
+	if (ldap_msgtype(message) != LDAP_RES_SEARCH_ENTRY)
+		return OUTCOME_DONE;
+	rc = entry_read(search->arena, connection->ld, message, search->query->names, item->answer);
+	if (rc > 0)
+		return connection_failed(connection, err);
+	return rc == 0 ? OUTCOME_DONE : OUTCOME_EXHAUSTED;
 }
 
 /* Waits for one message and takes it. */

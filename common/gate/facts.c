@@ -104,6 +104,11 @@ static int lookup_address(const struct site *site, const struct address *address
 	*lookup = address_base(address, site->settings.recipient_delimiter);
 	if (lookup->local.n == address->local.n)
 		return 0;
+	/* What needs quotes is no delimiter's business. */
+	if (slice_find(address->text, '"') >= 0) {
+		*lookup = *address;
+		return 0;
+	}
 	lookup->text = slice_of(arena_printf(arena, "%.*s@%.*s", SLICE_ARGS(lookup->local),
 					     SLICE_ARGS(lookup->domain)));
 	return lookup->text.n > 0 ? 0 : err_memory(err);

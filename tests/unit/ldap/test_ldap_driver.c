@@ -455,6 +455,9 @@ static void servers_that_talk_nonsense(void **state)
 		{ "0\x84\x7f\xff\xff\xf0zzzzzzzz", 14, 0 },	/* two gigabytes to come */
 		{ "HTTP/1.1 400 Bad Request\r\n", 26, 0 },
 		{ "0\x03\x02\x01\x02", 5, 0 },			/* a message without an operation */
+		/* a search that succeeds, and an entry whose attributes cannot be decoded: not "none" */
+		{ "\x30\x12\x02\x01\x01\x64\x0d\x04\x04" "dc=x" "\x30\x05\x30\x03\x04\x7f\x41"
+		  "\x30\x0c\x02\x01\x01\x65\x07\x0a\x01\x00\x04\x00\x04\x00", 34, 0 },
 	};
 	struct state *s = *state;
 	struct odd_server odd;
