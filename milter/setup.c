@@ -68,18 +68,25 @@ static int read_group(struct reading *reading, struct setup *setup, struct err *
 	return 0;
 }
 
+/* Only the default may be missing: then the rights that the gateway was started with are what there is. */
 static int read_user(struct reading *reading, struct setup *setup, struct err *err)
 {
 	const struct settings *settings = &reading->settings;
-	const char *hint = conf_given(reading->conf, &settings->user) ? "" : " (the default; create it or set user)";
+	bool given = conf_given(reading->conf, &settings->user);
 	struct err why = { 0 };
 
 	if (geteuid() != 0)
 		return 0;	/* an ordinary user stays himself */
-	if (identity_find(settings->user, &setup->identity, &why) != 0)
-		return conf_finding(reading->conf, &settings->user, err, "%s%s", why.text, hint);
-	if (setup->identity.uid == 0)
-		warn(reading, &settings->user, "the gateway keeps root's rights");
+	if (identity_find(settings->user, &setup->identity, &why) == 0) {
+		if (setup->identity.uid == 0)
+			warn(reading, &settings->user, "the gateway keeps root's rights");
+		return 0;
+	}
+	if (given)
+		return conf_finding(reading->conf, &settings->user, err, "%s", why.text);
+	memset(&setup->identity, 0, sizeof(setup->identity));
+	warn(reading, &settings->user,
+	     "user: the default, smime-milter, does not exist; create it or set user: the gateway keeps root's rights");
 	return 0;
 }
 

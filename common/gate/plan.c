@@ -250,21 +250,30 @@ static bool hidden_recipient(const struct planner *p)
 	return false;
 }
 
-static void plan_agreement(struct planner *p)
+/* The recipient whose treatment serves all, if one does: the first for whom what came is looked at, else the first. */
+static size_t leading_recipient(const struct planner *p)
 {
 	size_t i;
 
-	p->plan->treatment = p->plan->each[0];
-	for (i = 1; i < p->envelope->recipient_count; i++) {
-		p->plan->treatment.verify |= p->plan->each[i].verify;
-		p->plan->treatment.clean |= p->plan->each[i].clean;
-		if (!treatment_equal(&p->plan->each[0], &p->plan->each[i]))
+	for (i = 0; i < p->envelope->recipient_count; i++)
+		if (p->plan->each[i].clean)
+			return i;
+	return 0;
+}
+
+static void plan_agreement(struct planner *p)
+{
+	const struct recipient *recipients = p->envelope->recipients;
+	size_t i, lead = leading_recipient(p);
+
+	p->plan->treatment = p->plan->each[lead];
+	for (i = 0; i < p->envelope->recipient_count; i++)
+		if (!treatment_equal(&p->plan->each[lead], &p->plan->each[i]))
 			refuse(p->plan, REPLY_SEPARATE, ACTION_REJECT,
 			       arena_printf(p->arena, "<%.*s> and <%.*s> need different treatment: "
 					    "send to them separately",
-					    SLICE_ARGS(p->envelope->recipients[0].address.text),
-					    SLICE_ARGS(p->envelope->recipients[i].address.text)));
-	}
+					    SLICE_ARGS(recipients[lead].address.text),
+					    SLICE_ARGS(recipients[i].address.text)));
 	if (hidden_recipient(p))
 		refuse(p->plan, REPLY_SEPARATE, ACTION_REJECT,
 		       "a Bcc recipient of an encrypted message needs a copy of his own: send to him separately");

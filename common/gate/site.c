@@ -8,6 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pki/chain.h"
+
+#define AUTHSERV_ID_CHARACTERS \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
+
 static int report(const struct site *site, const void *member, const struct conf_report *to, const char *text)
 {
 	char line[700];
@@ -57,12 +62,17 @@ static int load_domains(struct site *site, struct err *err)
 	return 0;
 }
 
+/* RFC 8601 2.2: the identifier as a token, so that every reader finds the same one. */
 static int load_authserv_id(struct site *site, struct err *err)
 {
+	const char *given = site->settings.authserv_id;
 	char host[256] = "";
 
-	site->authserv_id = site->settings.authserv_id;
-	if (site->authserv_id != NULL && *site->authserv_id != '\0')
+	if (given != NULL && (*given == '\0' || given[strspn(given, AUTHSERV_ID_CHARACTERS)] != '\0'))
+		return conf_finding(site->conf, &site->settings.authserv_id, err,
+				    "authserv_id: \"%s\" is no host name or token", given);
+	site->authserv_id = given;
+	if (given != NULL)
 		return 0;
 	if (gethostname(host, sizeof(host) - 1) != 0 || host[0] == '\0')
 		return err_set(err, ERR_CONFIG, "authserv_id is not set and the host has no name");
@@ -154,6 +164,22 @@ static int load_keystores(struct site *site, const struct site_env *env, struct 
 		else
 			site->keystore_count++;
 	}
+	return rc;
+}
+
+/* Where a key's file holds the leaf alone, readers would have to find the CAs between it and their root themselves. */
+static int complete_chains(struct site *site, struct err *err)
+{
+	struct arena *arena = arena_new(0);
+	struct key **keys = NULL;
+	size_t n = 0;
+	int rc = -1;
+
+	if (arena == NULL)
+		return err_memory(err);
+	if (keystore_find(site->keystores, site->keystore_count, arena, NULL, &keys, &n, err) >= 0)
+		rc = chain_complete(keys, n, site->collections, site->collection_count, err);
+	arena_free(arena);
 	return rc;
 }
 
@@ -340,6 +366,7 @@ static int site_open(struct site *site, const char *path, const struct site_env 
 	bad |= load_collections(site, env, err);
 	bad |= load_directories(site, env, err);
 	bad |= load_keystores(site, env, err);
+	bad |= complete_chains(site, err);
 	bad |= load_rules(site, err);
 	if (bad != 0)
 		return -1;

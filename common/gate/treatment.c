@@ -94,13 +94,17 @@ static bool verify_equal(const struct treatment *a, const struct treatment *b)
 	       strings_equal(&x->collection, &y->collection);
 }
 
+/* What came is looked at for those inside, which does those outside no harm: one of both may go without. */
+static bool receives_equal(const struct treatment *a, const struct treatment *b)
+{
+	return !a->clean || !b->clean || (a->verify == b->verify && verify_equal(a, b));
+}
+
 bool treatment_equal(const struct treatment *a, const struct treatment *b)
 {
-	/* One rule for inside and outside: what came is looked at for the ones, which does the others no harm. */
-	if (a->rule == b->rule)
-		return a->sign == b->sign && a->encrypt == b->encrypt;
-	if (a->verify != b->verify || a->clean != b->clean || a->sign != b->sign || a->encrypt != b->encrypt)
+	if (a->sign != b->sign || a->encrypt != b->encrypt)
 		return false;
-	return (!a->clean || verify_equal(a, b)) && (!a->sign || sign_equal(a, b)) &&
-	       (!a->encrypt || encrypt_equal(a, b));
+	if (a->rule == b->rule)
+		return true;
+	return receives_equal(a, b) && (!a->sign || sign_equal(a, b)) && (!a->encrypt || encrypt_equal(a, b));
 }

@@ -12,8 +12,8 @@ void treatment_wish(const struct rule *rule, enum direction direction, const str
 bool treatment_must_sign(const struct treatment *treatment, const struct facts *facts);
 bool treatment_must_encrypt(const struct treatment *treatment, const struct facts *facts);
 
-/* Would both make the same message, or, under one rule, do they differ only in that what came is verified for those who
- * receive it? Then one transaction serves both, verified and marked if it is for one of them. */
+/* Would both make the same message, or do they differ only in that one of both wants no look at what came? Then one
+ * transaction serves both, verified and marked by the rule of the one that wants it. */
 bool treatment_equal(const struct treatment *a, const struct treatment *b);
 
 #endif

@@ -307,16 +307,23 @@ static bool is_plain(const char *text)
 	return n > 0 && at <= 1;
 }
 
-/* Printable ASCII, at most VALUE_MAX characters, into out. */
+/* How many characters c takes in a quoted string, once written as printable ASCII. */
+static size_t width(unsigned char c)
+{
+	return c > 0x7f ? 5 : c == '"' || c == '\\' ? 2 : 1;
+}
+
+/* Printable ASCII, at most VALUE_MAX characters also when quoted, into out. */
 static void printable(const char *text, char out[VALUE_MAX + 1])
 {
 	static const char digits[] = "0123456789abcdef";
-	size_t n = 0;
+	size_t n = 0, total = 0;
 
 	for (; *text != '\0'; text++) {
 		unsigned char c = (unsigned char)*text;
 
-		if (n + (c > 0x7f ? 4U : 1U) > VALUE_MAX)
+		total += width(c);
+		if (total > VALUE_MAX)
 			break;
 		if (c > 0x7f) {
 			out[n++] = '\\';

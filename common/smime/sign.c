@@ -488,8 +488,8 @@ enum digest sign_choose_digest(const struct key *key, const enum digest *listed,
 	for (size_t i = 0; i < n; i++)
 		if (digest_fits(key, listed[i]))
 			return listed[i];
-	for (int digest = DIGEST_SHA512; digest > DIGEST_SHA256; digest--)
+	for (int digest = DIGEST_SHA256; digest < DIGEST_SHA512; digest++)
 		if (digest_fits(key, (enum digest)digest))
 			return (enum digest)digest;
-	return DIGEST_SHA256;
+	return DIGEST_SHA512;
 }

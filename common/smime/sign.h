@@ -32,7 +32,7 @@ struct sign_options {
 	time_t now;			/* signingTime */
 };
 
-/* The first listed digest that fits the key (P-384: sha384 or longer, P-521: sha512); the longest fitting if none. */
+/* The first listed digest that fits the key (P-384: sha384 or longer, P-521: sha512); the shortest that fits if none. */
 enum digest sign_choose_digest(const struct key *key, const enum digest *listed, size_t n);
 
 /* canon: what canon_make made of the message (canon->seven_bit false forces SIGN_OPAQUE). out: the outside fields

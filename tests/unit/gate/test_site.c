@@ -162,6 +162,8 @@ static void test_refused_with_line(void **state)
 		{ "\naudit = { path = \"/tmp/x\"; };\n", ":2: ", "not available in this version" },
 		{ "\ntriggers = { header = \"X-Encrypt\"; };\n", ":2: ", "not available in this version" },
 		{ "mode = \"obsrve\";\n", ":1: ", "observe" },
+		{ "\nauthserv_id = \"a b\";\n", ":2: ", "a b" },
+		{ "\nauthserv_id = \"\";\n", ":2: ", "authserv_id" },
 		{ "mode = \n", ":", "syntax" },
 	};
 	struct fixture *f = *state;

@@ -130,7 +130,7 @@ static void test_value(void **state)
 	longest[sizeof(longest) - 1] = '\0';
 	assert_int_equal(strlen(authres_value(*state, longest)), 255);
 	memset(longest, '\xc3', sizeof(longest) - 1);
-	assert_int_equal(strlen(authres_value(*state, longest)), 2 + 63 * 5);
+	assert_int_equal(strlen(authres_value(*state, longest)), 2 + 51 * 5);
 }
 
 static void test_make(void **state)
