@@ -171,7 +171,8 @@ static const char *ask_weak(const struct question *q)
 static const char *ask_chain(const struct question *q)
 {
 	const struct collection *const collections[] = { q->set->loaded };
-	const struct path_query query = { q->set->items[q->index].entry->cert, NULL, collections, 1, q->now };
+	const struct path_query query = { .cert = q->set->items[q->index].entry->cert, .collections = collections,
+					  .collection_count = 1, .at = q->now };
 	struct path_result result;
 
 	if (!info_of(q)->ca || info_of(q)->self_signed)

@@ -89,7 +89,7 @@ static int facts_visible(const struct envelope *envelope, const struct message *
 	const struct header *header = &message->header;
 	size_t i, k;
 
-	for (i = 0; i < header->n; i++)
+	for (i = 0; facts->ours && i < header->n; i++)
 		for (k = 0; k < sizeof(names) / sizeof(names[0]); k++)
 			if (field_is(&header->fields[i], names[k]) &&
 			    mark_visible(&header->fields[i], envelope, arena, facts, err) != 0)

@@ -18,7 +18,7 @@ struct facts {
 	struct policy_facts policy;
 	struct address *lookup;		/* per recipient: its address without what follows recipient_delimiter */
 	enum direction *directions;	/* per recipient */
-	bool *visible;			/* per recipient: stands in To, Cc, Resent-To or Resent-Cc */
+	bool *visible;			/* per recipient: stands in To, Cc, Resent-To or Resent-Cc; mail of ours */
 };
 
 /* 0, or -1: a stream or memory failed. A message over a MIME limit is a fact. */

@@ -11,6 +11,9 @@
 #include "mail/encoded_word.h"
 #include "mail/idn.h"
 
+/* One mailbox is never so long; tokens take a multiple of it. */
+#define SINGLE_BYTES 16384
+
 enum token_kind {
 	TOKEN_ATOM,
 	TOKEN_DOT,
@@ -514,6 +517,8 @@ int address_single(struct arena *arena, struct slice value, struct address *addr
 
 	*address = no_address;
 	*form = MAILBOX_AMBIGUOUS;
+	if (value.n > SINGLE_BYTES)
+		return 0;
 	if (tokenise(arena, value, &tokens) < 0)
 		return err_memory(err);
 	shape = value_shape(arena, tokens, address);

@@ -324,6 +324,10 @@ static int head_add(struct mime_scan *scan, const char *p, size_t n, struct err 
 		return 0;
 	if (scan->head.n + n > scan->limits.header_bytes)
 		return err_set(err, ERR_LIMIT, "header of a part over %zu bytes", scan->limits.header_bytes);
+	scan->head_total += n;
+	if (scan->head_total / MIME_HEADERS_FACTOR > scan->limits.header_bytes)
+		return err_set(err, ERR_LIMIT, "headers of parts over %zu bytes together",
+			       MIME_HEADERS_FACTOR * scan->limits.header_bytes);
 	return buf_append(&scan->head, p, n) < 0 ? err_memory(err) : 0;
 }
 

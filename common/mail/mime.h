@@ -17,8 +17,10 @@
 struct mime_limits {
 	size_t depth;		/* of nesting; 0: 20 */
 	size_t parts;		/* 0: 1000 */
-	size_t header_bytes;	/* of one part; 0: 65536 */
+	size_t header_bytes;	/* of one part; 0: 65536. Of all parts together: MIME_HEADERS_FACTOR times that */
 };
+
+#define MIME_HEADERS_FACTOR 16
 
 /* Of the bytes of the part's own body; a container has those of preamble, epilogue and delimiters. */
 enum mime_trait {

@@ -29,6 +29,7 @@ struct mime_scan {
 	bool in_header;			/* of current */
 	struct buf head;		/* header bytes of current, the line being read included */
 	size_t head_line;		/* where that line begins in head */
+	size_t head_total;		/* bytes of all parts' headers: each field costs a multiple of its bytes */
 	struct mime_line line;
 	unsigned gap;			/* bytes of the line end before this line, unless a delimiter ate it */
 	bool gap_bare;			/* it was a lone LF of a body: current's, if no delimiter follows */

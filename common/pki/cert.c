@@ -6,6 +6,7 @@
 #include "pki/cert.h"
 
 #include <limits.h>
+#include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -19,6 +20,10 @@
 
 #define LIMIT_BYTES ((size_t)1024 * 1024)
 #define FIRST_LIST_ITEMS 4
+/* Keys up to here verify in well under a millisecond or two; 16384 bits with a long exponent take fifty. */
+#define RSA_MAX_BITS 8192
+#define RSA_MAX_EXPONENT_BITS 33
+#define DSA_MAX_BITS 3072
 
 struct cert {
 	atomic_uint references;
@@ -177,10 +182,27 @@ static enum key_kind kind_of(const EVP_PKEY *pkey)
 	}
 }
 
+/* A verification grows with the square of the modulus and with the exponent, both of which a stranger chooses. */
+static bool is_oversized(const EVP_PKEY *pkey, int bits)
+{
+	BIGNUM *exponent = NULL;
+	bool result = false;
+
+	if (EVP_PKEY_is_a(pkey, "DSA"))
+		return bits > DSA_MAX_BITS;
+	if (EVP_PKEY_is_a(pkey, "RSA") || EVP_PKEY_is_a(pkey, "RSA-PSS"))
+		result = bits > RSA_MAX_BITS || EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &exponent) != 1 ||
+			 BN_num_bits(exponent) > RSA_MAX_EXPONENT_BITS;
+	BN_free(exponent);
+	return result;
+}
+
 static void fill_key(struct filling *f)
 {
 	const EVP_PKEY *pkey = X509_get0_pubkey(f->x509);
 	int bits = pkey == NULL ? 0 : EVP_PKEY_get_bits(pkey);
+
+	f->info->oversized = pkey != NULL && is_oversized(pkey, bits);
 
 	f->info->key_kind = pkey == NULL ? KEY_OTHER : kind_of(pkey);
 	f->info->bits = bits > 0 ? (unsigned)bits : 0;
@@ -228,7 +250,7 @@ static void fill_usage(struct filling *f)
 	info->eku_email = (eku & XKU_SMIME) != 0;
 	info->eku_any = (eku & XKU_ANYEKU) != 0;
 	info->ca = (flags & EXFLAG_CA) != 0;
-	info->self_signed = info->self_issued && X509_self_signed(f->x509, 1) == 1;
+	info->self_signed = info->self_issued && !info->oversized && X509_self_signed(f->x509, 1) == 1;
 }
 
 static bool is_listed(const struct filling *f, const struct address *address)
@@ -370,8 +392,8 @@ static int fill(struct cert *cert, struct err *err)
 	if (read_time(X509_get0_notBefore(f.x509), &f.info->not_before) != 0 ||
 	    read_time(X509_get0_notAfter(f.x509), &f.info->not_after) != 0)
 		return err_set(err, ERR_MESSAGE, "RFC 5280 4.1.2.5: the certificate's validity cannot be read");
-	fill_usage(&f);
 	fill_key(&f);
+	fill_usage(&f);
 	if (fill_names(&f) != 0 || fill_serial(&f) != 0 || fill_der(&f) != 0 || fill_addresses(&f) != 0)
 		return err_memory(err);
 	return 0;

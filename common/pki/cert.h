@@ -43,6 +43,7 @@ struct cert_info {
 	bool ca;			/* basicConstraints cA */
 	bool self_issued;		/* issuer equals subject */
 	bool self_signed;		/* and its own key verifies it */
+	bool oversized;			/* a key whose one use costs milliseconds: nothing is verified with it */
 };
 
 /* Exactly one DER certificate, nothing behind it; ERR_MESSAGE else. */

@@ -29,6 +29,7 @@
 #define MAX_CERTS 12		/* in a path, the anchor included */
 #define MAX_PATHS 16		/* given to OpenSSL, for one collection */
 #define MAX_SIGNATURES 100	/* verified while searching, for one collection */
+#define MAX_SHARED_SIGNATURES 500	/* for all queries that share a count */
 #define SECURITY_LEVEL 2
 
 struct search {
@@ -284,14 +285,30 @@ static bool is_in_path(const struct search *s, const struct cert *cert)
 	return false;
 }
 
+/* Counts a signature about to be verified. */
+static bool may_verify(struct search *s)
+{
+	unsigned *shared = s->query->signatures;
+
+	if (shared != NULL && *shared >= MAX_SHARED_SIGNATURES)
+		s->signatures = MAX_SIGNATURES;
+	else if (shared != NULL)
+		++*shared;
+	return s->signatures++ < MAX_SIGNATURES;
+}
+
 /* Does issuer's key verify child? Says why not where that is telling: a key identifier that fits makes the child a
  * forgery, nothing but the name makes the issuer another CA. */
 static bool has_signed(struct search *s, const struct cert *issuer, const struct cert *child, bool anchor)
 {
 	EVP_PKEY *pkey = X509_get0_pubkey(cert_x509(issuer));
 
-	if (s->signatures++ == MAX_SIGNATURES) {
+	if (!may_verify(s)) {
 		fail(s, CHAIN_BAD, "too many CA certificates of one name", child);
+		return false;
+	}
+	if (cert_info(issuer)->oversized) {
+		fail(s, CHAIN_BAD, "a CA's key is too large", issuer);
 		return false;
 	}
 	if (pkey != NULL && X509_verify(cert_x509(child), pkey) == 1)

@@ -335,7 +335,7 @@ int signature_verify(const struct cert *cert, const struct signature_algorithm *
 	const EVP_MD *md = EVP_get_digestbynid(digest->nid);
 
 	*check = SIGNATURE_BAD;
-	if (key == NULL || md == NULL || EVP_PKEY_missing_parameters(key) == 1) {
+	if (key == NULL || md == NULL || cert_info(cert)->oversized || EVP_PKEY_missing_parameters(key) == 1) {
 		*check = SIGNATURE_CANNOT;
 		return 0;
 	}

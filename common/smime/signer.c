@@ -226,6 +226,7 @@ static int check_path(struct signer_work *work, const struct cert *cert, struct 
 	const struct path_query query = {
 		.cert = cert, .untrusted = &work->object->certs, .collections = work->run->covering,
 		.collection_count = work->run->covering_count, .at = work->run->env->at,
+		.signatures = &work->run->signatures,
 	};
 
 	*path = (struct path_result){

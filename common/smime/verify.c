@@ -155,13 +155,15 @@ static bool is_boundary_odd(const struct mime_part *part)
 	if (part->boundary.n == 0 || part->type.duplicate || !is_type_plain(rest))
 		return true;
 	for (; rest.n > sizeof(name); rest = slice_from(rest, 1)) {
-		struct slice behind = slice_trim(slice_from(rest, sizeof(name) - 1));
+		struct slice behind;
 
-		if (!slice_starts_nocase(rest, name) || behind.n == 0)
+		if (!slice_starts_nocase(rest, name))
 			continue;
-		if (behind.p[0] == '*' || (behind.p[0] == '=' && !is_boundary_plain(slice_from(behind, 1))))
+		behind = slice_trim(slice_from(rest, sizeof(name) - 1));
+		if (behind.n == 0)
+			break;
+		if (behind.p[0] == '*' || (behind.p[0] == '=' && (n++ > 0 || !is_boundary_plain(slice_from(behind, 1)))))
 			return true;
-		n += behind.p[0] == '=';
 	}
 	return n != 1;
 }

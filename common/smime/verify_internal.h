@@ -27,6 +27,8 @@ struct verify_run {			/* one call of verify_message */
 	size_t n, capacity;
 	unsigned objects;		/* CMS objects seen: the number of the last layer */
 	unsigned tries;			/* certificates tried for signers: each costs a path */
+	unsigned signatures;		/* verified in those paths */
+	size_t certificates;		/* decoded: each may cost a signature */
 	const struct mime_part *payload;	/* what is inside all layers that cover the message; NULL: not seen */
 };
 

@@ -7,6 +7,8 @@
 
 /* Message CRLs are not used (SPECS B5), only counted. */
 #define CRL_LIMIT 8
+/* So many times limits.certificates, which is for one object, may stand in all of a message's. */
+#define CERTIFICATES_FACTOR 4
 
 static int read_certs(struct verify_run *run, struct signed_object *object, struct err *err)
 {
@@ -136,6 +138,10 @@ int verify_object(struct verify_run *run, struct signed_object *object, struct s
 		return 0;
 	}
 	*content = inside;
+	run->certificates += object->scan.certificate_count;
+	if (run->certificates > CERTIFICATES_FACTOR * run->env->limits.certificates)
+		return run_unreadable(run, object->covers_message, object->part,
+				      "too many certificates in one message", err);
 	if (object->scan.signer_count == 0)
 		return run_unreadable(run, object->covers_message, object->part,
 				      "RFC 5652 5.1: SignedData without signers proves nothing", err);

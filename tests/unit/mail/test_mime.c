@@ -344,6 +344,26 @@ static void test_limits(void **state)
 	assert_int_equal(err.class, ERR_LIMIT);
 }
 
+/* Each header is within its limit, all together are not. */
+static void test_headers_together(void **state)
+{
+	const struct mime_limits limits = { 0, 0, 64 };
+	struct message message = message_of(*state, MIXED("b"));
+	struct buf buf;
+	struct mime mime;
+	struct err err = { ERR_NONE, "" };
+
+	buf_init(&buf, 0);
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(buf_append_text(&buf, "--b\r\nA: 0123456789012345678\r\n\r\n\r\n"), 0);
+	message.body = body_from_slice(*state, arena_copy(*state, buf_slice(&buf)));
+	buf_clear(&buf);
+	assert_int_equal(mime_parse(*state, &message, &limits, &mime, &err), -1);
+	assert_int_equal(err.class, ERR_LIMIT);
+	assert_non_null(strstr(err.text, "together"));
+	assert_int_equal(mime_parse(*state, &message, NULL, &mime, &err), 0);
+}
+
 static void test_decoded(void **state)
 {
 	struct message message = message_of(*state, MIXED("b")
@@ -388,6 +408,7 @@ int main(void)
 		with_arena(test_traits_of_containers),
 		with_arena(test_long_lines_in_little_memory),
 		with_arena(test_limits),
+		with_arena(test_headers_together),
 		with_arena(test_decoded),
 		with_arena(test_memory_runs_out),
 	};

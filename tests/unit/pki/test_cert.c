@@ -4,9 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <openssl/core_names.h>
+#include <openssl/param_build.h>
 #include <string.h>
 
-#include "pki/cert.h"
+#include "pki/pki_internal.h"
 #include "support/testpki.h"
 
 struct fixture {
@@ -306,6 +308,47 @@ static void a_full_arena_leaks_no_list(void **state)
 	arena_free(small);
 }
 
+/* A self-issued certificate with an RSA key of that size, which nobody has the private half of. */
+static struct cert *with_key(struct fixture *f, int bits, int exponent_bits)
+{
+	BIGNUM *n = BN_new(), *e = BN_new();
+	OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	X509 *x509 = X509_dup(f->root->x509);
+	EVP_PKEY *pkey = NULL;
+	OSSL_PARAM *params = NULL;
+	struct cert *cert = NULL;
+
+	assert_true(BN_set_bit(n, bits - 1) && BN_set_bit(n, 0) && BN_set_bit(e, exponent_bits - 1) && BN_set_bit(e, 0));
+	assert_true(OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, n) &&
+		    OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, e));
+	params = OSSL_PARAM_BLD_to_param(build);
+	assert_true(EVP_PKEY_fromdata_init(ctx) == 1 &&
+		    EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) == 1 && X509_set_pubkey(x509, pkey) == 1);
+	cert = cert_from_x509(x509, NULL);
+	assert_non_null(cert);
+	assert_int_equal(cert_defer(f->arena, cert), 0);
+	OSSL_PARAM_free(params);
+	OSSL_PARAM_BLD_free(build);
+	EVP_PKEY_CTX_free(ctx);
+	EVP_PKEY_free(pkey);
+	X509_free(x509);
+	BN_free(n);
+	BN_free(e);
+	return cert;
+}
+
+/* A message full of them would take minutes. */
+static void large_keys_are_told(void **state)
+{
+	assert_false(cert_info(with_key(*state, 4096, 17))->oversized);
+	assert_false(cert_info(with_key(*state, 8192, 33))->oversized);
+	assert_true(cert_info(with_key(*state, 8193, 17))->oversized);
+	assert_true(cert_info(with_key(*state, 16384, 64))->oversized);
+	assert_true(cert_info(with_key(*state, 3072, 3000))->oversized);
+	assert_false(cert_info(with_key(*state, 16384, 64))->self_signed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,6 +361,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(doubts_odd_addresses, setup, teardown),
 		cmocka_unit_test_setup_teardown(decides_usage, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_key_kinds, setup, teardown),
+		cmocka_unit_test_setup_teardown(large_keys_are_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(unreadable_extensions_allow_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_what_is_no_certificate, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_other_encodings, setup, teardown),

@@ -1044,6 +1044,28 @@ static void signature_around_an_envelope_counts(void **state)
 	buf_clear(&inner);
 }
 
+static void many_certificates_are_bounded(void **state)
+{
+	struct world *w = *state;
+	struct buf part;
+
+	make_opaque(w, "", &(struct craft){ .signers = { { .pki = w->alice } } });
+	buf_init(&part, 0);
+	assert_int_equal(buf_append_slice(&part, buf_slice(&w->mail)), 0);
+	buf_reset(&w->mail);
+	assert_int_equal(buf_append_text(&w->mail, HEADER "Content-Type: multipart/mixed; boundary=b\r\n\r\n"), 0);
+	for (int i = 0; i < 9; i++)
+		assert_int_equal(buf_append_text(&w->mail, "--b\r\n") | buf_append_slice(&w->mail, buf_slice(&part)), 0);
+	assert_int_equal(buf_append_text(&w->mail, "--b--\r\n"), 0);
+	buf_clear(&part);
+	w->env.limits.certificates = 2;
+	verify(w);
+	assert_int_equal(w->layers.n, 9);
+	assert_int_equal(w->layers.items[7].result, RESULT_PASS);
+	assert_int_equal(w->layers.items[8].result, RESULT_NEUTRAL);
+	assert_string_equal(w->layers.items[8].reason, "too many certificates in one message");
+}
+
 static void many_objects_are_bounded(void **state)
 {
 	struct world *w = *state;
@@ -1115,7 +1137,7 @@ int main(void)
 		TEST(shape_of_multipart_signed), TEST(first_type_of_two_does_not_hide_a_signature),
 		TEST(preamble_and_epilogue_are_no_matter), TEST(nested_signatures_both_cover), TEST(clear_inside_clear),
 		TEST(unopened_envelope_is_neutral), TEST(signature_around_an_envelope_counts),
-		TEST(many_objects_are_bounded), TEST(detached_verification_does_not_hold_the_content),
+		TEST(many_certificates_are_bounded), TEST(many_objects_are_bounded), TEST(detached_verification_does_not_hold_the_content),
 	};
 
 	return cmocka_run_group_tests(tests, setup_group, teardown_group);
