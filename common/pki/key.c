@@ -58,6 +58,11 @@ out:
 	return NULL;
 }
 
+int key_add_ca(struct key *key, struct cert *ca)
+{
+	return cert_list_add(&key->chain, ca);
+}
+
 struct key *key_ref(struct key *key)
 {
 	atomic_fetch_add(&key->references, 1);

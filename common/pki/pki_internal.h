@@ -19,6 +19,9 @@ EVP_PKEY *key_pkey(const struct key *key);	/* borrowed */
  * match. */
 struct key *key_new(struct cert *cert, EVP_PKEY *pkey, const struct cert_list *chain, const char *source,
 		    struct err *err);
+/* One more CA for its chain (a reference of its own; skips one that is there), while nobody else has the key: see
+ * chain.c. -1: memory. */
+int key_add_ca(struct key *key, struct cert *ca);
 
 enum collection_part { COLLECTION_ANCHORS, COLLECTION_INTERMEDIATES };
 /* The collection's certificates whose subject is name: *n of them from the pointer returned on. */

@@ -10,7 +10,8 @@
 
 #include "pki/bundle.h"
 
-enum { OWN_KEY = 1, PUBLISHED = 2 };	/* the gateway has the key; certs/ has the certificate */
+/* the gateway has the key; certs/ has the certificate; the key's file has no chain */
+enum { OWN_KEY = 1, PUBLISHED = 2, ALONE = 4 };
 enum issuer { BY_CA, BY_STRANGER };
 
 #define SIGN "critical,digitalSignature"
@@ -37,6 +38,7 @@ static const struct row {
 	{ "pat", "pat@example.com", TESTPKI_RSA_PSS, SIGN, MAIL, OWN_KEY, BY_CA, false },
 	{ "erin", "erin@example.com", TESTPKI_P256, SIGN_EC, MAIL, OWN_KEY | PUBLISHED, BY_CA, true },
 	{ "gateway", "gateway@example.com", TESTPKI_P256, SIGN, MAIL, OWN_KEY, BY_CA, false },
+	{ "leaf", "leaf@example.com", TESTPKI_P256, SIGN_EC, MAIL, OWN_KEY | ALONE, BY_CA, false },
 	/* partners */
 	{ "carol", "carol@partner.example", TESTPKI_RSA2048, SIGN_RSA, MAIL, PUBLISHED, BY_CA, false },
 	{ "dave", "dave@partner.example", TESTPKI_P256, SIGN_EC, MAIL, PUBLISHED, BY_CA, false },
@@ -97,7 +99,7 @@ static void write_person(const struct people *people, const struct row *row, con
 
 	if ((row->where & OWN_KEY) != 0)
 		testpki_write_pem(path_in(people, "keys/%s.pem", row->name, path, sizeof(path)), pki,
-				  TESTPKI_CERT | TESTPKI_KEY | TESTPKI_CHAIN);
+				  TESTPKI_CERT | TESTPKI_KEY | ((row->where & ALONE) != 0 ? 0 : TESTPKI_CHAIN));
 	if ((row->where & PUBLISHED) != 0)
 		testpki_write_pem(path_in(people, "certs/%s.pem", row->name, path, sizeof(path)), pki, TESTPKI_CERT);
 }

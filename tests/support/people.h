@@ -4,7 +4,7 @@
  * In the directory:
  *	roots.pem	the root and the issuing CA		roots.sst	the same as a serialized store
  *	stranger.pem	a root that nobody here trusts		crl.pem		the issuing CA's: revokes `revoked`
- *	keys/		own keys, each with certificate and chain
+ *	keys/		own keys, each with certificate and chain (leaf's: without a chain)
  *	certs/		certificates of partners and own users	state/ empty/	empty
  */
 #ifndef PEOPLE_H
