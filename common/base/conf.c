@@ -394,27 +394,46 @@ static void read_group(struct load *load, const struct conf_row *row, const conf
 		wrong_type(load, row->name, setting, "a group { }");
 }
 
+/* A type that later versions have is no typing error. */
+static bool is_later(struct load *load, const struct conf_variant *variants, const char *where, const char *text)
+{
+	for (; variants->type != NULL; variants++)
+		if (variants->table == NULL && strcmp(variants->type, text) == 0) {
+			finding(load, where, "type = \"%s\": known, but not available in this version", text);
+			return true;
+		}
+	return false;
+}
+
 /* The table for a group of a list, chosen by its "type" where there are several. NULL: reported. */
 static const struct conf_table *table_for(struct load *load, const struct conf_row *row, config_setting_t *group)
 {
 	const char *names[ENUMS_MOST + 1] = { NULL };
+	const struct conf_table *tables[ENUMS_MOST];
 	struct conf_row type_row = { .name = "type", .names = names };
+	const struct conf_variant *variant;
 	config_setting_t *type;
 	const char *text;
+	size_t n = 0;
 	int index;
 
 	if (row->variants == NULL)
 		return row->table;
-	for (size_t i = 0; i < ENUMS_MOST && row->variants[i].type != NULL; i++)
-		names[i] = row->variants[i].type;
+	for (variant = row->variants; n < ENUMS_MOST && variant->type != NULL; variant++)
+		if (variant->table != NULL) {
+			names[n] = variant->type;
+			tables[n++] = variant->table;
+		}
 	type = config_setting_get_member(group, "type");
 	if (type == NULL) {
 		finding(load, where_of(load, group), "a group in %s needs the key \"type\"", row->name);
 		return NULL;
 	}
 	text = string_of(load, "type", type);
-	index = text == NULL ? -1 : name_index(load, &type_row, where_of(load, type), text);
-	return index < 0 ? NULL : row->variants[index].table;
+	if (text == NULL || is_later(load, row->variants, where_of(load, type), text))
+		return NULL;
+	index = name_index(load, &type_row, where_of(load, type), text);
+	return index < 0 ? NULL : tables[index];
 }
 
 static void check_unique(struct load *load, const config_setting_t *list, const struct conf_row *row,

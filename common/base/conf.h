@@ -45,7 +45,7 @@ struct conf_table {
 
 struct conf_variant {
 	const char *type;		/* NULL ends the array */
-	const struct conf_table *table;	/* has a row "type", CONF_STRING */
+	const struct conf_table *table;	/* has a row "type", CONF_STRING; NULL: known, but not in this version */
 };
 
 struct conf_row {

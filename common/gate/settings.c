@@ -97,6 +97,10 @@ static const struct conf_row top_rows[] = {
 	{ .name = NULL }
 };
 
+/* Types of drivers that come with later versions. */
+static const char *const later_directories[] = { "smimea", "harvested", NULL };
+static const char *const later_keystores[] = { "pkcs11", NULL };
+
 /* The i-th driver as the reader of the configuration wants it; type NULL: there are no more. */
 static struct conf_variant directory_variant(const struct site_drivers *drivers, size_t i)
 {
@@ -113,16 +117,21 @@ static struct conf_variant keystore_variant(const struct site_drivers *drivers, 
 }
 
 static const struct conf_variant *variants(struct arena *arena, const struct site_drivers *drivers,
-					   struct conf_variant (*at)(const struct site_drivers *, size_t))
+					   struct conf_variant (*at)(const struct site_drivers *, size_t),
+					   const char *const *later)
 {
 	struct conf_variant *list = NULL;
-	size_t n = 0, i;
+	size_t n = 0, later_n = 0, i;
 
 	while (at(drivers, n).type != NULL)
 		n++;
-	list = arena_array(arena, n + 1, sizeof(*list));
+	while (later[later_n] != NULL)
+		later_n++;
+	list = arena_array(arena, n + later_n + 1, sizeof(*list));
 	for (i = 0; list != NULL && i < n; i++)
 		list[i] = at(drivers, i);
+	for (i = 0; list != NULL && i < later_n; i++)
+		list[n + i].type = later[i];
 	return list;
 }
 
@@ -130,8 +139,8 @@ const struct conf_table *settings_table(struct arena *arena, const struct site_d
 {
 	struct conf_table *table = arena_alloc(arena, sizeof(*table));
 	struct conf_row *row, *copy = arena_alloc(arena, sizeof(top_rows));
-	const struct conf_variant *directories = variants(arena, drivers, directory_variant);
-	const struct conf_variant *keystores = variants(arena, drivers, keystore_variant);
+	const struct conf_variant *directories = variants(arena, drivers, directory_variant, later_directories);
+	const struct conf_variant *keystores = variants(arena, drivers, keystore_variant, later_keystores);
 
 	if (table == NULL || copy == NULL || directories == NULL || keystores == NULL)
 		return NULL;

@@ -151,6 +151,17 @@ void keyring_finding(struct keyring_load *load, const char *format, ...)
 		load->report->finding(load->report->self, event_escape(slice_of(text), line, sizeof(line)));
 }
 
+void keyring_refuse_hardware(struct keyring_load *load, const bool *hardware_only)
+{
+	const void *member = load->member;
+
+	if (!*hardware_only)
+		return;
+	load->member = hardware_only;
+	keyring_finding(load, "hardware_only: known, but not available in this version");
+	load->member = member;
+}
+
 static int add_key(struct keyring *ring, struct key *key)
 {
 	const struct cert_info *info = cert_info(key_cert(key));

@@ -23,6 +23,8 @@ int keyring_begin(struct keyring_load *load, struct conf *conf, const void *memb
 		  struct err *err);
 /* A reason to refuse the keystore; reading goes on, so that all of them are named. */
 void keyring_finding(struct keyring_load *load, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A finding at the setting where it is true: keys in files are in no hardware. */
+void keyring_refuse_hardware(struct keyring_load *load, const bool *hardware_only);
 /* A key for each certificate of certs that belongs to pkey; the CAs among them are the chain. It is a finding if there
  * is none. source: the file with the key. */
 void keyring_add(struct keyring_load *load, EVP_PKEY *pkey, const struct cert_list *certs, const char *source);

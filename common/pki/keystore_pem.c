@@ -16,6 +16,7 @@
 struct pem_settings {
 	const char *type;
 	const char *path;
+	bool hardware_only;
 };
 
 /* A file, and the part of its name that it may share with others. */
@@ -27,6 +28,7 @@ struct named {
 static const struct conf_row rows[] = {
 	{ .name = "type", .type = CONF_STRING, .offset = offsetof(struct pem_settings, type), .required = true },
 	{ .name = "path", .type = CONF_STRING, .offset = offsetof(struct pem_settings, path), .required = true },
+	{ .name = "hardware_only", .type = CONF_BOOL, .offset = offsetof(struct pem_settings, hardware_only) },
 	{ .name = NULL }
 };
 
@@ -177,6 +179,7 @@ static int pem_open(const void *settings, struct conf *conf, const struct conf_r
 
 	if (keyring_begin(&load, conf, &own->path, report, err) != 0)
 		return -1;
+	keyring_refuse_hardware(&load, &own->hardware_only);
 	if (keyring_files(&load, own->path, &paths, &n) == 0)
 		add_files(&load, paths, n);
 	return keyring_end(&load, store);

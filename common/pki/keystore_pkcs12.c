@@ -15,12 +15,14 @@ struct pkcs12_settings {
 	const char *type;
 	const char *path;
 	const char *passphrase_file;
+	bool hardware_only;
 };
 
 static const struct conf_row rows[] = {
 	{ .name = "type", .type = CONF_STRING, .offset = offsetof(struct pkcs12_settings, type), .required = true },
 	{ .name = "path", .type = CONF_STRING, .offset = offsetof(struct pkcs12_settings, path), .required = true },
 	{ .name = "passphrase_file", .type = CONF_STRING, .offset = offsetof(struct pkcs12_settings, passphrase_file) },
+	{ .name = "hardware_only", .type = CONF_BOOL, .offset = offsetof(struct pkcs12_settings, hardware_only) },
 	{ .name = NULL }
 };
 
@@ -144,6 +146,7 @@ static int pkcs12_open(const void *settings, struct conf *conf, const struct con
 
 	if (keyring_begin(&load, conf, &own->path, report, err) != 0)
 		return -1;
+	keyring_refuse_hardware(&load, &own->hardware_only);
 	buf_init(&passphrase, 0);
 	text = read_passphrase(&load, own->passphrase_file, &passphrase);
 	if (text != NULL)

@@ -87,7 +87,7 @@ static const struct conf_row ldap_rows[] = {
 static const struct conf_table ldap_table = { ldap_rows, sizeof(struct ldap) };
 
 static const struct conf_variant variants[] = {
-	{ "files", &files_table }, { "ldap", &ldap_table }, { NULL, NULL },
+	{ "dane", NULL }, { "files", &files_table }, { "ldap", &ldap_table }, { NULL, NULL },
 };
 
 static const struct conf_row rows[] = {
@@ -395,13 +395,14 @@ static void test_variants(void **state)
 	(void)state;
 	refuse("directories = (\n { path = \"x\"; },\n { type = \"lpad\"; },\n { type = \"files\"; },\n"
 	       " { type = \"files\"; path = \"p\"; uri = \"u\"; },\n { type = \"files\"; path = \"p\"; },\n"
-	       " { type = 5; } );",
+	       " { type = 5; },\n { type = \"dane\"; host = \"h\"; } );",
 	       "t.conf:2: a group in directories needs the key \"type\"\n"
 	       "t.conf:3: type = \"lpad\" is none of files, ldap; did you mean \"ldap\"?\n"
 	       "t.conf:4: key \"path\" is missing\n"
 	       "t.conf:5: unknown key \"uri\"\n"
 	       "t.conf:6: duplicate path \"p\", first at t.conf:5\n"
-	       "t.conf:7: type must be a string, not an integer\n");
+	       "t.conf:7: type must be a string, not an integer\n"
+	       "t.conf:8: type = \"dane\": known, but not available in this version\n");
 }
 
 static void test_syntax(void **state)
