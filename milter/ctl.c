@@ -30,10 +30,11 @@ static const struct ctl_command commands[] = {
 	{ "explain", ctl_explain, ENVELOPE_OPTIONS, OPTION_FROM | OPTION_RCPT, 0, 0,
 	  ENVELOPE_USAGE " [--json]", "what would be done to each recipient, and why",
 	  ENVELOPE_HELP "Exit status as for process. Nothing is written or changed.\n" },
-	{ "verify", ctl_verify, OPTION_COLLECTION | OPTION_AT | OPTION_JSON, 0, 0, 0,
-	  "[--collection NAME ...] [--at TIME] [--json]", "the verdict on a message",
+	{ "verify", ctl_verify, OPTION_COLLECTION | OPTION_AT | OPTION_EXPLAIN | OPTION_JSON, 0, 0, 0,
+	  "[--collection NAME ...] [--at TIME] [--explain] [--json]", "the verdict on a message",
 	  "  --collection NAME  only this collection may vouch; may be repeated\n"
 	  "  --at TIME          as of then: 2026-11-21T20:55:17Z\n"
+	  "  --explain          each check that was made, with its rule and result\n"
 	  "Exit status: 0 pass, 4 temperror, 1 any other verdict.\n" },
 	{ "sign", ctl_sign, OPTION_FROM | OPTION_OPAQUE | OPTION_DIGEST | OPTION_PSS, OPTION_FROM, 0, 0,
 	  "--from A [--opaque] [--digest NAME] [--pss]", "sign a message with the configured key of an address",

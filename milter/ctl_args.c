@@ -36,6 +36,7 @@ static const struct option_row rows[] = {
 	{ "digest", 0, OPTION_DIGEST, FORM_TEXT, AT(digest) },
 	{ "cipher", 0, OPTION_CIPHER, FORM_TEXT, AT(cipher) },
 	{ "oaep", 0, OPTION_OAEP, FORM_FLAG, 0 },
+	{ "explain", 0, OPTION_EXPLAIN, FORM_FLAG, 0 },
 };
 
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))

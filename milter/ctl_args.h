@@ -14,7 +14,7 @@ enum ctl_option {
 	OPTION_VERSION = 1 << 4, OPTION_FROM = 1 << 5, OPTION_RCPT = 1 << 6, OPTION_CLIENT = 1 << 7,
 	OPTION_AUTH = 1 << 8, OPTION_DAEMON = 1 << 9, OPTION_OUT = 1 << 10, OPTION_COLLECTION = 1 << 11,
 	OPTION_AT = 1 << 12, OPTION_OPAQUE = 1 << 13, OPTION_PSS = 1 << 14, OPTION_DIGEST = 1 << 15,
-	OPTION_CIPHER = 1 << 16, OPTION_OAEP = 1 << 17
+	OPTION_CIPHER = 1 << 16, OPTION_OAEP = 1 << 17, OPTION_EXPLAIN = 1 << 18
 };
 
 /* Those that every command takes. */

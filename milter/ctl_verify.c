@@ -1,5 +1,5 @@
-/* ctl_verify.c - smimectl verify: the verdict on a message, now or at a time. The same verification as in the gate, but
- * with collections of the caller's choice and without a rule. INTERFACE 1 and 4.
+/* ctl_verify.c - smimectl verify: the verdict on a message, now or at a time, and with --explain each check behind it.
+ * The same verification as in the gate, but with collections of the caller's choice and without a rule. INTERFACE 1, 4.
  */
 #include "milter/ctl.h"
 
@@ -29,7 +29,19 @@ static int judge(struct ctl *ctl, const struct message *message, const struct ve
 	return 0;
 }
 
-static void print_layer(const struct layer *layer)
+static void print_checks(const struct layer *layer)
+{
+	const struct check *check = NULL;
+	size_t i;
+
+	for (i = 0; i < layer->check_count; i++) {
+		check = &layer->checks[i];
+		printf("  %-9s  %s (%s)%s%s\n", result_names[check->result], check->name, check->rule,
+		       check->detail[0] != '\0' ? ": " : "", check->detail);
+	}
+}
+
+static void print_layer(const struct layer *layer, bool explain)
 {
 	printf("layer %u: %s", layer->layer, layer_type_name(layer->type));
 	if (layer->signer_index != 0)
@@ -47,15 +59,17 @@ static void print_layer(const struct layer *layer)
 	if (layer->subject != NULL)
 		printf("  %s <%s>\n  issued by %s, serial %s\n", layer->subject,
 		       layer->signer != NULL ? layer->signer : "", layer->issuer, layer->serial);
+	if (explain)
+		print_checks(layer);
 }
 
-static void print_verdict(const struct verdict *verdict)
+static void print_verdict(const struct verdict *verdict, bool explain)
 {
 	size_t i;
 
 	printf("%s%s%s\n", result_names[verdict->result], verdict->reason[0] != '\0' ? ": " : "", verdict->reason);
 	for (i = 0; i < verdict->layers.n; i++)
-		print_layer(&verdict->layers.items[i]);
+		print_layer(&verdict->layers.items[i], explain);
 }
 
 static int exit_for(enum result result)
@@ -68,6 +82,7 @@ static int exit_for(enum result result)
 int ctl_verify(struct ctl *ctl, struct err *err)
 {
 	struct verify_env env = { .collections = NULL };
+	bool explain = (ctl->args.given & OPTION_EXPLAIN) != 0;
 	struct message message;
 	struct verdict verdict;
 
@@ -78,9 +93,9 @@ int ctl_verify(struct ctl *ctl, struct err *err)
 	judge_limits(&ctl->settings->limits, &env);
 	if (ctl_read_message(ctl, &message, err) != 0 || judge(ctl, &message, &env, &verdict, err) != 0)
 		return -1;
-	if (ctl->json && report_verdict(stdout, &verdict, err) != 0)
+	if (ctl->json && report_verdict(stdout, &verdict, explain, err) != 0)
 		return -1;
 	if (!ctl->json)
-		print_verdict(&verdict);
+		print_verdict(&verdict, explain);
 	return exit_for(verdict.result);
 }

@@ -142,8 +142,31 @@ static int set_envelope(json_t *object, const struct layer *layer)
 	return bad;
 }
 
+static json_t *check_json(const struct check *check)
+{
+	json_t *object = json_object();
+	int bad = object == NULL;
+
+	bad |= set(object, "check", string(check->name));
+	bad |= set(object, "rule", string(check->rule));
+	bad |= set(object, "result", string(result_names[check->result]));
+	bad |= set(object, "detail", string(check->detail));
+	return unless(bad, object);
+}
+
+static json_t *checks_json(const struct layer *layer)
+{
+	json_t *array = json_array();
+	int bad = array == NULL;
+	size_t i;
+
+	for (i = 0; i < layer->check_count; i++)
+		bad |= json_array_append_new(array, check_json(&layer->checks[i]));
+	return unless(bad, array);
+}
+
 /* rule NULL: none was asked. */
-static json_t *layer_json(const struct layer *layer, const char *rule)
+static json_t *layer_json(const struct layer *layer, const char *rule, bool explain)
 {
 	json_t *object = json_object();
 	int bad = object == NULL;
@@ -155,34 +178,36 @@ static json_t *layer_json(const struct layer *layer, const char *rule)
 	bad |= set_known(object, "rule", rule);
 	bad |= set_known(object, "part", layer->part);
 	bad |= set(object, "reason", string(layer->reason != NULL ? layer->reason : ""));
+	if (explain)
+		bad |= set(object, "checks", checks_json(layer));
 	return unless(bad, object);
 }
 
-static json_t *layers_json(const struct layer_list *layers, const char *rule)
+static json_t *layers_json(const struct layer_list *layers, const char *rule, bool explain)
 {
 	json_t *array = json_array();
 	int bad = array == NULL;
 	size_t i;
 
 	for (i = 0; i < layers->n; i++)
-		bad |= json_array_append_new(array, layer_json(&layers->items[i], rule));
+		bad |= json_array_append_new(array, layer_json(&layers->items[i], rule, explain));
 	return unless(bad, array);
 }
 
-static json_t *verdict_json(const struct verdict *verdict)
+static json_t *verdict_json(const struct verdict *verdict, bool explain)
 {
 	json_t *object = json_object();
 	int bad = object == NULL;
 
 	bad |= set(object, "result", string(result_names[verdict->result]));
 	bad |= set(object, "reason", string(verdict->reason != NULL ? verdict->reason : ""));
-	bad |= set(object, "layers", layers_json(&verdict->layers, NULL));
+	bad |= set(object, "layers", layers_json(&verdict->layers, NULL, explain));
 	return unless(bad, object);
 }
 
-int report_verdict(FILE *to, const struct verdict *verdict, struct err *err)
+int report_verdict(FILE *to, const struct verdict *verdict, bool explain, struct err *err)
 {
-	return print(to, verdict_json(verdict), err);
+	return print(to, verdict_json(verdict, explain), err);
 }
 
 /* Certificates of directories */
@@ -365,7 +390,7 @@ static json_t *outcome_json(const struct outcome *outcome, const char *reply, bo
 	bad |= set(object, "changed", json_boolean(outcome->changed));
 	bad |= set(object, "result", string(result_names[result]));
 	bad |= set(object, "layers", layers_json(outcome->verified ? &outcome->verdict.layers : &none,
-						 judging_rule(outcome)));
+						 judging_rule(outcome), explain));
 	bad |= set(object, "recipients", recipients_json(outcome, explain));
 	bad |= set(object, "messages", messages_json(outcome));
 	return unless(bad, object);

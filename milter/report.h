@@ -15,8 +15,8 @@
  * at, and what the directories answered. The message goes by the name of 0.eml. */
 int report_outcome(FILE *to, const struct outcome *outcome, const char *reply, bool explain, struct err *err);
 
-/* verify --json */
-int report_verdict(FILE *to, const struct verdict *verdict, struct err *err);
+/* verify --json. explain: each layer with its `checks`. */
+int report_verdict(FILE *to, const struct verdict *verdict, bool explain, struct err *err);
 
 /* certs find --json: a list in the order of rank, refused ones last. */
 int report_candidates(FILE *to, const struct candidate_list *list, struct err *err);

@@ -1,6 +1,6 @@
 /* signer.c - one SignerInfo: digest, attributes, certificate, signature, path, usage, address, in that order.
  *
- * Every check leaves a fact in the layer and, where it fails, a finding; the worst finding is the signer's result
+ * Every check leaves a fact in the layer and a record of itself (check.c); the worst is the signer's result
  * (INTERFACE 4). No check is left out because an earlier one failed, so that the facts are complete. Called by
  * verify_object.c. RFC 5652 5.4, 5.6; RFC 8550 4; RFC 5035 5.4; RFC 6211.
  */
@@ -25,32 +25,33 @@ struct signer_work {
 	bool verifiable;			/* nothing stands against trying the signature */
 };
 
-/* A finding: the worst result and its reason stand. */
-static void layer_find(struct layer *layer, enum result result, const char *reason)
+static void found(struct signer_work *work, enum check_id id, enum result result, const char *text)
 {
-	if (result < layer->result) {
-		layer->result = result;
-		layer->reason = reason;
-	}
+	run_check(work->run, work->layer, id, result, text == NULL ? "" : text);
 }
 
-static void integrity_bad(struct layer *layer, const char *reason)
+static void good(struct signer_work *work, enum check_id id, const char *detail)
 {
-	layer->integrity = INTEGRITY_BAD;
-	layer_find(layer, RESULT_FAIL, reason);
+	found(work, id, RESULT_PASS, detail);
 }
 
-static void unsupported(struct layer *layer, const char *reason)
+static void integrity_bad(struct signer_work *work, enum check_id id, const char *reason)
 {
-	layer->algorithm = ALGORITHM_UNSUPPORTED;
-	layer_find(layer, RESULT_NEUTRAL, reason);
+	work->layer->integrity = INTEGRITY_BAD;
+	found(work, id, RESULT_FAIL, reason);
 }
 
-static void weak(struct layer *layer, const char *reason)
+static void unsupported(struct signer_work *work, enum check_id id, const char *reason)
 {
-	if (layer->algorithm == ALGORITHM_GOOD)
-		layer->algorithm = ALGORITHM_WEAK;
-	layer_find(layer, RESULT_POLICY, reason);
+	work->layer->algorithm = ALGORITHM_UNSUPPORTED;
+	found(work, id, RESULT_NEUTRAL, reason);
+}
+
+static void weak(struct signer_work *work, enum check_id id, const char *reason)
+{
+	if (work->layer->algorithm == ALGORITHM_GOOD)
+		work->layer->algorithm = ALGORITHM_WEAK;
+	found(work, id, RESULT_POLICY, reason);
 }
 
 /* RFC 5652 5.1: a verifier that reads once must have been told of the digest. */
@@ -60,6 +61,21 @@ static bool digest_is_listed(const struct prescan *scan, const struct digest_alg
 		if (digest_algorithm_find(&scan->digests[i]) == digest)
 			return true;
 	return false;
+}
+
+static void judge_digest(struct signer_work *work, const struct digest_algorithm *digest)
+{
+	if (work->digest == NULL)
+		unsupported(work, CHECK_DIGEST_ALGORITHM, "unsupported digest algorithm");
+	else if (digest->weak)
+		weak(work, CHECK_DIGEST_ALGORITHM, "RFC 8551 2.1: weak digest algorithm");
+	else
+		good(work, CHECK_DIGEST_ALGORITHM, digest->name);
+	if (digest != NULL && !digest_is_listed(&work->object->scan, digest))
+		found(work, CHECK_DIGEST_LISTED, RESULT_NEUTRAL,
+		      "RFC 5652 5.1: the signer's digest is not among digestAlgorithms");
+	else if (digest != NULL)
+		good(work, CHECK_DIGEST_LISTED, "");
 }
 
 static void check_algorithms(struct signer_work *work)
@@ -73,22 +89,32 @@ static void check_algorithms(struct signer_work *work)
 	for (size_t i = 0; digest != NULL && i < work->object->digest_count; i++)
 		if (work->object->digests[i].algorithm == digest && work->object->digests[i].n != 0)
 			work->digest = &work->object->digests[i];
-	if (digest != NULL && digest->weak)
-		weak(layer, "RFC 8551 2.1: weak digest algorithm");
-	if (digest != NULL && !digest_is_listed(&work->object->scan, digest))
-		layer_find(layer, RESULT_NEUTRAL, "RFC 5652 5.1: the signer's digest is not among digestAlgorithms");
-	if (work->digest == NULL)
-		unsupported(layer, "unsupported digest algorithm");
+	judge_digest(work, digest);
 	if (work->signature.fault != NULL)
-		unsupported(layer, work->signature.fault);
+		unsupported(work, CHECK_SIGNATURE_ALGORITHM, work->signature.fault);
+	else
+		good(work, CHECK_SIGNATURE_ALGORITHM, work->signature.name);
 }
 
+/* What was found out before the signers' turn came. */
 static void check_object(struct signer_work *work)
 {
-	if (work->object->bad != NULL)
-		integrity_bad(work->layer, work->object->bad);
-	if (work->object->unsupported != NULL)
-		layer_find(work->layer, RESULT_NEUTRAL, work->object->unsupported);
+	const struct signed_object *object = work->object;
+	bool clear = object->detached != NULL;
+
+	good(work, CHECK_STRUCTURE, clear ? "multipart/signed of content and signature" : "application/pkcs7-mime");
+	if (object->covers_message)
+		good(work, CHECK_COVERAGE, "the whole message");
+	else
+		found(work, CHECK_COVERAGE, RESULT_NONE, "a part alone, which says nothing of the message");
+	if (object->bad != NULL)
+		integrity_bad(work, CHECK_CONTENT, object->bad);
+	else
+		good(work, CHECK_CONTENT, clear ? "detached" : "inside");
+	if (object->unsupported != NULL)
+		found(work, CHECK_CONTENT_TYPE, RESULT_NEUTRAL, object->unsupported);
+	else
+		good(work, CHECK_CONTENT_TYPE, "id-data");
 }
 
 /* RFC 6211 3: digest and [1] signature algorithm as in the SignerInfo. Their parameters need not be spelt alike. */
@@ -112,32 +138,57 @@ static bool protection_agrees(struct slice value, const struct prescan_signer *s
 	return der_take(&der, DER_OID, &oid) == 1 && slice_equal(oid.whole, signer->signature.oid);
 }
 
+static void judge_attributes(struct signer_work *work)
+{
+	const struct attributes *attributes = &work->attributes;
+
+	if (!slice_equal(attributes->content_type, work->object->scan.content_type))
+		integrity_bad(work, CHECK_ATTRIBUTE_CONTENT_TYPE,
+			      "RFC 5652 11.1: attribute contentType differs from eContentType");
+	else
+		good(work, CHECK_ATTRIBUTE_CONTENT_TYPE, "");
+	if (attributes->algorithm_protection.n == 0)
+		found(work, CHECK_ALGORITHM_PROTECTION, RESULT_NONE, "no such attribute");
+	else if (!protection_agrees(attributes->algorithm_protection, work->signer))
+		integrity_bad(work, CHECK_ALGORITHM_PROTECTION,
+			      "RFC 6211 3: CMSAlgorithmProtection differs from the SignerInfo");
+	else
+		good(work, CHECK_ALGORITHM_PROTECTION, "");
+}
+
+static void judge_content(struct signer_work *work)
+{
+	if (work->digest == NULL) {
+		found(work, CHECK_MESSAGE_DIGEST, RESULT_NONE, "cannot be computed");
+		return;
+	}
+	if (!slice_equal(work->attributes.message_digest, slice_make(work->digest->value, work->digest->n)))
+		integrity_bad(work, CHECK_MESSAGE_DIGEST,
+			      "RFC 5652 5.6: the content was changed (messageDigest differs)");
+	else
+		good(work, CHECK_MESSAGE_DIGEST, "");
+	work->verifiable = work->signature.fault == NULL;
+}
+
 static void check_attributes(struct signer_work *work)
 {
-	struct layer *layer = work->layer;
 	struct err why = { 0 };
 	const char *text;
 
 	if (work->signer->attributes.p == NULL) {
-		layer_find(layer, RESULT_NEUTRAL, "RFC 8551 2.5: no signed attributes");
+		found(work, CHECK_SIGNED_ATTRIBUTES, RESULT_NEUTRAL, "RFC 8551 2.5: no signed attributes");
 		return;
 	}
 	if (attributes_parse(work->signer->attributes, &work->attributes, &why) != 0) {
 		text = arena_strdup(work->run->arena, why.text);
-		layer_find(layer, RESULT_NEUTRAL, text == NULL ? "RFC 5652 5.3: signed attributes malformed" : text);
+		found(work, CHECK_SIGNED_ATTRIBUTES, RESULT_NEUTRAL,
+		      text == NULL ? "RFC 5652 5.3: signed attributes malformed" : text);
 		return;
 	}
-	layer->signed_at = work->attributes.signing_time;
-	if (!slice_equal(work->attributes.content_type, work->object->scan.content_type))
-		integrity_bad(layer, "RFC 5652 11.1: attribute contentType differs from eContentType");
-	if (work->attributes.algorithm_protection.n != 0 &&
-	    !protection_agrees(work->attributes.algorithm_protection, work->signer))
-		integrity_bad(layer, "RFC 6211 3: CMSAlgorithmProtection differs from the SignerInfo");
-	if (work->digest == NULL)
-		return;
-	if (!slice_equal(work->attributes.message_digest, slice_make(work->digest->value, work->digest->n)))
-		integrity_bad(layer, "RFC 5652 5.6: the content was changed (messageDigest differs)");
-	work->verifiable = work->signature.fault == NULL;
+	good(work, CHECK_SIGNED_ATTRIBUTES, "");
+	work->layer->signed_at = work->attributes.signing_time;
+	judge_attributes(work);
+	judge_content(work);
 }
 
 static bool is_issuer(const struct cert *cert, struct slice issuer)
@@ -287,20 +338,34 @@ static int find_cert(struct signer_work *work, struct candidate *best, struct er
 	return 0;
 }
 
-static void judge_signature(struct signer_work *work, const struct candidate *found)
+static void judge_ess(struct signer_work *work, bool named)
+{
+	const struct attributes *attributes = &work->attributes;
+
+	if (!named)
+		integrity_bad(work, CHECK_SIGNING_CERTIFICATE,
+			      "RFC 5035 5.4: signingCertificate names another certificate");
+	else if (attributes->signing_certificate.n == 0 && attributes->signing_certificate_v2.n == 0)
+		found(work, CHECK_SIGNING_CERTIFICATE, RESULT_NONE, "no such attribute");
+	else
+		good(work, CHECK_SIGNING_CERTIFICATE, "");
+}
+
+static void judge_signature(struct signer_work *work, enum signature_check check)
 {
 	struct layer *layer = work->layer;
 
-	if (!found->ess)
-		integrity_bad(layer, "RFC 8550 4: signingCertificate names another certificate");
-	if (!work->verifiable)
-		return;
-	if (found->check == SIGNATURE_BAD)
-		integrity_bad(layer, "RFC 5652 5.6: the signature is not of this certificate's key");
-	else if (found->check == SIGNATURE_CANNOT)
-		unsupported(layer, "unsupported public key, or unsupported with this digest");
-	else if (layer->integrity == INTEGRITY_UNCHECKED)
-		layer->integrity = INTEGRITY_GOOD;
+	if (!work->verifiable) {
+		found(work, CHECK_SIGNATURE, RESULT_NONE, "not tried");
+	} else if (check == SIGNATURE_BAD) {
+		integrity_bad(work, CHECK_SIGNATURE, "RFC 5652 5.6: the signature is not of this certificate's key");
+	} else if (check == SIGNATURE_CANNOT) {
+		unsupported(work, CHECK_SIGNATURE, "unsupported public key, or unsupported with this digest");
+	} else {
+		good(work, CHECK_SIGNATURE, "");
+		if (layer->integrity == INTEGRITY_UNCHECKED)
+			layer->integrity = INTEGRITY_GOOD;
+	}
 }
 
 static void judge_key(struct signer_work *work, const struct cert *cert)
@@ -308,22 +373,30 @@ static void judge_key(struct signer_work *work, const struct cert *cert)
 	enum algorithm algorithm = algorithm_of_cert(cert);
 
 	if (algorithm == ALGORITHM_WEAK)
-		weak(work->layer, "RFC 8551 4.3: weak key");
+		weak(work, CHECK_KEY, "RFC 8551 4.3: weak key");
 	else if (algorithm == ALGORITHM_UNSUPPORTED)
-		unsupported(work->layer, "unsupported public key");
+		unsupported(work, CHECK_KEY, "unsupported public key");
+	else
+		good(work, CHECK_KEY, arena_printf(work->run->arena, "%u bits", cert_info(cert)->bits));
 	work->layer->usage_good = cert_may_sign(cert);
 	if (!work->layer->usage_good)
-		layer_find(work->layer, RESULT_FAIL, "RFC 8550 4.4: the certificate may not sign mail");
+		found(work, CHECK_USAGE, RESULT_FAIL, "RFC 8550 4.4: the certificate may not sign mail");
+	else
+		good(work, CHECK_USAGE, "");
 }
 
-static void judge_revocation(struct layer *layer, const struct path_result *path)
+static void judge_revocation(struct signer_work *work, const struct path_result *path)
 {
-	layer->revocation = path->revocation;
+	work->layer->revocation = path->revocation;
 	if (path->revocation == REV_REVOKED)
-		layer_find(layer, RESULT_FAIL, "the signer's certificate was revoked");
+		found(work, CHECK_REVOCATION, RESULT_FAIL, "the signer's certificate was revoked");
 	else if ((path->revocation == REV_UNKNOWN || path->revocation == REV_STALE) && path->collection != NULL &&
 		 collection_revocation(path->collection) == REVOCATION_HARD)
-		layer_find(layer, RESULT_TEMPERROR, "revocation is not known");
+		found(work, CHECK_REVOCATION, RESULT_TEMPERROR, "revocation is not known");
+	else if (path->revocation == REV_OFF)
+		found(work, CHECK_REVOCATION, RESULT_NONE, "off");
+	else
+		good(work, CHECK_REVOCATION, path_revocation_name(path->revocation));
 }
 
 static int judge_path(struct signer_work *work, const struct path_result *path, struct err *err)
@@ -339,10 +412,13 @@ static int judge_path(struct signer_work *work, const struct path_result *path, 
 	if (path->collection != NULL)
 		layer->collection = collection_name(path->collection);
 	if (path->chain == CHAIN_INCOMPLETE)
-		layer_find(layer, RESULT_PERMERROR, reason);
+		found(work, CHECK_PATH, RESULT_PERMERROR, reason);
 	else if (path->chain != CHAIN_GOOD)
-		layer_find(layer, RESULT_FAIL, reason);
-	judge_revocation(layer, path);
+		found(work, CHECK_PATH, RESULT_FAIL, reason);
+	else
+		good(work, CHECK_PATH, arena_printf(work->run->arena, "to an anchor of collection %s",
+						    layer->collection));
+	judge_revocation(work, path);
 	return 0;
 }
 
@@ -357,15 +433,22 @@ static void judge_from(struct signer_work *work)
 	enum from_match from = work->layer->from;
 
 	if (from != FROM_MATCH && from != FROM_DOMAIN)
-		layer_find(work->layer, RESULT_POLICY, reasons[from]);
+		found(work, CHECK_FROM, RESULT_POLICY, reasons[from]);
+	else
+		good(work, CHECK_FROM, from == FROM_MATCH ? "equals an address in the certificate" :
+		     "accept_signer accepts the certificate for From");
 }
 
-static int judge(struct signer_work *work, const struct candidate *found, struct err *err)
+static int judge(struct signer_work *work, const struct candidate *signer, struct err *err)
 {
-	if (describe_cert(work, found->cert, err) != 0 || judge_path(work, &found->path, err) != 0)
+	const struct cert_info *info = cert_info(signer->cert);
+
+	good(work, CHECK_CERTIFICATE, arena_printf(work->run->arena, "serial %s of %s", info->serial, info->issuer));
+	if (describe_cert(work, signer->cert, err) != 0 || judge_path(work, &signer->path, err) != 0)
 		return -1;
-	judge_signature(work, found);
-	judge_key(work, found->cert);
+	judge_ess(work, signer->ess);
+	judge_signature(work, signer->check);
+	judge_key(work, signer->cert);
 	judge_from(work);
 	return 0;
 }
@@ -374,7 +457,7 @@ int signer_verify(struct verify_run *run, const struct signed_object *object, co
 		  struct layer *layer, struct err *err)
 {
 	struct signer_work work = { .run = run, .object = object, .signer = signer, .layer = layer };
-	struct candidate found;
+	struct candidate best;
 
 	layer->known = true;
 	layer->integrity = INTEGRITY_UNCHECKED;
@@ -383,11 +466,12 @@ int signer_verify(struct verify_run *run, const struct signed_object *object, co
 	check_object(&work);
 	check_algorithms(&work);
 	check_attributes(&work);
-	if (find_cert(&work, &found, err) != 0)
+	if (find_cert(&work, &best, err) != 0)
 		return -1;
-	if (found.cert != NULL)
-		return judge(&work, &found, err);
-	layer_find(layer, RESULT_PERMERROR, run->tries > TRY_LIMIT ? "too many signers and certificates of one name" :
-		   "RFC 5652 5.1: the signer's certificate is missing");
+	if (best.cert != NULL)
+		return judge(&work, &best, err);
+	found(&work, CHECK_CERTIFICATE, RESULT_PERMERROR,
+	      run->tries > TRY_LIMIT ? "too many signers and certificates of one name" :
+	      "RFC 5652 5.1: the signer's certificate is missing");
 	return 0;
 }

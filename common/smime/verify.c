@@ -463,6 +463,8 @@ int verify_message(struct arena *arena, const struct message *message, const str
 		rc = find_covering(&run, &why);
 	if (rc == 0)
 		rc = walk_part(&run, &entity, mime->root, true, &why);
+	if (rc == 0 && run.exhausted)
+		rc = err_memory(&why);
 	ERR_clear_error();
 	if (rc != 0)
 		return err_set(err, ERR_TEMP, "%s", why.text);

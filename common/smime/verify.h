@@ -19,6 +19,13 @@ enum from_match { FROM_MATCH, FROM_SENDER, FROM_DOMAIN, FROM_MISMATCH, FROM_NO_A
 enum result { RESULT_FAIL, RESULT_PERMERROR, RESULT_NEUTRAL, RESULT_POLICY, RESULT_TEMPERROR, RESULT_PASS, RESULT_NONE };
 extern const char *const result_names[];	/* "fail" … NULL */
 
+struct check {			/* one step of a verification; all text printable ASCII */
+	const char *name;		/* "message_digest" */
+	const char *rule;		/* "RFC 5652 5.6" */
+	enum result result;		/* what it alone makes of the signer; RESULT_NONE: there was nothing to check */
+	const char *detail;		/* "" where the name says it all */
+};
+
 struct layer {			/* one signer of one layer, or one envelope; all text printable ASCII, in the arena */
 	unsigned layer;			/* 1: outermost; each CMS object has the next number, for all its signers */
 	enum layer_type type;
@@ -47,6 +54,8 @@ struct layer {			/* one signer of one layer, or one envelope; all text printable
 	const char *envelope_result;	/* envelopes: "kept"; NULL for signatures */
 	const char *cipher;		/* envelopes: "aes256-cbc" …, or NULL */
 	const struct cert *cert;	/* the signer's, or NULL */
+	struct check *checks;		/* in the order made; the worst is `result`. Envelopes have none */
+	size_t check_count;
 };
 
 struct layer_list {

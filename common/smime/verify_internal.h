@@ -1,5 +1,5 @@
-/* verify_internal.h - what verify.c (layers), verify_object.c (one SignedData), signer.c (one SignerInfo) and
- * verify_from.c (whose address) share. Internal to smime/.
+/* verify_internal.h - what verify.c (layers), verify_object.c (one SignedData), signer.c (one SignerInfo), check.c (what
+ * was checked) and verify_from.c (whose address) share. Internal to smime/.
  */
 #ifndef SMIME_VERIFY_INTERNAL_H
 #define SMIME_VERIFY_INTERNAL_H
@@ -29,6 +29,7 @@ struct verify_run {			/* one call of verify_message */
 	unsigned tries;			/* certificates tried for signers: each costs a path */
 	unsigned signatures;		/* verified in those paths */
 	size_t certificates;		/* decoded: each may cost a signature */
+	bool exhausted;			/* the arena was, while a check was recorded */
 	const struct mime_part *payload;	/* what is inside all layers that cover the message; NULL: not seen */
 };
 
@@ -37,6 +38,18 @@ int from_binding_read(struct arena *arena, const struct header *header, struct f
 /* *address: the certificate's address that stands for the answer, or its first; NULL: it has none. */
 enum from_match from_binding_match(const struct from_binding *binding, const struct verify_env *env,
 				   const struct cert *cert, const struct address **address);
+
+enum check_id {
+	CHECK_STRUCTURE, CHECK_COVERAGE, CHECK_CONTENT, CHECK_CONTENT_TYPE, CHECK_DIGEST_ALGORITHM, CHECK_DIGEST_LISTED,
+	CHECK_SIGNATURE_ALGORITHM, CHECK_SIGNED_ATTRIBUTES, CHECK_ATTRIBUTE_CONTENT_TYPE, CHECK_ALGORITHM_PROTECTION,
+	CHECK_MESSAGE_DIGEST, CHECK_CERTIFICATE, CHECK_PATH, CHECK_REVOCATION, CHECK_SIGNING_CERTIFICATE,
+	CHECK_SIGNATURE, CHECK_KEY, CHECK_USAGE, CHECK_FROM, CHECK_COUNT
+};
+
+/* check.c. Records a check, once each and layer; the worst result and its text become the layer's. text: printable, lives
+ * as long as the arena; "RULE: detail" where it begins with an RFC, else the detail of the check's usual rule. Memory's
+ * failure is run->exhausted. */
+void run_check(struct verify_run *run, struct layer *layer, enum check_id id, enum result result, const char *text);
 
 /* A new entry at the end of the list: type signed, result neutral, nothing known. NULL: *err. Valid until the next. */
 struct layer *run_layer(struct verify_run *run, enum layer_type type, bool covers_message, const char *part,

@@ -89,7 +89,10 @@ int run_unreadable(struct verify_run *run, bool covers_message, const char *part
 	if (layer == NULL)
 		return -1;
 	layer->reason = arena_strdup(run->arena, reason);
-	return layer->reason == NULL ? err_memory(err) : 0;
+	if (layer->reason == NULL)
+		return err_memory(err);
+	run_check(run, layer, CHECK_STRUCTURE, RESULT_NEUTRAL, layer->reason);
+	return 0;
 }
 
 static int each_signer(struct verify_run *run, const struct signed_object *object, struct err *err)

@@ -173,6 +173,10 @@ test_verify() {
 	has 'integers' "$work/stdout" '"layer": 1,'
 	has 'collection' "$work/stdout" '"collection": "demo"'
 	is 0 'verify by a collection' ctl verify --collection demo
+	is 0 'verify --explain' ctl verify --explain
+	has 'each check' "$work/stdout" '^  pass       message_digest (RFC 5652 5.6)'
+	is 0 'verify --explain --json' ctl verify --explain --json
+	has 'checks' "$work/stdout" '"check": "path"'
 	sed 's,^keystores.*,keystores = ( { type = "pem"; path = "/nowhere"; } );,' "$conf" > "$work/keyless.conf"
 	is 3 'keys that cannot be read' "$smimectl" -c "$work/keyless.conf" keys list
 	is 0 'verify needs no keys' "$smimectl" -c "$work/keyless.conf" verify

@@ -133,7 +133,7 @@ static json_t *layer_of(const struct layer *layer)
 	json_t *json = NULL, *only = NULL;
 	struct err err;
 
-	assert_int_equal(report_verdict(file, &verdict, &err), 0);
+	assert_int_equal(report_verdict(file, &verdict, layer->checks != NULL, &err), 0);
 	json = parsed(file);
 	assert_string_equal(text(json, "result"), "fail");
 	assert_string_equal(text(json, "reason"), "a reason");
@@ -225,6 +225,28 @@ static void outcome_of_acceptance_has_all_members(void **state)
 	message = json_array_get(list(json, "messages", 1), 0);
 	assert_string_equal(text(message, "file"), "0.eml");
 	assert_string_equal(json_string_value(json_array_get(list(message, "recipients", 1), 0)), "b@x.example");
+	json_decref(json);
+}
+
+static void checks_stand_in_their_order(void **state)
+{
+	struct check checks[] = {
+		{ "structure", "RFC 8551 3.5", RESULT_PASS, "" },
+		{ "from", "RFC 8550 3", RESULT_POLICY, "no \"address\"" },
+	};
+	const struct layer layer = { .layer = 1, .type = LAYER_SIGNED, .reason = "", .checks = checks, .check_count = 2 };
+	const struct layer unasked = { .layer = 1, .type = LAYER_SIGNED, .reason = "" };
+	json_t *json = layer_of(&layer), *second = NULL;
+
+	(void)state;
+	second = json_array_get(list(json, "checks", 2), 1);
+	assert_string_equal(text(second, "check"), "from");
+	assert_string_equal(text(second, "rule"), "RFC 8550 3");
+	assert_string_equal(text(second, "result"), "policy");
+	assert_string_equal(text(second, "detail"), "no \"address\"");
+	json_decref(json);
+	json = layer_of(&unasked);
+	assert_null(json_object_get(json, "checks"));
 	json_decref(json);
 }
 
@@ -406,6 +428,7 @@ int main(void)
 		cmocka_unit_test(outcome_of_rejection_names_no_message),
 		cmocka_unit_test(outcome_of_acceptance_has_all_members),
 		cmocka_unit_test(explain_adds_what_was_looked_at),
+		cmocka_unit_test(checks_stand_in_their_order),
 		cmocka_unit_test(layer_has_the_field_s_names),
 		cmocka_unit_test(layer_leaves_out_what_is_not_known),
 		cmocka_unit_test(envelope_layer_has_its_own_result),

@@ -129,6 +129,28 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* The result and its reason are those of the worst check, the first of several. */
+static void checks_agree(const struct layer *layer)
+{
+	enum result worst = RESULT_PASS;
+	char reason[512] = "";
+
+	assert_true(layer->check_count > 0);
+	for (size_t i = 0; i < layer->check_count; i++) {
+		const struct check *check = &layer->checks[i];
+
+		assert_memory_equal(check->rule, "RFC ", 4);
+		if (check->result >= worst)
+			continue;
+		worst = check->result;
+		snprintf(reason, sizeof(reason), "%s: %s", check->rule, check->detail);
+		if (strcmp(check->detail, layer->reason) == 0)
+			snprintf(reason, sizeof(reason), "%s", check->detail);
+	}
+	assert_int_equal(worst, layer->result);
+	assert_string_equal(reason, layer->reason);
+}
+
 /* Verifies w->mail. */
 static enum result verify(struct world *w)
 {
@@ -139,6 +161,9 @@ static enum result verify(struct world *w)
 	assert_int_equal(message_parse(w->arena, buf_slice(&w->mail), &limits, message, &w->err), 0);
 	assert_int_equal(mime_parse(w->arena, message, &w->env.limits.mime, mime, &w->err), 0);
 	assert_int_equal(verify_message(w->arena, message, mime, &w->env, &w->layers, &w->err), 0);
+	for (size_t i = 0; i < w->layers.n; i++)
+		if (w->layers.items[i].type == LAYER_SIGNED)
+			checks_agree(&w->layers.items[i]);
 	verdict_make(&w->layers, &w->verdict);
 	return w->verdict.result;
 }
@@ -247,6 +272,50 @@ static void clear_signature_passes_with_every_fact(void **state)
 	assert_int_equal(layer->bits, 256);
 	assert_true(layer->signed_at >= w->now - 5 && layer->signed_at <= w->now + 5);
 	assert_non_null(layer->cert);
+}
+
+static const struct check *check_of(const struct layer *layer, const char *name)
+{
+	for (size_t i = 0; i < layer->check_count; i++)
+		if (strcmp(layer->checks[i].name, name) == 0)
+			return &layer->checks[i];
+	fail_msg("no check %s", name);
+	return NULL;
+}
+
+static void checks_are_told_in_order(void **state)
+{
+	static const char *const names[] = {
+		"structure", "coverage", "content", "content_type", "digest_algorithm", "digest_listed",
+		"signature_algorithm", "signed_attributes", "attribute_content_type", "algorithm_protection",
+		"message_digest", "certificate", "path", "revocation", "signing_certificate", "signature", "key",
+		"usage", "from",
+	};
+	struct world *w = *state;
+	const struct layer *layer = NULL;
+
+	assert_int_equal(by(w, w->alice), RESULT_PASS);
+	layer = &w->layers.items[0];
+	assert_int_equal(layer->check_count, sizeof(names) / sizeof(names[0]));
+	for (size_t i = 0; i < layer->check_count; i++)
+		assert_string_equal(layer->checks[i].name, names[i]);
+	assert_int_equal(check_of(layer, "revocation")->result, RESULT_NONE);
+	assert_string_equal(check_of(layer, "path")->detail, "to an anchor of collection partners");
+}
+
+static void a_check_that_fails_does_not_end_the_others(void **state)
+{
+	struct world *w = *state;
+	const struct layer *layer = NULL;
+
+	make_clear(w, HEADER, &(struct craft){ .signers = { { .pki = w->bob } } });
+	replace(w, "Pay 10", "Pay 90");
+	assert_int_equal(verify(w), RESULT_FAIL);
+	layer = &w->layers.items[0];
+	assert_int_equal(check_of(layer, "message_digest")->result, RESULT_FAIL);
+	assert_string_equal(check_of(layer, "message_digest")->rule, "RFC 5652 5.6");
+	assert_int_equal(check_of(layer, "path")->result, RESULT_PASS);
+	assert_int_equal(check_of(layer, "from")->result, RESULT_POLICY);
 }
 
 static void opaque_signature_passes(void **state)
@@ -1113,7 +1182,8 @@ static void detached_verification_does_not_hold_the_content(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(clear_signature_passes_with_every_fact), TEST(opaque_signature_passes),
+		TEST(clear_signature_passes_with_every_fact), TEST(checks_are_told_in_order), TEST(a_check_that_fails_does_not_end_the_others),
+		TEST(opaque_signature_passes),
 			TEST(algorithms_in_use_pass),
 		TEST(pss_passes), TEST(unknown_micalg_is_no_matter), TEST(old_names_and_bare_protocol_pass),
 		TEST(key_id_names_the_signer), TEST(signing_certificate_is_checked), TEST(no_message_signature_is_none),
