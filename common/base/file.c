@@ -195,3 +195,15 @@ bool file_is_directory(const char *path)
 
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
+
+int file_check_directory(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return failed(err, path);
+	if ((st.st_mode & S_IWOTH) == 0)
+		return 0;
+	return err_set(err, ERR_CONFIG, "%s: its mode is %04o: others may put files there (chmod o-w)", path,
+		       (unsigned int)(st.st_mode & 07777));
+}

@@ -20,5 +20,7 @@ int file_read_secret(const char *path, size_t limit_bytes, struct buf *buf, stru
 /* Regular files in a directory, full paths sorted by name, hidden ones skipped, not recursive. 0 or -1. */
 int file_list(struct arena *arena, const char *directory, char ***paths, size_t *count, struct err *err);
 bool file_is_directory(const char *path);
+/* Refuses a directory that others may write, naming the mode. 0 or -1. */
+int file_check_directory(const char *path, struct err *err);
 
 #endif

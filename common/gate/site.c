@@ -158,7 +158,7 @@ static int load_keystores(struct site *site, const struct site_env *env, struct 
 		return err_memory(err);
 	for (i = 0; i < groups->n; i++) {
 		driver = keystore_driver_find(env->drivers, *(const char *const *)groups->items[i]);
-		if (driver == NULL || driver->open(groups->items[i], site->conf, env->findings,
+		if (driver == NULL || driver->open(groups->items[i], site->conf, env->findings, env->warnings,
 						   &site->keystores[site->keystore_count], err) != 0)
 			rc = -1;
 		else

@@ -120,9 +120,10 @@ static int keyring_find(void *self, struct arena *arena, const struct address *a
 static const struct keystore_class keyring_class = { .find = keyring_find, .free = keyring_free };
 
 int keyring_begin(struct keyring_load *load, struct conf *conf, const void *member, const struct conf_report *report,
-		  struct err *err)
+		  const struct conf_report *warnings, struct err *err)
 {
-	*load = (struct keyring_load){ .conf = conf, .member = member, .report = report, .err = err };
+	*load = (struct keyring_load){ .conf = conf, .member = member, .report = report, .warnings = warnings,
+				       .err = err };
 	load->ring = calloc(1, sizeof(*load->ring));
 	load->arena = arena_new(0);
 	if (load->ring != NULL && load->arena != NULL)
@@ -149,6 +150,21 @@ void keyring_finding(struct keyring_load *load, const char *format, ...)
 	err_set(err, ERR_CONFIG, "%s", text);
 	if (load->report != NULL)
 		load->report->finding(load->report->self, event_escape(slice_of(text), line, sizeof(line)));
+}
+
+void keyring_warning(struct keyring_load *load, const char *format, ...)
+{
+	char text[400], line[900], escaped[900];
+	va_list args;
+
+	if (load->warnings == NULL)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	snprintf(line, sizeof(line), "%s%s%s", load->conf == NULL ? "" : conf_where(load->conf, load->member),
+		 load->conf == NULL ? "" : ": ", text);
+	load->warnings->finding(load->warnings->self, event_escape(slice_of(line), escaped, sizeof(escaped)));
 }
 
 void keyring_refuse_hardware(struct keyring_load *load, const bool *hardware_only)
@@ -249,7 +265,7 @@ int keyring_files(struct keyring_load *load, const char *path, char ***paths, si
 		*n = 1;
 		return 0;
 	}
-	if (file_list(load->arena, path, paths, n, &err) != 0) {
+	if (file_check_directory(path, &err) != 0 || file_list(load->arena, path, paths, n, &err) != 0) {
 		keyring_finding(load, "%s", err.text);
 		return -1;
 	}

@@ -23,9 +23,10 @@ struct keystore {
 struct keystore_driver {
 	const char *type;
 	const struct conf_table *table;		/* its settings struct begins with `const char *type` */
-	/* -1 with findings reported: a file that cannot be read or is too open, key and certificate that do not match. */
-	int (*open)(const void *settings, struct conf *conf, const struct conf_report *report, struct keystore *store,
-		    struct err *err);
+	/* -1 with findings reported: a file that cannot be read or is too open, key and certificate that do not match.
+	 * warnings (may be NULL): files of which nothing comes. */
+	int (*open)(const void *settings, struct conf *conf, const struct conf_report *report,
+		    const struct conf_report *warnings, struct keystore *store, struct err *err);
 };
 
 extern const struct keystore_driver keystore_pem_driver;

@@ -1,6 +1,7 @@
 /* keystore_pem.c - own keys in PEM files: key, certificate and chain in one, or key and certificates in files that
- * share a name (alice.key, alice.crt). Files without any of that are passed over. No passphrase is ever asked for.
- * Called by gate's site through the driver's table row; what comes out is a keyring. */
+ * share a name (alice.key, alice.crt). Other files are passed over, with a word where their name says that they should
+ * hold something. No passphrase is ever asked for. Called by gate's site through the driver's table row; what comes out
+ * is a keyring. */
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdlib.h>
@@ -19,10 +20,12 @@ struct pem_settings {
 	bool hardware_only;
 };
 
-/* A file, and the part of its name that it may share with others. */
+/* A file, the part of its name that it may share with others, and what is in it. */
 struct named {
 	struct slice stem;
 	const char *path;
+	size_t certs, keys;
+	bool unread;
 };
 
 static const struct conf_row rows[] = {
@@ -71,18 +74,26 @@ static bool is_key(const struct pem_block *block)
 	return slice_ends_nocase(block->label, "PRIVATE KEY");
 }
 
-static bool has_key(struct slice text)
+static size_t count_keys(struct slice text)
 {
 	struct pem_block block;
-	size_t at = 0;
+	size_t at = 0, n = 0;
 
 	while (pem_next(text, &at, &block))
-		if (is_key(&block))
-			return true;
-	return false;
+		n += is_key(&block);
+	return n;
 }
 
-static void add_keys(struct keyring_load *load, const char *path, const struct cert_list *certs)
+/* Whether a file holds a secret shows only when it has been read; then its mode counts. */
+static int read_keys(struct named *file, struct buf *text, struct err *err)
+{
+	if (file_read(file->path, LIMIT_BYTES, text, err) != 0)
+		return -1;
+	file->keys = count_keys(buf_slice(text));
+	return file->keys == 0 ? 0 : file_read_secret(file->path, LIMIT_BYTES, text, err);
+}
+
+static void add_keys(struct keyring_load *load, struct named *file, const struct cert_list *certs)
 {
 	struct pem_block block;
 	struct err err = { 0 };
@@ -90,40 +101,60 @@ static void add_keys(struct keyring_load *load, const char *path, const struct c
 	size_t at = 0;
 
 	buf_init(&text, 0);
-	/* Whether a file holds a secret shows only when it has been read; then its mode counts. */
-	if (file_read(path, LIMIT_BYTES, &text, &err) != 0)
-		keyring_finding(load, "%s", err.text);
-	else if (has_key(buf_slice(&text)) && file_read_secret(path, LIMIT_BYTES, &text, &err) != 0)
+	file->unread = read_keys(file, &text, &err) != 0;
+	if (file->unread)
 		keyring_finding(load, "%s", err.text);
 	else
 		while (pem_next(buf_slice(&text), &at, &block))
 			if (is_key(&block))
-				add_block(load, &block, certs, path);
+				add_block(load, &block, certs, file->path);
 	buf_clear(&text);
 }
 
 /* Certificates of a file, if it is one with certificates. -1: memory. */
-static int take_certs(struct keyring_load *load, const char *path, struct cert_list *certs)
+static int take_certs(struct keyring_load *load, struct named *file, struct cert_list *certs)
 {
 	struct bundle bundle;
 
-	if (bundle_load(load->arena, path, &bundle, NULL) != 0)
+	if (bundle_load(load->arena, file->path, &bundle, NULL) != 0)
 		return 0;
-	for (size_t i = 0; i < bundle.n; i++)
-		if (bundle.entries[i].cert != NULL && cert_list_add(certs, bundle.entries[i].cert) != 0)
+	for (size_t i = 0; i < bundle.n; i++) {
+		if (bundle.entries[i].cert == NULL)
+			continue;
+		if (cert_list_add(certs, bundle.entries[i].cert) != 0)
 			return -1;
+		file->certs++;
+	}
 	return 0;
 }
 
-static void add_group(struct keyring_load *load, const struct named *files, size_t n)
+/* Somebody who put a file here expects something of it. A README is none of those. */
+static void warn_of(struct keyring_load *load, const struct named *file, size_t keys)
+{
+	bool named_so = file->stem.n < strlen(file->path);
+
+	if (file->unread)
+		return;
+	if (file->certs == 0 && file->keys == 0 && named_so)
+		keyring_warning(load, "%s: neither a key nor a certificate in it that can be read", file->path);
+	if (file->certs > 0 && keys == 0)
+		keyring_warning(load, "%s: a certificate without a key, passed over", file->path);
+}
+
+static void add_group(struct keyring_load *load, struct named *files, size_t n)
 {
 	struct cert_list certs = { 0 };
+	size_t keys = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (take_certs(load, files[i].path, &certs) != 0)
+		if (take_certs(load, &files[i], &certs) != 0)
 			keyring_finding(load, "%s: out of memory", files[i].path);
+	for (size_t i = 0; i < n; i++) {
+		add_keys(load, &files[i], &certs);
+		keys += files[i].keys;
+	}
 	for (size_t i = 0; i < n; i++)
-		add_keys(load, files[i].path, &certs);
+		warn_of(load, &files[i], keys);
 	cert_list_clear(&certs);
 }
 
@@ -169,15 +200,15 @@ static void add_files(struct keyring_load *load, char **paths, size_t n)
 	}
 }
 
-static int pem_open(const void *settings, struct conf *conf, const struct conf_report *report, struct keystore *store,
-		    struct err *err)
+static int pem_open(const void *settings, struct conf *conf, const struct conf_report *report,
+		    const struct conf_report *warnings, struct keystore *store, struct err *err)
 {
 	const struct pem_settings *own = settings;
 	struct keyring_load load;
 	char **paths = NULL;
 	size_t n = 0;
 
-	if (keyring_begin(&load, conf, &own->path, report, err) != 0)
+	if (keyring_begin(&load, conf, &own->path, report, warnings, err) != 0)
 		return -1;
 	keyring_refuse_hardware(&load, &own->hardware_only);
 	if (keyring_files(&load, own->path, &paths, &n) == 0)

@@ -137,14 +137,14 @@ static void add_files(struct keyring_load *load, const struct pkcs12_settings *s
 }
 
 static int pkcs12_open(const void *settings, struct conf *conf, const struct conf_report *report,
-		       struct keystore *store, struct err *err)
+		       const struct conf_report *warnings, struct keystore *store, struct err *err)
 {
 	const struct pkcs12_settings *own = settings;
 	struct keyring_load load;
 	const char *text;
 	struct buf passphrase;
 
-	if (keyring_begin(&load, conf, &own->path, report, err) != 0)
+	if (keyring_begin(&load, conf, &own->path, report, warnings, err) != 0)
 		return -1;
 	keyring_refuse_hardware(&load, &own->hardware_only);
 	buf_init(&passphrase, 0);

@@ -155,6 +155,13 @@ static void test_list(void **state)
 	assert_int_equal(file_list(arena, path, &paths, &n, &err), -1);
 	assert_int_equal(err.class, ERR_CONFIG);
 	assert_false(file_is_directory("/nowhere"));
+	assert_int_equal(file_check_directory("/nowhere", &err), -1);
+	snprintf(path, sizeof(path), "%s/list", directory);
+	assert_int_equal(file_check_directory(path, &err), 0);
+	assert_int_equal(chmod(path, 0702), 0);
+	assert_int_equal(file_check_directory(path, &err), -1);
+	assert_non_null(strstr(err.text, "0702"));
+	assert_int_equal(chmod(path, 0700), 0);
 	arena_free(arena);
 }
 

@@ -23,6 +23,7 @@ struct fixture {
 	struct err err;
 	size_t findings;
 	char last[600];
+	char warnings[2000];
 	char directory[64];	/* keys */
 	char other[64];		/* configuration, passphrase */
 };
@@ -33,6 +34,14 @@ static void on_finding(void *self, const char *line)
 
 	f->findings++;
 	snprintf(f->last, sizeof(f->last), "%s", line);
+}
+
+static void on_warning(void *self, const char *line)
+{
+	struct fixture *f = self;
+	size_t n = strlen(f->warnings);
+
+	snprintf(f->warnings + n, sizeof(f->warnings) - n, "%s\n", line);
 }
 
 static int setup(void **state)
@@ -109,17 +118,18 @@ static void write_text(const char *path, const char *text, unsigned mode)
 /* Opens with the driver: settings are the driver's, extra are further lines of configuration. */
 static int open_store(struct fixture *f, const struct keystore_driver *driver, const char *path, const char *extra)
 {
-	struct conf_report report = { on_finding, f };
+	const struct conf_report report = { on_finding, f }, warnings = { on_warning, f };
 	void *settings = test_calloc(1, driver->table->size);
 	char text[512];
 	int rc;
 
 	close_store(f);
 	f->findings = 0;
+	f->warnings[0] = '\0';
 	snprintf(text, sizeof(text), "type = \"%s\";\npath = \"%s\";\n%s\n", driver->type, path, extra);
 	write_text(in(f, "/x.conf"), text, 0600);
 	assert_int_equal(conf_load(in(f, "/x.conf"), driver->table, settings, &report, &f->conf, &f->err), 0);
-	rc = driver->open(settings, f->conf, &report, &f->store, &f->err);
+	rc = driver->open(settings, f->conf, &report, &warnings, &f->store, &f->err);
 	assert_int_equal(rc == 0, f->findings == 0);
 	test_free(settings);
 	return rc;
@@ -162,6 +172,10 @@ static void reads_one_file_and_pairs(void **state)
 	assert_int_equal(count_keys(f, "bob@example.com"), 1);
 	assert_int_equal(count_keys(f, "carol@example.com"), 0);
 	assert_int_equal(count_keys(f, "alice@example.org"), 0);
+	assert_non_null(strstr(f->warnings, "ca.pem: a certificate without a key"));
+	assert_int_equal(unlink(in(f, "ca.pem")), 0);
+	assert_int_equal(open_pem(f), 0);
+	assert_string_equal(f->warnings, "");
 }
 
 static void keeps_chain_and_source(void **state)
@@ -239,6 +253,40 @@ static void refuses_open_files(void **state)
 	assert_int_equal(chmod(in(f, "alice.pem"), 0644), 0);
 	assert_int_equal(open_pem(f), -1);
 	assert_non_null(strstr(f->last, "0644"));
+}
+
+static void warns_of_files_without_use(void **state)
+{
+	struct fixture *f = *state;
+
+	write_text(in(f, "empty.pem"), "", 0644);
+	write_text(in(f, "odd.key"), "a\n", 0644);
+	write_text(in(f, "notes"), "a\n", 0644);
+	testpki_write_pem(in(f, "bob.crt"), f->bob, TESTPKI_CERT);
+	testpki_write_pem(in(f, "alice.pem"), f->alice, TESTPKI_KEY | TESTPKI_CERT);
+	write_text(in(f, "alice.crt"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", 0644);
+	assert_int_equal(open_pem(f), 0);
+	assert_int_equal(count_keys(f, NULL), 1);
+	assert_non_null(strstr(f->warnings, "x.conf:2: "));
+	assert_non_null(strstr(f->warnings, "/empty.pem: neither a key nor a certificate"));
+	assert_non_null(strstr(f->warnings, "/odd.key: neither a key nor a certificate"));
+	assert_non_null(strstr(f->warnings, "/alice.crt: neither a key nor a certificate"));
+	assert_non_null(strstr(f->warnings, "/bob.crt: a certificate without a key"));
+	assert_null(strstr(f->warnings, "notes"));
+	assert_null(strstr(f->warnings, "alice.pem"));
+}
+
+static void refuses_open_directories(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(chmod(f->directory, 0770), 0);
+	assert_int_equal(open_pem(f), 0);
+	assert_int_equal(chmod(f->directory, 01777), 0);
+	assert_int_equal(open_pem(f), -1);
+	assert_non_null(strstr(f->last, "1777"));
+	assert_int_equal(open_store(f, &keystore_pkcs12_driver, f->directory, ""), -1);
+	assert_non_null(strstr(f->last, "1777"));
 }
 
 static void refuses_broken_keys(void **state)
@@ -384,7 +432,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(reads_one_file_and_pairs), TEST(keeps_chain_and_source), TEST(reads_a_single_file),
 		TEST(an_empty_directory_is_a_keystore), TEST(findings_name_file_and_line), TEST(refuses_encrypted_keys),
-		TEST(refuses_open_files), TEST(refuses_broken_keys), TEST(reads_pkcs12), TEST(refuses_other_pkcs12),
+		TEST(refuses_open_files), TEST(warns_of_files_without_use), TEST(refuses_open_directories),
+		TEST(refuses_broken_keys), TEST(reads_pkcs12), TEST(refuses_other_pkcs12),
 		TEST(chooses_the_key_for_now), TEST(no_answer_is_not_none),
 	};
 
