@@ -136,7 +136,7 @@ static int fill_der(struct filling *f)
 	return 0;
 }
 
-static int read_time(const ASN1_TIME *from, time_t *at)
+int cert_read_time(const ASN1_TIME *from, time_t *at)
 {
 	struct tm tm = { 0 };
 
@@ -389,8 +389,8 @@ static int fill(struct cert *cert, struct err *err)
 {
 	struct filling f = { .arena = cert->arena, .x509 = cert->x509, .info = &cert->info };
 
-	if (read_time(X509_get0_notBefore(f.x509), &f.info->not_before) != 0 ||
-	    read_time(X509_get0_notAfter(f.x509), &f.info->not_after) != 0)
+	if (cert_read_time(X509_get0_notBefore(f.x509), &f.info->not_before) != 0 ||
+	    cert_read_time(X509_get0_notAfter(f.x509), &f.info->not_after) != 0)
 		return err_set(err, ERR_MESSAGE, "RFC 5280 4.1.2.5: the certificate's validity cannot be read");
 	fill_key(&f);
 	fill_usage(&f);

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/file.h"
+#include "pki/path_memory.h"
 #include "pki/pki_internal.h"
 
 struct cert_array {
@@ -30,6 +31,8 @@ struct collection {
 	enum revocation_mode revocation;
 	struct cert_array parts[2];	/* by enum collection_part */
 	X509_STORE *crls;
+	struct buf crl_times;	/* of time_t */
+	struct path_memory *memory;
 };
 
 /* A CA certificate and where it was read. */
@@ -117,6 +120,16 @@ static int add_cert(struct loading *l, const char *path, const struct bundle_ent
 	return buf_append(&l->found, &found, sizeof(found)) != 0 ? err_memory(err) : 0;
 }
 
+/* A time that cannot be read is the same at all times. */
+static int add_crl_time(struct loading *l, const ASN1_TIME *from)
+{
+	time_t at = 0;
+
+	if (from == NULL || cert_read_time(from, &at) != 0)
+		return 0;
+	return buf_append(&l->collection->crl_times, &at, sizeof(at));
+}
+
 static int add_crl(struct loading *l, const char *path, struct slice der, struct err *err)
 {
 	const unsigned char *p = (const unsigned char *)der.p;
@@ -124,7 +137,8 @@ static int add_crl(struct loading *l, const char *path, struct slice der, struct
 	const ASN1_TIME *next;
 	int rc = -1;
 
-	if (crl == NULL || X509_STORE_add_crl(l->collection->crls, crl) != 1) {
+	if (crl == NULL || X509_STORE_add_crl(l->collection->crls, crl) != 1 ||
+	    add_crl_time(l, X509_CRL_get0_lastUpdate(crl)) != 0 || add_crl_time(l, X509_CRL_get0_nextUpdate(crl)) != 0) {
 		err_memory(err);
 		goto out;
 	}
@@ -349,7 +363,9 @@ static struct collection *create(const struct collection_settings *settings, str
 		goto out;
 	collection->arena = arena_new(0);
 	collection->crls = X509_STORE_new();
-	if (collection->arena == NULL || collection->crls == NULL ||
+	collection->memory = path_memory_new();
+	buf_init(&collection->crl_times, 0);
+	if (collection->arena == NULL || collection->crls == NULL || collection->memory == NULL ||
 	    (collection->name = arena_strdup(collection->arena, settings->name)) == NULL)
 		goto out;
 	collection->revocation = (enum revocation_mode)settings->revocation;
@@ -388,6 +404,8 @@ void collection_free(struct collection *collection)
 {
 	if (collection == NULL)
 		return;
+	path_memory_free(collection->memory);
+	buf_clear(&collection->crl_times);
 	X509_STORE_free(collection->crls);
 	arena_free(collection->arena);
 	free(collection);
@@ -411,4 +429,15 @@ enum revocation_mode collection_revocation(const struct collection *collection)
 X509_STORE *collection_crls(const struct collection *collection)
 {
 	return collection->crls;
+}
+
+const time_t *collection_crl_times(const struct collection *collection, size_t *n)
+{
+	*n = collection->crl_times.n / sizeof(time_t);
+	return (const time_t *)(const void *)collection->crl_times.p;
+}
+
+struct path_memory *collection_memory(const struct collection *collection)
+{
+	return collection->memory;
 }

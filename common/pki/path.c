@@ -14,6 +14,9 @@
  * X509_V_FLAG_X509_STRICT stays off: it refuses ordinary private CAs, namely those without key identifiers, without a
  * keyUsage extension, or with basicConstraints that is not critical (see the tests).
  *
+ * What was proven is remembered by the collection (path_memory.h), so that a known certificate is answered for without
+ * a public-key operation.
+ *
  * CRLs of another signer than the CA's own key (indirect, or after a change of keys) need a search of their own, which
  * is left off: revocation is "unknown" then. */
 #include "pki/path.h"
@@ -24,6 +27,7 @@
 #include <string.h>
 
 #include "base/event.h"
+#include "pki/path_memory.h"
 #include "pki/pki_internal.h"
 
 #define MAX_CERTS 12		/* in a path, the anchor included */
@@ -39,6 +43,7 @@ struct search {
 	size_t n;
 	unsigned paths, signatures;
 	bool failed;				/* memory */
+	struct path_span span;			/* around query->at, in which the same would be found */
 	struct path_result best;
 };
 
@@ -297,12 +302,58 @@ static bool may_verify(struct search *s)
 	return s->signatures++ < MAX_SIGNATURES;
 }
 
+/* What a collection remembers, each under a digest of its own kind and of the certificates it is about. */
+struct key {
+	unsigned char bytes[PATH_MEMORY_KEY_BYTES];
+};
+
+static bool add_to_digest(EVP_MD_CTX *digest, const struct cert *cert)
+{
+	return EVP_DigestUpdate(digest, cert_info(cert)->sha256, (size_t)2 * CRYPT_SHA256_BYTES) == 1;
+}
+
+/* issuer and others may be NULL. -1: memory */
+static int make_key(const char *kind, const struct cert *cert, const struct cert *issuer,
+		    const struct cert_list *others, struct key *key)
+{
+	EVP_MD_CTX *digest = EVP_MD_CTX_new();
+	bool ok = digest != NULL && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 &&
+		  EVP_DigestUpdate(digest, kind, strlen(kind) + 1) == 1 && add_to_digest(digest, cert) &&
+		  (issuer == NULL || add_to_digest(digest, issuer));
+
+	for (size_t i = 0; ok && others != NULL && i < others->n; i++)
+		ok = add_to_digest(digest, others->items[i]);
+	ok = ok && EVP_DigestFinal_ex(digest, key->bytes, NULL) == 1;
+	EVP_MD_CTX_free(digest);
+	return ok ? 0 : -1;
+}
+
+/* A signature is good at any time, wherever the path leads; so a path to another collection costs no public-key
+ * operation either. */
+static bool verify_once(struct search *s, const struct cert *issuer, const struct cert *child)
+{
+	static const struct path_span always = { .after = 0, .before = INT64_MAX };
+	struct path_memory *memory = collection_memory(s->collection);
+	EVP_PKEY *pkey = X509_get0_pubkey(cert_x509(issuer));
+	enum path_revocation unused = REV_OFF;
+	struct key key;
+
+	if (make_key("signature", child, issuer, NULL, &key) != 0) {
+		s->failed = true;
+		return false;
+	}
+	if (path_memory_find(memory, key.bytes, 1, &unused))
+		return true;
+	if (pkey == NULL || X509_verify(cert_x509(child), pkey) != 1)
+		return false;
+	path_memory_keep(memory, key.bytes, &always, REV_OFF);
+	return true;
+}
+
 /* Does issuer's key verify child? Says why not where that is telling: a key identifier that fits makes the child a
  * forgery, nothing but the name makes the issuer another CA. */
 static bool has_signed(struct search *s, const struct cert *issuer, const struct cert *child, bool anchor)
 {
-	EVP_PKEY *pkey = X509_get0_pubkey(cert_x509(issuer));
-
 	if (!may_verify(s)) {
 		fail(s, CHAIN_BAD, "too many CA certificates of one name", child);
 		return false;
@@ -311,7 +362,7 @@ static bool has_signed(struct search *s, const struct cert *issuer, const struct
 		fail(s, CHAIN_BAD, "a CA's key is too large", issuer);
 		return false;
 	}
-	if (pkey != NULL && X509_verify(cert_x509(child), pkey) == 1)
+	if (verify_once(s, issuer, child))
 		return true;
 	ERR_clear_error();
 	if (X509_get0_authority_key_id(cert_x509(child)) != NULL && cert_info(issuer)->skid.n > 0)
@@ -319,6 +370,13 @@ static bool has_signed(struct search *s, const struct cert *issuer, const struct
 	else if (anchor)
 		fail(s, CHAIN_UNTRUSTED, "signed by another CA of its issuer's name", child);
 	return false;
+}
+
+/* Another moment, at which cert is valid or not as it is now, changes nothing about it. */
+static void cut_by_validity(struct search *s, const struct cert *cert)
+{
+	path_span_cut(&s->span, s->query->at, cert_info(cert)->not_before);
+	path_span_cut(&s->span, s->query->at, cert_info(cert)->not_after);
 }
 
 static bool is_issuer(struct search *s, const struct cert *issuer, const struct cert *child, bool anchor)
@@ -351,6 +409,7 @@ static void try_issuer(struct search *s, const struct cert *issuer, bool anchor)
 
 	if (is_done(s) || is_in_path(s, issuer) || !is_issuer(s, issuer, child, anchor))
 		return;
+	cut_by_validity(s, issuer);
 	s->certs[s->n++] = issuer;
 	if (anchor)
 		try_path(s);
@@ -404,18 +463,52 @@ static bool is_anchor(const struct collection *collection, const struct cert *ce
 	return false;
 }
 
+static void cut_by_crls(struct search *s)
+{
+	const time_t *edges;
+	size_t n = 0;
+
+	edges = collection_crl_times(s->collection, &n);
+	for (size_t i = 0; i < n; i++)
+		path_span_cut(&s->span, s->query->at, edges[i]);
+}
+
+static int search(struct search *s)
+{
+	s->certs[s->n++] = s->query->cert;
+	cut_by_validity(s, s->query->cert);
+	cut_by_crls(s);
+	if (is_anchor(s->collection, s->query->cert))
+		try_path(s);
+	else
+		extend(s);
+	return s->failed ? -1 : 0;
+}
+
 static int check_collection(const struct path_query *query, const struct collection *collection,
 			    struct path_result *result)
 {
-	struct search s = { .query = query, .collection = collection, .best = { .chain = CHAIN_INCOMPLETE } };
+	struct search s = { .query = query, .collection = collection, .best = { .chain = CHAIN_INCOMPLETE },
+			    .span = { .after = 0, .before = INT64_MAX } };
+	struct path_memory *memory = collection_memory(collection);
+	enum path_revocation revocation = REV_UNKNOWN;
+	struct key proven, asked;
 
-	s.certs[s.n++] = query->cert;
-	if (is_anchor(collection, query->cert))
-		try_path(&s);
-	else
-		extend(&s);
+	if (make_key("path", query->cert, NULL, NULL, &proven) != 0 ||
+	    make_key("question", query->cert, NULL, query->untrusted, &asked) != 0)
+		return -1;
+	if (path_memory_find(memory, proven.bytes, query->at, &revocation) ||
+	    path_memory_find(memory, asked.bytes, query->at, &revocation)) {
+		succeed(&s, revocation);
+	} else if (search(&s) != 0) {
+		return -1;
+	} else if (s.best.chain == CHAIN_GOOD) {
+		revocation = s.best.revocation;
+		path_memory_keep(memory, revocation == REV_GOOD || revocation == REV_OFF ? proven.bytes : asked.bytes,
+				 &s.span, revocation);
+	}
 	*result = s.best;
-	return s.failed ? -1 : 0;
+	return 0;
 }
 
 /* Smaller is better. A CA's word that the certificate is revoked counts whatever other collections do not know. */

@@ -10,9 +10,13 @@
 #include "pki/collection.h"
 #include "pki/key.h"
 
+struct path_memory;
+
 X509 *cert_x509(const struct cert *cert);	/* borrowed; use as const */
 /* Takes a reference of its own to x509. NULL: *err. */
 struct cert *cert_from_x509(X509 *x509, struct err *err);
+/* 0, or -1: it cannot be read. */
+int cert_read_time(const ASN1_TIME *from, time_t *at);
 
 EVP_PKEY *key_pkey(const struct key *key);	/* borrowed */
 /* Takes references of its own to cert, pkey and each of chain (NULL: none). ERR_CONFIG when key and certificate do not
@@ -29,6 +33,11 @@ struct cert *const *collection_find(const struct collection *collection, enum co
 				    const X509_NAME *name, size_t *n);
 /* Its CRLs and nothing else; empty when revocation is off. Borrowed. */
 X509_STORE *collection_crls(const struct collection *collection);
+/* Every moment at which one of its CRLs starts or ends being valid, in no order: *n of them. */
+const time_t *collection_crl_times(const struct collection *collection, size_t *n);
+/* What was proven with it. It outlives no change of anchors, intermediates or CRLs, of which there is none after
+ * loading. */
+struct path_memory *collection_memory(const struct collection *collection);
 
 /* The text of the first entry of OpenSSL's error queue, which is cleared: for err_set. out: 120 bytes or so. */
 const char *openssl_reason(char *out, size_t size);
