@@ -13,6 +13,7 @@ struct treatment {
 	const struct rule *rule;	/* NULL: none matched */
 	bool verify;			/* verdict and fields */
 	bool clean;			/* forged result fields are removed */
+	bool unwrap;			/* the signatures of a message that passes are removed */
 	bool sign;
 	bool encrypt;
 	struct key *key;		/* sign: with it */

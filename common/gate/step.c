@@ -1,7 +1,9 @@
-/* step.c - the table of steps and the run through it. Order matters: what came is judged and marked first, then signed,
- * then encrypted, and with triple_wrap signed again.
+/* step.c - the table of steps and the run through it. Order matters: what came is cleaned, freed of its signatures and
+ * marked first, then signed, then encrypted, and with triple_wrap signed again.
  */
 #include "gate/step.h"
+
+#include "smime/unwrap.h"
 
 struct step {
 	const char *name;
@@ -26,6 +28,19 @@ static int run_clean(const struct step_env *env, const struct message *in, struc
 		return 0;
 	}
 	return verdict_clean_header(env->arena, &in->header, env->site->authserv_id, all, &out->header, &removed, err);
+}
+
+/* A message that we sign or encrypt ourselves keeps the signatures that it has: they are part of what is protected. */
+static bool applies_unwrap(const struct plan *plan)
+{
+	const struct treatment *treatment = &plan->treatment;
+
+	return treatment->unwrap && plan->verified && !treatment->sign && !treatment->encrypt;
+}
+
+static int run_unwrap(const struct step_env *env, const struct message *in, struct message *out, struct err *err)
+{
+	return unwrap_message(env->arena, in, &env->plan->verdict, out, err);
 }
 
 /* With verify = "off" a verdict may have been made for require_protection: it is not told. */
@@ -136,6 +151,7 @@ static int run_encrypt(const struct step_env *env, const struct message *in, str
 
 static const struct step steps[] = {
 	{ "clean", applies_clean, run_clean },
+	{ "unwrap", applies_unwrap, run_unwrap },
 	{ "mark", applies_mark, run_mark },
 	{ "sign", applies_sign, run_sign },
 	{ "encrypt", applies_encrypt, run_encrypt },

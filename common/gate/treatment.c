@@ -26,6 +26,7 @@ void treatment_wish(const struct rule *rule, enum direction direction, const str
 	treatment->verify = receives && (rule->settings->verify != VERIFY_OFF ||
 					 rule->settings->require_protection.n > 0);
 	treatment->clean = receives;
+	treatment->unwrap = receives && rule->settings->remove_signature;
 	treatment->sign = sends && rule->settings->sign != SIGN_NO;
 	treatment->encrypt = sends && rule->settings->encrypt != ENCRYPT_NO;
 	if (rule->settings->wrap_protected)
@@ -102,7 +103,7 @@ static bool receives_equal(const struct treatment *a, const struct treatment *b)
 
 bool treatment_equal(const struct treatment *a, const struct treatment *b)
 {
-	if (a->sign != b->sign || a->encrypt != b->encrypt)
+	if (a->sign != b->sign || a->encrypt != b->encrypt || a->unwrap != b->unwrap)
 		return false;
 	if (a->rule == b->rule)
 		return true;

@@ -113,7 +113,6 @@ static int refuse_later(const struct rule_settings *s, struct conf *conf, struct
 		{ "no_certificate", &s->no_certificate, s->no_certificate > NO_CERTIFICATE_TEMPFAIL },
 		{ "send_revocation", &s->send_revocation, s->send_revocation == SEND_REVOCATION_HARD },
 		{ "header_protection", &s->header_protection, s->header_protection != 0 },
-		{ "remove_signature", &s->remove_signature, s->remove_signature },
 		{ "harvest", &s->harvest, s->harvest != 0 },
 		{ "cbc_unsigned", &s->cbc_unsigned, s->cbc_unsigned != 0 },
 		{ "mismatch_attributes", &s->mismatch_attributes, s->mismatch_attributes.n != 0 },
@@ -241,6 +240,9 @@ int rule_compile(struct arena *arena, const struct rule_settings *settings, stru
 	bad |= network_list_compile(arena, &settings->client, conf, &rule->client, err);
 	bad |= compile_sign_as(arena, settings, conf, rule, err);
 	bad |= compile_accept_signer(arena, settings, conf, rule, err);
+	if (settings->remove_signature && settings->verify == VERIFY_OFF)
+		bad |= conf_finding(conf, &settings->remove_signature, err,
+				    "remove_signature needs verify: what was proven would be told nowhere");
 	bad |= refuse_later(settings, conf, err);
 	return bad == 0 ? 0 : -1;
 }

@@ -250,6 +250,15 @@ static int walk_children(struct verify_run *run, const struct entity *entity, co
 	return 0;
 }
 
+/* To the signers of the object that was verified last: what they signed. */
+static void tell_content(struct verify_run *run, const struct message *message, const struct mime_part *part)
+{
+	for (size_t i = run->n; i > 0 && run->layers[i - 1].layer == run->objects; i--) {
+		run->layers[i - 1].content_of = message;
+		run->layers[i - 1].content = part;
+	}
+}
+
 /* The entity that an opaque layer held. Content that is none has no layers. */
 static int walk_content(struct verify_run *run, const struct entity *around, const char *section, struct slice content,
 			bool covers, struct err *err)
@@ -265,8 +274,10 @@ static int walk_content(struct verify_run *run, const struct entity *around, con
 	rc = message_parse(run->arena, content, &limits, message, err);
 	if (rc == 0)
 		rc = mime_parse(run->arena, message, &run->env->limits.mime, mime, err);
-	if (rc == 0)
+	if (rc == 0) {
+		tell_content(run, message, mime->root);
 		return walk_part(run, &entity, mime->root, covers, err);
+	}
 	if (err->class == ERR_TEMP)
 		return -1;
 	if (err->class != ERR_LIMIT)
@@ -321,6 +332,7 @@ static int walk_clear(struct verify_run *run, const struct entity *entity, const
 		return err_memory(err);
 	if (walk_object(run, entity, part->child->next, object, &none, err) != 0)
 		return -1;
+	tell_content(run, entity->message, part->child);
 	return walk_part(run, &inner, part->child, covers, err);
 }
 

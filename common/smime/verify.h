@@ -54,6 +54,9 @@ struct layer {			/* one signer of one layer, or one envelope; all text printable
 	const char *envelope_result;	/* envelopes: "kept"; NULL for signatures */
 	const char *cipher;		/* envelopes: "aes256-cbc" …, or NULL */
 	const struct cert *cert;	/* the signer's, or NULL */
+	/* what was signed, as an entity: a part of that message; NULL: none that could be read */
+	const struct message *content_of;
+	const struct mime_part *content;
 	struct check *checks;		/* in the order made; the worst is `result`. Envelopes have none */
 	size_t check_count;
 };

@@ -74,6 +74,8 @@ static int read_flags(struct recipe *recipe, const struct words *words, struct c
 			add_issuers(craft, strcmp(word, "root") == 0);
 		else if (strcmp(word, "content") == 0)
 			craft->other_content = words->items[++i];
+		else if (strcmp(word, "field") == 0)
+			recipe->field = words->items[++i];
 		else if (strcmp(word, "twice") == 0)
 			craft->signers[1].pki = people_find(recipe->people, words->items[++i]);
 		else
@@ -105,6 +107,9 @@ static int order_sign(struct recipe *recipe, const struct words *words)
 	buf_init(&inner, 0);
 	buf_init(&der, 0);
 	buf_init(&made, 0);
+	if (recipe->field != NULL && buf_printf(&inner, "%s\r\n", recipe->field) != 0)
+		return wrong(recipe, "memory", "");
+	recipe->field = NULL;
 	part_fields(buf_slice(&recipe->message), &outer, &inner);
 	craft_cms(&craft, buf_slice(&inner), &der);
 	if (clear)

@@ -4,7 +4,7 @@
  *	sign NAME clear|opaque [WORD…]	the whole message, by OpenSSL. Words: sha1 sha384 sha512 noattr nocerts
  *					keyid pss, chain (the issuers' certificates too, but the root's), root (that too),
  *					content "TEXT" (another eContent), receipt (eContentType is no id-data),
- *					twice NAME (a second signer)
+ *					twice NAME (a second signer), field "TEXT" (a field more inside)
  *					"none" for NAME: no signer at all
  *	mix "TEXT"			multipart/mixed: that text, unsigned, and then what was the message's entity
  *	forward "FROM"			what was the message, as message/rfc822 in one from there
@@ -27,6 +27,7 @@ struct recipe {
 	const struct people *people;
 	struct arena *arena;
 	struct buf message;		/* what it is so far, CRLF line ends */
+	const char *field;		/* of the next signature; NULL: none */
 	const char *vanish;		/* NULL: nothing vanishes */
 	const char *wrong;		/* why recipe_make failed, in the arena */
 };

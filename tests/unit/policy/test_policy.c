@@ -201,7 +201,7 @@ static void test_what_comes_later_is_refused(void **state)
 {
 	static const char *const keys[] = {
 		"encrypt_to = [ \"domain\" ];", "no_certificate = \"drop-recipient\";", "send_revocation = \"hard\";",
-		"header_protection = \"cipher\";", "remove_signature = true;", "harvest = \"on\";",
+		"header_protection = \"cipher\";", "harvest = \"on\";",
 		"sign_for = \"login\";", "additional_recipients = \"escrow@example.com\";", "reply = \"encrypted\";",
 	};
 	struct fixture *f = *state;
@@ -235,6 +235,7 @@ static void test_bad_values_name_their_line(void **state)
 		{ "{ id = \"x\"; sign = 1; }", "sign" },
 		{ "{ sign = \"no\"; }", "id" },
 		{ "{ id = \"x\"; accept_signer = \"gw@partner.example\"; }", "from" },
+		{ "{ id = \"x\"; verify = \"off\"; remove_signature = true; }", "remove_signature needs verify" },
 	};
 	struct fixture *f = *state;
 	size_t i;
