@@ -27,6 +27,8 @@ struct gathering {
 struct asking {
 	struct directory_answer *answers;	/* one for each address of the query */
 	bool *asked;
+	bool probed;				/* whether it is there, in case of a remembered answer: */
+	const char *away;			/* why not; NULL: it is */
 };
 
 static bool is_responsible(const struct directory *directory, const struct address *address)
@@ -376,7 +378,41 @@ static void rank(struct candidate_list *list)
 	}
 }
 
-static int choose(struct arena *arena, const struct candidate_query *query, const struct asking *askings,
+/* Once in a query. -1: the arena is exhausted. */
+static int probe(struct arena *arena, const struct directory *directory, struct asking *asking)
+{
+	struct err why;
+
+	if (asking->probed)
+		return 0;
+	asking->probed = true;
+	if (directory->class->probe(directory->self, &why) == 0)
+		return 0;
+	asking->away = arena_strdup(arena, why.text);
+	return asking->away != NULL ? 0 : -1;
+}
+
+/* What is remembered may say "none" only while the directory is there: with it gone, nobody knows whether the
+ * certificate has come meanwhile, and an outage must never turn into plaintext or a refusal for good. */
+static int confirm_none(struct gathering *g, struct asking *askings, size_t address)
+{
+	const struct candidate_query *query = g->query;
+
+	for (size_t i = 0; i < query->directory_count; i++) {
+		if (!askings[i].asked[address] || !askings[i].answers[address].remembered)
+			continue;
+		if (probe(g->arena, &query->directories[i], &askings[i]) != 0)
+			return -1;
+		if (askings[i].away == NULL)
+			continue;
+		g->list->status = DIRECTORY_FAILED;
+		if (add_failure(g->arena, g->list, query->directories[i].name, askings[i].away) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int choose(struct arena *arena, const struct candidate_query *query, struct asking *askings,
 		  size_t address, struct candidate_list *list, struct err *err)
 {
 	struct gathering g = { .arena = arena, .query = query, .address = &query->addresses[address], .list = list };
@@ -389,7 +425,7 @@ static int choose(struct arena *arena, const struct candidate_query *query, cons
 			return -1;
 	}
 	rank(list);
-	return 0;
+	return list->status == DIRECTORY_NONE && confirm_none(&g, askings, address) != 0 ? err_memory(err) : 0;
 }
 
 int candidate_find(struct arena *arena, const struct candidate_query *query, struct candidate_list *lists,

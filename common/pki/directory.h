@@ -28,6 +28,7 @@ struct directory_answer {
 	const char **problems;			/* values that are no certificate: "userCertificate: not DER at offset 0" */
 	size_t problem_count;
 	const char *failure;			/* DIRECTORY_FAILED: why, printable ASCII, no secret */
+	bool remembered;			/* from a cache: the directory itself was not asked now */
 };
 
 struct directory_class {

@@ -179,6 +179,7 @@ static int recall_all(struct cache *cache, struct arena *arena, const struct add
 	pthread_mutex_lock(&cache->mutex);
 	for (size_t i = 0; i < n && known >= 0; i++) {
 		known = recall(cache, arena, questions->keys[i], now_ms, &answers[i]);
+		answers[i].remembered = known > 0;
 		if (known != 0)
 			continue;
 		questions->missing[questions->n] = addresses[i];

@@ -24,7 +24,8 @@ struct shelf {
 	size_t n;
 	struct cert *chain;
 	const char *failure;
-	unsigned questions, addresses;
+	bool remembered, away;		/* answers are from memory; the directory itself is away */
+	unsigned questions, addresses, probes;
 	int64_t deadline_ms;
 };
 
@@ -51,6 +52,7 @@ static int shelf_find(void *self, struct arena *arena, const struct address *add
 	shelf->addresses += (unsigned)n;
 	shelf->deadline_ms = deadline_ms;
 	for (size_t i = 0; i < n; i++) {
+		answers[i].remembered = shelf->remembered;
 		if (shelf->failure != NULL) {
 			assert_int_equal(directory_answer_fail(arena, &answers[i], shelf->failure), 0);
 			continue;
@@ -65,7 +67,15 @@ static int shelf_find(void *self, struct arena *arena, const struct address *add
 	return 0;
 }
 
-static const struct directory_class shelf_class = { .find = shelf_find };
+static int shelf_probe(void *self, struct err *err)
+{
+	struct shelf *shelf = self;
+
+	shelf->probes++;
+	return shelf->away ? err_set(err, ERR_TEMP, "connection refused") : 0;
+}
+
+static const struct directory_class shelf_class = { .find = shelf_find, .probe = shelf_probe };
 
 static int setup(void **state)
 {
@@ -425,6 +435,29 @@ static void three_answers(void **state)
 	assert_string_equal(list.failure, "first: no route; second: timed out");
 }
 
+/* An outage must become neither plaintext nor a refusal for good because of what is remembered. */
+static void remembered_none_needs_the_directory(void **state)
+{
+	struct state *s = *state;
+	struct candidate_list list;
+
+	s->directory_count = 1;
+	s->directories[0].trusted = true;
+	assert_int_equal(ask(s).status, DIRECTORY_NONE);
+	assert_int_equal(s->shelves[0].probes, 0);
+	s->shelves[0].remembered = true;
+	assert_int_equal(ask(s).status, DIRECTORY_NONE);
+	assert_int_equal(s->shelves[0].probes, 1);
+	s->shelves[0].away = true;
+	list = ask(s);
+	assert_int_equal(list.status, DIRECTORY_FAILED);
+	assert_string_equal(list.failure, "first: connection refused");
+	put(s, 0, (struct testpki_spec){ .not_after = s->now - DAY_S });
+	assert_int_equal(ask(s).status, DIRECTORY_FAILED);
+	put(s, 0, (struct testpki_spec){ .cn = "good" });
+	assert_int_equal(ask(s).status, DIRECTORY_FOUND);
+}
+
 static void directories_are_asked_once_and_for_their_domains(void **state)
 {
 	struct state *s = *state;
@@ -492,7 +525,7 @@ int main(void)
 		TEST(reasons_name_the_rule), TEST(usages_decide), TEST(newest_usable_first), TEST(sources_are_joined),
 		TEST(collections_vouch), TEST(collections_vouch_for_their_domains_only),
 		TEST(chain_of_the_directory_helps), TEST(revoked_ones_are_refused),
-		TEST(unknown_revocation_is_no_none), TEST(three_answers),
+		TEST(unknown_revocation_is_no_none), TEST(three_answers), TEST(remembered_none_needs_the_directory),
 		TEST(directories_are_asked_once_and_for_their_domains), TEST(nothing_to_ask),
 		TEST(no_memory_is_an_error),
 	};
