@@ -166,8 +166,7 @@ collections = (
   { name = "partners"; files = [ "%(w)s/pki/partners/root.crt", "%(w)s/pki/partners/ca.crt",
     "%(w)s/pki/chained/root.crt" ]; } );
 directories = ( { type = "ldap"; uri = "ldap://127.0.0.1:%(p)s/"; base = "dc=example,dc=com"; timeout_ms = 3000;
-  filter = "(mail=%%{address})"; bind_dn = "cn=admin,dc=example,dc=com"; bind_password_file = "%(w)s/ldap.secret";
-  negative_cache_s = 0; } );
+  filter = "(mail=%%{address})"; bind_dn = "cn=admin,dc=example,dc=com"; bind_password_file = "%(w)s/ldap.secret"; } );
 keystores = ( { type = "pem"; path = "%(w)s/keys"; } );
 rules = (
   { id = "strict"; direction = "inbound"; recipient = "strict@example.com"; verify = "reject"; },
@@ -269,11 +268,6 @@ class Maker:
     def maybe_none(self, reserved=False, **expected):
         people = self.pick(self.entries("maybe", False, reserved))
         return self.outbound("if-possible, no certificate", people, **expected)
-
-    def maybe_nothing(self, **expected):
-        """In the directory, without a certificate of any kind: nothing that could have been remembered."""
-        people = [p for p in self.entries("maybe", False) if p.kind == "no certificate"]
-        return self.outbound("if-possible, nothing in the directory", self.pick(people), **expected)
 
     def maybe_mixed(self):
         people = self.pick(self.entries("maybe", True)) + self.pick(self.entries("maybe", False))
@@ -444,11 +438,11 @@ def mixed():
 
 
 def away():
-    """Known certificates may still serve; who was never asked for, or had none, waits."""
+    """Known certificates may still serve; who was never asked for, or is remembered to have none, waits."""
     maker = Maker("away")
     later = {"refused": "451 4.4.3"}
     mails = [make(reserved=True, **later) for make in (maker.require, maker.maybe, maker.maybe_none) for _ in range(4)]
-    mails += [make(**later) for make in (maker.maybe_nothing, maker.public) for _ in range(4)]
+    mails += [make(**later) for make in (maker.maybe_none, maker.public) for _ in range(4)]
     mails += [maker.require(maybe_refused="451 4.4.3") for _ in range(4)]
     mails += [maker.maybe(maybe_refused="451 4.4.3") for _ in range(4)]
     return mails + [maker.internal() for _ in range(3)] + [maker.inbound_signed() for _ in range(3)]
@@ -462,7 +456,7 @@ def back():
 
 def hangs():
     maker = Maker("hangs")
-    return [maker.public(refused="451 4.4.3"), maker.maybe_nothing(refused="451 4.4.3"), maker.inbound_signed()]
+    return [maker.public(refused="451 4.4.3"), maker.maybe_none(refused="451 4.4.3"), maker.inbound_signed()]
 
 
 # Sending.
