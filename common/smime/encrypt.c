@@ -2,8 +2,9 @@
  * pushed through it, the reader pulls what has gathered in a memory BIO, in base64 lines. Called by the gate. Which
  * certificates may be used is candidate.h's business.
  *
- * Each reader of the body gets a new content key, so other bytes - but always the same number of them. Memory does not
- * depend on the size of the message; the one buffer that holds plaintext is wiped.
+ * Each reader of the body gets a new content key, so other bytes - but always the same number of them. The first one's
+ * is encrypted to everybody while the body is made: what a certificate's key cannot do shows then, not when half the
+ * message is sent. Memory does not depend on the size of the message; the one buffer that holds plaintext is wiped.
  */
 #include "smime/encrypt.h"
 
@@ -12,6 +13,7 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/crypt.h"
@@ -25,6 +27,7 @@
 struct sealing {
 	struct encrypt_options options;		/* certs: without duplicates */
 	const struct body *entity;
+	_Atomic(struct seal *) *first;		/* for the first reader; NULL in it: taken */
 };
 
 static const struct cipher_row {
@@ -154,31 +157,43 @@ static void seal_close(void *self)
 
 static const struct stream_class seal_class = { .read = seal_read, .close = seal_close };
 
-/* Here the content key is made and encrypted to everybody. */
-static int seal_open(struct seal *seal, const struct sealing *sealing, struct err *err)
+/* Here the content key is made and encrypted to everybody. NULL: *err */
+static struct seal *seal_new(const struct encrypt_options *options, struct err *err)
 {
-	seal->source = body_open(sealing->entity, err);
-	if (seal->source == NULL)
-		return -1;
-	seal->object = object_new(&sealing->options, err);
-	if (seal->object == NULL)
-		return -1;
-	seal->gathered = BIO_new(BIO_s_mem());
-	if (seal->gathered != NULL)
-		seal->front = BIO_new_CMS(seal->gathered, seal->object);
-	return seal->front != NULL ? 0 : wrap_openssl_error(err, ERR_TEMP, "encrypting failed", NULL);
-}
-
-static struct stream *sealed_open(const void *self, uint64_t offset, struct err *err)
-{
+	const char *subject = options->n == 1 ? cert_info(options->certs[0])->subject : NULL;
 	struct seal *seal = calloc(1, sizeof(*seal));
 
-	(void)offset;
 	if (seal == NULL) {
 		err_memory(err);
 		return NULL;
 	}
-	if (seal_open(seal, self, err) != 0) {
+	seal->object = object_new(options, err);
+	if (seal->object == NULL)
+		goto out;
+	seal->gathered = BIO_new(BIO_s_mem());
+	if (seal->gathered != NULL)
+		seal->front = BIO_new_CMS(seal->gathered, seal->object);
+	if (seal->front != NULL)
+		return seal;
+	wrap_openssl_error(err, seal->gathered == NULL ? ERR_TEMP : ERR_POLICY, "cannot encrypt to these certificates",
+			   subject);
+out:
+	seal_close(seal);
+	return NULL;
+}
+
+static struct stream *sealed_open(const void *self, uint64_t offset, struct err *err)
+{
+	const struct sealing *sealing = self;
+	struct seal *seal = atomic_exchange(sealing->first, NULL);
+
+	(void)offset;
+	if (seal == NULL)
+		seal = seal_new(&sealing->options, err);
+	if (seal == NULL)
+		return NULL;
+	seal->source = body_open(sealing->entity, err);
+	if (seal->source == NULL) {
 		seal_close(seal);
 		return NULL;
 	}
@@ -187,28 +202,27 @@ static struct stream *sealed_open(const void *self, uint64_t offset, struct err 
 
 static const struct body_class sealed_class = { .open = sealed_open };
 
-/* Encrypts a content key to everybody and throws it away: what a certificate's key cannot do shows now, not when half
- * the message is sent. */
-static int rehearse(const struct encrypt_options *options, struct err *err)
+static void release_first(void *first)
 {
-	CMS_ContentInfo *object = object_new(options, err);
-	BIO *null = BIO_new(BIO_s_null()), *front = NULL;
-	int rc = -1;
+	struct seal *seal = atomic_exchange((_Atomic(struct seal *) *)first, NULL);
 
-	if (object == NULL)
-		goto out;
-	if (null != NULL)
-		front = CMS_dataInit(object, null);
-	if (front == NULL) {
-		wrap_openssl_error(err, null == NULL ? ERR_TEMP : ERR_POLICY, "cannot encrypt to these certificates",
-				   options->n == 1 ? cert_info(options->certs[0])->subject : NULL);
-		goto out;
+	if (seal != NULL)
+		seal_close(seal);
+}
+
+static int prepare_first(struct arena *arena, struct sealing *sealing, struct err *err)
+{
+	struct seal *seal = seal_new(&sealing->options, err);
+
+	if (seal == NULL)
+		return -1;
+	sealing->first = arena_alloc(arena, sizeof(*sealing->first));
+	if (sealing->first == NULL) {
+		seal_close(seal);
+		return err_memory(err);
 	}
-	rc = 0;
-out:
-	BIO_free_all(front != NULL ? front : null);
-	CMS_ContentInfo_free(object);
-	return rc;
+	atomic_init(sealing->first, seal);
+	return arena_defer(arena, release_first, sealing->first) != 0 ? err_memory(err) : 0;
 }
 
 static int check_kind(const struct cert *cert, struct err *err)
@@ -264,7 +278,7 @@ int encrypt_message(struct arena *arena, const struct canon *canon, const struct
 	if (options->n == 0)
 		return err_set(err, ERR_POLICY, "no certificate to encrypt to");
 	sealing = sealing_new(arena, canon->entity, options, err);
-	if (sealing == NULL || rehearse(&sealing->options, err) != 0)
+	if (sealing == NULL || prepare_first(arena, sealing, err) != 0)
 		return -1;
 	fields = wrap_pkcs7_mime(arena, ciphers[options->cipher].smime_type);
 	out->body = body_new(arena, &sealed_class, sealing, BODY_SIZE_UNKNOWN);
