@@ -697,17 +697,50 @@ static int attach(const struct conf_text *text, config_setting_t *setting, size_
 	return 0;
 }
 
+/* The text as libconfig gets it: a number beyond 64 bits, at which some versions wrap and others see a syntax error, is
+ * a 0 there; what was written is looked at by read_int. NULL: no memory. */
+static char *parsable_text(const struct conf_text *text, struct buf *copy)
+{
+	const struct conf_token *token = NULL;
+	int64_t ignored = 0;
+
+	if (buf_append_slice(copy, buf_slice(&text->text)) != 0)
+		return NULL;
+	for (size_t i = 0; i < conf_text_token_count(text); i++) {
+		token = conf_text_token(text, i);
+		if (token->kind != CONF_TOKEN_NUMBER || parse_integer(conf_text_of(text, token), &ignored) == 0 ||
+		    errno != ERANGE)
+			continue;
+		memset(copy->p + token->offset, ' ', token->n);
+		copy->p[token->offset] = '0';
+	}
+	return buf_string(copy);
+}
+
+static bool read_text(struct load *load, config_t *config)
+{
+	struct buf copy;
+	const char *text = NULL;
+	bool read = false;
+
+	buf_init(&copy, 0);
+	text = parsable_text(&load->conf->text, &copy);
+	if (text == NULL)
+		load->no_memory = true;
+	else
+		read = config_read_string(config, text) == CONFIG_TRUE;
+	buf_clear(&copy);
+	return read;
+}
+
 static void parse(struct load *load, config_t *config, const struct conf_table *top, void *settings)
 {
-	const char *text = buf_string(&load->conf->text.text);
 	config_setting_t *root;
 	size_t next = 0;
 
-	if (text == NULL) {
-		load->no_memory = true;
-		return;
-	}
-	if (config_read_string(config, text) != CONFIG_TRUE) {
+	if (!read_text(load, config)) {
+		if (load->no_memory)
+			return;
 		parse_finding(load, config);
 		return;
 	}

@@ -174,7 +174,7 @@ test_verify() {
 	has 'collection' "$work/stdout" '"collection": "demo"'
 	is 0 'verify by a collection' ctl verify --collection demo
 	is 0 'verify --explain' ctl verify --explain
-	has 'each check' "$work/stdout" '^  pass       message_digest (RFC 5652 5.6)'
+	has 'each check' "$work/stdout" '^  pass +message_digest [(]RFC 5652 5.6[)]'
 	is 0 'verify --explain --json' ctl verify --explain --json
 	has 'checks' "$work/stdout" '"check": "path"'
 	sed 's,^keystores.*,keystores = ( { type = "pem"; path = "/nowhere"; } );,' "$conf" > "$work/keyless.conf"
@@ -276,7 +276,11 @@ odd_roots() {
 	openssl x509 -req -in "$work/csr" -CA "$work/demo/ca/root.pem" -CAkey "$work/demo/ca/root.key" -set_serial 5 \
 		-extfile "$work/ext" -days 30 >> "$work/odd.pem" 2> /dev/null
 	openssl req -new -key "$work/k" -subj '/CN=Old' -out "$work/csr" 2> /dev/null
-	openssl x509 -req -in "$work/csr" -signkey "$work/k" -extfile "$work/ext" -days -1 >> "$work/odd.pem" 2> /dev/null
+	# OpenSSL 3.5 takes dates, 3.0 days below zero
+	openssl x509 -req -in "$work/csr" -signkey "$work/k" -extfile "$work/ext" -days -1 > "$work/old.pem" 2> /dev/null ||
+		openssl x509 -req -in "$work/csr" -signkey "$work/k" -extfile "$work/ext" -not_before 20200101000000Z \
+			-not_after 20210101000000Z > "$work/old.pem" 2> /dev/null
+	cat "$work/old.pem" >> "$work/odd.pem"
 }
 
 test_keys() {
