@@ -106,6 +106,8 @@ static int set_signer(json_t *object, const struct layer *layer)
 		bad |= set(object, "serial", string(layer->serial));
 	}
 	bad |= set_known(object, "cert_sha256", layer->cert_sha256);
+	for (size_t i = 0; i < layer->mismatch_count; i++)
+		bad |= set(object, layer->mismatch[i].name, string(layer->mismatch[i].text));
 	bad |= set_known(object, "digest", layer->digest);
 	bad |= set_known(object, "signature", layer->signature);
 	if (layer->bits != 0)

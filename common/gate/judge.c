@@ -34,6 +34,8 @@ static void judge_env(const struct site *site, const struct rule *rule, struct v
 	env->accept_sha256 = rule->accept_sha256;
 	env->accept_sha256_count = rule->accept_sha256_count;
 	env->accept_from = &rule->from;
+	env->mismatch_attributes = rule->settings->mismatch_attributes.items;
+	env->mismatch_attribute_count = rule->settings->mismatch_attributes.n;
 }
 
 int judge_verify(const struct site *site, const struct facts *facts, const struct message *message,

@@ -91,6 +91,7 @@ static bool verify_equal(const struct treatment *a, const struct treatment *b)
 	y = b->rule->settings;
 	return x->verify == y->verify && x->remove_results == y->remove_results &&
 	       enums_equal(&x->require_protection, &y->require_protection) &&
+	       enums_equal(&x->mismatch_attributes, &y->mismatch_attributes) &&
 	       strings_equal(&x->accept_signer, &y->accept_signer) && strings_equal(&x->from, &y->from) &&
 	       strings_equal(&x->collection, &y->collection);
 }

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "pki/dn_attribute.h"
+
 const char *const direction_names[] = { "inbound", "outbound", "internal", NULL };
 
 static const char *const sign_names[] = { "no", "if-key", "require", NULL };
@@ -86,7 +88,8 @@ static const struct conf_row rows[] = {
 	{ .name = "remove_results", .type = CONF_ENUM, .offset = AT(remove_results), .names = remove_results_names },
 	{ .name = "harvest", .type = CONF_ENUM, .offset = AT(harvest), .names = harvest_names },
 	{ .name = "strip_headers", .type = CONF_STRINGS, .offset = AT(strip_headers) },
-	{ .name = "mismatch_attributes", .type = CONF_STRINGS, .offset = AT(mismatch_attributes) },
+	{ .name = "mismatch_attributes", .type = CONF_ENUMS, .offset = AT(mismatch_attributes),
+	  .names = dn_attribute_names },
 	{ .name = NULL }
 };
 
@@ -115,7 +118,6 @@ static int refuse_later(const struct rule_settings *s, struct conf *conf, struct
 		{ "header_protection", &s->header_protection, s->header_protection != 0 },
 		{ "harvest", &s->harvest, s->harvest != 0 },
 		{ "cbc_unsigned", &s->cbc_unsigned, s->cbc_unsigned != 0 },
-		{ "mismatch_attributes", &s->mismatch_attributes, s->mismatch_attributes.n != 0 },
 		{ "sign_for", &s->sign_for, s->sign_for == SIGN_FOR_LOGIN },
 	};
 	int rc = 0;

@@ -45,7 +45,8 @@ struct rule_settings {
 	bool triple_wrap, wrap_protected;
 	int verify, decrypt, cbc_unsigned, remove_results, harvest;
 	struct conf_enums require_protection;
-	struct conf_strings accept_signer, collection, strip_headers, mismatch_attributes;
+	struct conf_strings accept_signer, collection, strip_headers;
+	struct conf_enums mismatch_attributes;
 	bool remove_signature;
 };
 

@@ -1,6 +1,6 @@
-/* check.c - the checks of a verification as data: each is recorded in its layer in the order made, and the worst of them
- * is the layer's result (INTERFACE 4). So what --explain tells is what was decided, not a second opinion. Called by
- * signer.c and verify_object.c. Pure but for the arena.
+/* check.c - the checks of a verification as data: each is recorded in its layer in the order made, and the worst of
+ * them is the layer's result (INTERFACE 4). So what --explain tells is what was decided, not a second opinion. Called
+ * by signer.c and verify_object.c. Pure but for the arena.
  */
 #include "smime/verify_internal.h"
 

@@ -5,7 +5,9 @@
  * verify_object.c. RFC 5652 5.4, 5.6; RFC 8550 4; RFC 5035 5.4; RFC 6211.
  */
 #include <openssl/x509.h>
+#include <string.h>
 
+#include "pki/dn_attribute.h"
 #include "pki/pki_internal.h"
 #include "smime/attributes.h"
 #include "smime/verify_internal.h"
@@ -439,6 +441,32 @@ static void judge_from(struct signer_work *work)
 		     "accept_signer accepts the certificate for From");
 }
 
+/* Whose certificate it is instead, in the words of the names that the rule asks for. */
+static int tell_mismatch(struct signer_work *work, const struct cert *cert, struct err *err)
+{
+	const struct verify_env *env = work->run->env;
+	struct layer *layer = work->layer;
+	struct layer_attribute *to = NULL;
+	char *name = NULL;
+
+	if (layer->from != FROM_MISMATCH && layer->from != FROM_NO_ADDRESS)
+		return 0;
+	layer->mismatch = arena_array(work->run->arena, env->mismatch_attribute_count + 1, sizeof(*layer->mismatch));
+	if (layer->mismatch == NULL)
+		return err_memory(err);
+	for (size_t i = 0; i < env->mismatch_attribute_count; i++) {
+		to = &layer->mismatch[layer->mismatch_count];
+		name = arena_printf(work->run->arena, "mismatch_%s", dn_attribute_names[env->mismatch_attributes[i]]);
+		if (name == NULL || dn_attribute_text(work->run->arena, cert,
+						      (enum dn_attribute)env->mismatch_attributes[i], &to->text) != 0)
+			return err_memory(err);
+		ascii_lower(name, strlen(name));
+		to->name = name;
+		layer->mismatch_count += to->text != NULL;
+	}
+	return 0;
+}
+
 static int judge(struct signer_work *work, const struct candidate *signer, struct err *err)
 {
 	const struct cert_info *info = cert_info(signer->cert);
@@ -450,7 +478,7 @@ static int judge(struct signer_work *work, const struct candidate *signer, struc
 	judge_signature(work, signer->check);
 	judge_key(work, signer->cert);
 	judge_from(work);
-	return 0;
+	return tell_mismatch(work, signer->cert, err);
 }
 
 int signer_verify(struct verify_run *run, const struct signed_object *object, const struct prescan_signer *signer,

@@ -99,6 +99,15 @@ static void put_quoted(struct text *text, const char *name, const char *value)
 	put(text, name, safe);
 }
 
+/* The same, but in quotes whatever it is. */
+static void put_text(struct text *text, const char *name, const char *value)
+{
+	char *safe = authres_value(text->arena, value);
+
+	if (safe == NULL || buf_printf(&text->buf, safe[0] == '"' ? "; %s=%s" : "; %s=\"%s\"", name, safe) != 0)
+		text->failed = true;
+}
+
 static void put_number(struct text *text, const char *name, unsigned value)
 {
 	char digits[16];
@@ -126,6 +135,8 @@ static void put_certificate(struct text *text, const struct layer *layer)
 		put_quoted(text, "serial", layer->serial);
 	}
 	put(text, "cert_sha256", layer->cert_sha256);
+	for (size_t i = 0; i < layer->mismatch_count; i++)
+		put_text(text, layer->mismatch[i].name, layer->mismatch[i].text);
 }
 
 static void put_chain(struct text *text, const struct layer *layer)

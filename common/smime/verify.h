@@ -26,6 +26,11 @@ struct check {			/* one step of a verification; all text printable ASCII */
 	const char *detail;		/* "" where the name says it all */
 };
 
+struct layer_attribute {
+	const char *name;		/* of the field's parameter: "mismatch_cn" */
+	const char *text;		/* UTF-8 without control characters, of any length */
+};
+
 struct layer {			/* one signer of one layer, or one envelope; all text printable ASCII, in the arena */
 	unsigned layer;			/* 1: outermost; each CMS object has the next number, for all its signers */
 	enum layer_type type;
@@ -54,6 +59,8 @@ struct layer {			/* one signer of one layer, or one envelope; all text printable
 	const char *envelope_result;	/* envelopes: "kept"; NULL for signatures */
 	const char *cipher;		/* envelopes: "aes256-cbc" …, or NULL */
 	const struct cert *cert;	/* the signer's, or NULL */
+	struct layer_attribute *mismatch;	/* mismatch_attributes that the signer's name has, if not From's */
+	size_t mismatch_count;
 	/* what was signed, as an entity: a part of that message; NULL: none that could be read */
 	const struct message *content_of;
 	const struct mime_part *content;
@@ -77,6 +84,9 @@ struct verify_env {
 	const char *const *accept_sha256;
 	size_t accept_sha256_count;
 	const struct pattern_list *accept_from;
+	/* enum dn_attribute: told of a signer whose certificate has no address, or not From's */
+	const int *mismatch_attributes;
+	size_t mismatch_attribute_count;
 	struct {
 		size_t object_bytes;	/* a CMS object held in memory (opaque); over it: neutral */
 		size_t signer_infos, certificates, cms_layers;

@@ -235,6 +235,9 @@ static void checks_stand_in_their_order(void **state)
 		{ "from", "RFC 8550 3", RESULT_POLICY, "no \"address\"" },
 	};
 	const struct layer layer = { .layer = 1, .type = LAYER_SIGNED, .reason = "", .checks = checks, .check_count = 2 };
+	struct layer_attribute mismatch = { "mismatch_cn", "Ab\xc3\xa4" };
+	const struct layer named = { .layer = 1, .type = LAYER_SIGNED, .reason = "", .mismatch = &mismatch,
+				     .mismatch_count = 1 };
 	const struct layer unasked = { .layer = 1, .type = LAYER_SIGNED, .reason = "" };
 	json_t *json = layer_of(&layer), *second = NULL;
 
@@ -247,6 +250,9 @@ static void checks_stand_in_their_order(void **state)
 	json_decref(json);
 	json = layer_of(&unasked);
 	assert_null(json_object_get(json, "checks"));
+	json_decref(json);
+	json = layer_of(&named);
+	assert_string_equal(text(json, "mismatch_cn"), "Ab\xc3\xa4");
 	json_decref(json);
 }
 

@@ -235,6 +235,7 @@ static void test_bad_values_name_their_line(void **state)
 		{ "{ id = \"x\"; sign = 1; }", "sign" },
 		{ "{ sign = \"no\"; }", "id" },
 		{ "{ id = \"x\"; accept_signer = \"gw@partner.example\"; }", "from" },
+		{ "{ id = \"x\"; mismatch_attributes = [ \"CN\", \"emailAdress\" ]; }", "emailAddress" },
 		{ "{ id = \"x\"; verify = \"off\"; remove_signature = true; }", "remove_signature needs verify" },
 	};
 	struct fixture *f = *state;

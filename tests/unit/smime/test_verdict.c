@@ -71,6 +71,29 @@ static size_t fields_of(struct arena *arena, struct layer *layers, size_t n, con
 	return count;
 }
 
+static void mismatch_attributes_are_quoted(void **state)
+{
+	struct layer layer = good_layer();
+	char endless[600];
+	struct layer_attribute mismatch[] = {
+		{ "mismatch_cn", "Bob" }, { "mismatch_o", "a\"; result=pass; x=\"\\" }, { "mismatch_l", "K\xc3\xb6ln" },
+		{ "mismatch_ou", endless },
+	};
+	const char *fields[2];
+
+	memset(endless, 'x', sizeof(endless) - 1);
+	endless[sizeof(endless) - 1] = '\0';
+	layer.mismatch = mismatch;
+	layer.mismatch_count = 4;
+	assert_int_equal(fields_of(*state, &layer, 1, fields, 2), 2);
+	assert_non_null(strstr(fields[1], "; mismatch_cn=\"Bob\"; "));
+	assert_non_null(strstr(fields[1], "; mismatch_o=\"a\\\"; result=pass; x=\\\"\\\\\"; "));
+	assert_non_null(strstr(fields[1], "; mismatch_l=\"K\\\\xc3\\\\xb6ln\"; "));
+	assert_non_null(strstr(fields[1], "; mismatch_ou=\"xxx"));
+	assert_true(strspn(strstr(fields[1], "xxx"), "x") == 255);
+	assert_null(strstr(fields[0], "mismatch"));
+}
+
 static void results_have_the_order_of_the_contract(void **state)
 {
 	static const enum result order[] = {
@@ -288,6 +311,7 @@ static void forged_fields_go(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(mismatch_attributes_are_quoted),
 		TEST(results_have_the_order_of_the_contract), TEST(nothing_that_covers_is_none),
 		TEST(parts_do_not_spoil_or_save_the_message), TEST(unopened_envelope_is_neutral),
 		TEST(fields_of_a_good_signature), TEST(fields_of_nothing), TEST(fields_of_an_envelope),
