@@ -364,6 +364,8 @@ static struct collection *create(const struct collection_settings *settings, str
 	collection->arena = arena_new(0);
 	collection->crls = X509_STORE_new();
 	collection->memory = path_memory_new();
+	if (collection->crls != NULL)
+		X509_STORE_set_get_issuer(collection->crls, path_crl_anchor);
 	buf_init(&collection->crl_times, 0);
 	if (collection->arena == NULL || collection->crls == NULL || collection->memory == NULL ||
 	    (collection->name = arena_strdup(collection->arena, settings->name)) == NULL)

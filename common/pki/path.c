@@ -17,8 +17,9 @@
  * What was proven is remembered by the collection (path_memory.h), so that a known certificate is answered for without
  * a public-key operation.
  *
- * CRLs of another signer than the CA's own key (indirect, or after a change of keys) need a search of their own, which
- * is left off: revocation is "unknown" then. */
+ * CRLs may be signed by another key than the one in the path, which OpenSSL then finds a path of its own for, to the
+ * same anchor: X509_V_FLAG_EXTENDED_CRL_SUPPORT, in a second attempt only, as it needs more certificates than the
+ * path's. CRLs of another issuer than the CA (indirect ones) are not looked for: revocation is "unknown" then. */
 #include "pki/path.h"
 
 #include <openssl/err.h>
@@ -52,6 +53,8 @@ struct check {
 	int error, depth;			/* the first fatal one */
 	enum path_revocation revocation;	/* the worst one */
 	int bad_crl_depth;			/* at which a CRL proved not genuine; -1: none */
+	bool other_keys;			/* CRLs may be signed by other keys of the path's CAs */
+	const struct cert *anchor;
 };
 
 static const char *const chain_names[] = {
@@ -157,8 +160,9 @@ static int on_result(int ok, X509_STORE_CTX *context)
 	int error = X509_STORE_CTX_get_error(context), depth = X509_STORE_CTX_get_error_depth(context);
 	enum path_revocation revocation;
 
-	if (ok != 0)
-		return 1;
+	/* The path of a CRL's signer is good or it is not. */
+	if (ok != 0 || X509_STORE_CTX_get0_parent_ctx(context) != NULL)
+		return ok;
 	if (is_revocation_error(error, &revocation)) {
 		worsen(check, revocation, depth);
 	} else if (error != X509_V_ERR_EE_KEY_TOO_SMALL) {
@@ -177,6 +181,8 @@ static int set_params(const struct search *s, X509_VERIFY_PARAM *param, const st
 
 	if (check->revocation != REV_OFF)
 		flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL | X509_V_FLAG_USE_DELTAS;
+	if (check->other_keys)
+		flags |= X509_V_FLAG_EXTENDED_CRL_SUPPORT;
 	X509_VERIFY_PARAM_set_flags(param, flags);
 	X509_VERIFY_PARAM_set_time(param, s->query->at);
 	X509_VERIFY_PARAM_set_depth(param, MAX_CERTS);
@@ -188,8 +194,83 @@ static int set_params(const struct search *s, X509_VERIFY_PARAM *param, const st
 	return X509_VERIFY_PARAM_add0_policy(param, any) == 1 ? 0 : -1;
 }
 
+static bool is_in_path(const struct search *s, const struct cert *cert)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (cert_equal(s->certs[i], cert))
+			return true;
+	return false;
+}
+
+/* Another moment, at which cert is valid or not as it is now, changes nothing about it. */
+static void cut_by_validity(struct search *s, const struct cert *cert)
+{
+	path_span_cut(&s->span, s->query->at, cert_info(cert)->not_before);
+	path_span_cut(&s->span, s->query->at, cert_info(cert)->not_after);
+}
+
+static bool is_issuers_name(const struct search *s, const struct cert *cert)
+{
+	for (size_t i = 0; i + 1 < s->n; i++)
+		if (slice_equal(cert_info(s->certs[i])->issuer_der, cert_info(cert)->subject_der))
+			return true;
+	return false;
+}
+
+static int add_signer(struct search *s, const struct cert *cert, STACK_OF(X509) *untrusted)
+{
+	if (cert_info(cert)->oversized || is_in_path(s, cert) || !is_issuers_name(s, cert))
+		return 0;
+	cut_by_validity(s, cert);
+	return sk_X509_push(untrusted, cert_x509(cert)) > 0 ? 0 : -1;
+}
+
+/* Certificates of the path's CAs for other keys than the path's: after a change of keys, or for CRLs alone. */
+static int add_signers(struct search *s, STACK_OF(X509) *untrusted)
+{
+	const struct cert_list *others = s->query->untrusted;
+	struct cert *const *items;
+	size_t n = 0;
+
+	for (size_t i = 0; others != NULL && i < others->n; i++)
+		if (add_signer(s, others->items[i], untrusted) != 0)
+			return -1;
+	for (size_t i = 0; i + 1 < s->n; i++) {
+		items = collection_find(s->collection, COLLECTION_INTERMEDIATES,
+					X509_get_issuer_name(cert_x509(s->certs[i])), &n);
+		for (size_t k = 0; k < n; k++)
+			if (add_signer(s, items[k], untrusted) != 0)
+				return -1;
+	}
+	return 0;
+}
+
+int path_crl_anchor(X509 **issuer, X509_STORE_CTX *context, X509 *x509)
+{
+	X509_STORE_CTX *parent = X509_STORE_CTX_get0_parent_ctx(context);
+	const struct check *check = parent == NULL ? NULL : X509_STORE_CTX_get_app_data(parent);
+
+	if (check == NULL || X509_check_issued(cert_x509(check->anchor), x509) != X509_V_OK)
+		return 0;
+	*issuer = cert_x509(check->anchor);
+	return X509_up_ref(*issuer);
+}
+
+/* With more certificates to choose from, OpenSSL may have found another way up. */
+static bool is_own_path(const struct search *s, X509_STORE_CTX *context)
+{
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(context);
+
+	if (sk_X509_num(chain) != (int)s->n)
+		return false;
+	for (size_t i = 0; i < s->n; i++)
+		if (X509_cmp(sk_X509_value(chain, (int)i), cert_x509(s->certs[i])) != 0)
+			return false;
+	return true;
+}
+
 /* Lets OpenSSL check s->certs, whose last one is an anchor. 0, or -1: memory. */
-static int check_path(const struct search *s, struct check *check)
+static int check_path(struct search *s, struct check *check)
 {
 	X509_STORE_CTX *context = X509_STORE_CTX_new();
 	STACK_OF(X509) *untrusted = sk_X509_new_null(), *trusted = sk_X509_new_null();
@@ -201,6 +282,8 @@ static int check_path(const struct search *s, struct check *check)
 	for (size_t i = 1; i + 1 < s->n; i++)
 		if (sk_X509_push(untrusted, cert_x509(s->certs[i])) <= 0)
 			goto out;
+	if (check->other_keys && add_signers(s, untrusted) != 0)
+		goto out;
 	if (X509_STORE_CTX_init(context, collection_crls(s->collection), cert_x509(s->certs[0]), untrusted) != 1)
 		goto out;
 	X509_STORE_CTX_set0_trusted_stack(context, trusted);
@@ -208,8 +291,11 @@ static int check_path(const struct search *s, struct check *check)
 		goto out;
 	X509_STORE_CTX_set_app_data(context, check);
 	X509_STORE_CTX_set_verify_cb(context, on_result);
+	check->anchor = s->certs[s->n - 1];
 	if (X509_verify_cert(context) != 1 && check->error == X509_V_OK)
 		check->error = X509_STORE_CTX_get_error(context);
+	if (check->other_keys && check->error == X509_V_OK && !is_own_path(s, context))
+		check->error = X509_V_ERR_UNSPECIFIED;
 	if (check->error == X509_V_ERR_OUT_OF_MEM)
 		goto out;
 	rc = 0;
@@ -252,6 +338,22 @@ static void succeed(struct search *s, enum path_revocation revocation)
 		snprintf(s->best.detail, sizeof(s->best.detail), "revoked, by its CA's CRL");
 }
 
+/* What is unknown by the path's own keys may be known by others. -1: memory */
+static int try_other_keys(struct search *s, struct check *check)
+{
+	struct check again = { .revocation = REV_GOOD, .bad_crl_depth = -1, .other_keys = true };
+	size_t n = 0;
+
+	collection_crl_times(s->collection, &n);
+	if (check->error != X509_V_OK || check->revocation != REV_UNKNOWN || n == 0)
+		return 0;
+	if (check_path(s, &again) != 0)
+		return -1;
+	if (again.error == X509_V_OK)
+		check->revocation = again.revocation;
+	return 0;
+}
+
 static void try_path(struct search *s)
 {
 	bool revocation = collection_revocation(s->collection) != REVOCATION_OFF;
@@ -263,7 +365,7 @@ static void try_path(struct search *s)
 		fail(s, CHAIN_BAD, "too many paths", s->certs[0]);
 		return;
 	}
-	if (check_path(s, &check) != 0) {
+	if (check_path(s, &check) != 0 || (revocation && try_other_keys(s, &check) != 0)) {
 		s->failed = true;
 		return;
 	}
@@ -280,14 +382,6 @@ static void try_path(struct search *s)
 static bool is_done(const struct search *s)
 {
 	return s->failed || s->best.chain == CHAIN_GOOD || s->paths > MAX_PATHS || s->signatures > MAX_SIGNATURES;
-}
-
-static bool is_in_path(const struct search *s, const struct cert *cert)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (cert_equal(s->certs[i], cert))
-			return true;
-	return false;
 }
 
 /* Counts a signature about to be verified. */
@@ -370,13 +464,6 @@ static bool has_signed(struct search *s, const struct cert *issuer, const struct
 	else if (anchor)
 		fail(s, CHAIN_UNTRUSTED, "signed by another CA of its issuer's name", child);
 	return false;
-}
-
-/* Another moment, at which cert is valid or not as it is now, changes nothing about it. */
-static void cut_by_validity(struct search *s, const struct cert *cert)
-{
-	path_span_cut(&s->span, s->query->at, cert_info(cert)->not_before);
-	path_span_cut(&s->span, s->query->at, cert_info(cert)->not_after);
 }
 
 static bool is_issuer(struct search *s, const struct cert *issuer, const struct cert *child, bool anchor)

@@ -33,6 +33,9 @@ struct cert *const *collection_find(const struct collection *collection, enum co
 				    const X509_NAME *name, size_t *n);
 /* Its CRLs and nothing else; empty when revocation is off. Borrowed. */
 X509_STORE *collection_crls(const struct collection *collection);
+/* For the store of CRLs: the only anchor of the paths of CRLs' signers is that of the path in question (path.c). As
+ * X509_STORE_CTX_get_issuer_fn. */
+int path_crl_anchor(X509 **issuer, X509_STORE_CTX *context, X509 *x509);
 /* Every moment at which one of its CRLs starts or ends being valid, in no order: *n of them. */
 const time_t *collection_crl_times(const struct collection *collection, size_t *n);
 /* What was proven with it. It outlives no change of anchors, intermediates or CRLs, of which there is none after

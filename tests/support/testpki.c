@@ -298,6 +298,20 @@ static void set_crl_times(X509_CRL *crl, time_t this_update, time_t next_update)
 	ASN1_TIME_free(next);
 }
 
+/* RFC 5280 5.2.1, where the CA has a key identifier. */
+static void add_crl_key_id(X509_CRL *crl, const struct testpki *ca)
+{
+	X509_EXTENSION *extension = NULL;
+	X509V3_CTX context;
+
+	if (X509_get0_subject_key_id(ca->x509) == NULL)
+		return;
+	X509V3_set_ctx(&context, ca->x509, NULL, NULL, crl, 0);
+	extension = X509V3_EXT_conf_nid(NULL, &context, NID_authority_key_identifier, "keyid");
+	MUST(extension != NULL && X509_CRL_add_ext(crl, extension, -1) == 1);
+	X509_EXTENSION_free(extension);
+}
+
 void testpki_crl(const struct testpki *ca, const struct testpki *const *revoked, size_t n, time_t this_update,
 		 time_t next_update, bool pem, struct buf *out)
 {
@@ -310,6 +324,7 @@ void testpki_crl(const struct testpki *ca, const struct testpki *const *revoked,
 	set_crl_times(crl, this, next_update != 0 ? next_update : now + 7 * DAY_S);
 	for (size_t i = 0; i < n; i++)
 		add_revoked(crl, revoked[i]->x509, this);
+	add_crl_key_id(crl, ca);
 	MUST(X509_CRL_sort(crl) == 1 && X509_CRL_sign(crl, ca->pkey, digest_for(ca->pkey, NULL)) > 0);
 	MUST((pem ? PEM_write_bio_X509_CRL(bio, crl) : i2d_X509_CRL_bio(bio, crl)) == 1);
 	take_bio(bio, out);

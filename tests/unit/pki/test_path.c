@@ -469,7 +469,9 @@ static void a_forged_crl_says_nothing(void **state)
 {
 	struct fixture *f = *state;
 	const struct testpki *leaf = f->leaf;
-	struct testpki *forger = testpki_sub(f->root, "Sub");
+	/* without key identifiers, which would tell already */
+	struct testpki *forger = testpki_make(f->root, &(struct testpki_spec){ .cn = "Sub", .ca = true,
+									       .no_key_ids = true });
 	struct buf crls;
 
 	bring(f, f->sub);
@@ -525,6 +527,69 @@ static void a_crowd_of_cas_is_bounded(void **state)
 	assert_non_null(strstr(f->result.detail, "too"));
 	testpki_free(twin);
 	testpki_free(other);
+}
+
+/* After a change of keys: two certificates of one CA, and the newer key signs the CRL. */
+static void a_crl_by_the_cas_other_key_counts(void **state)
+{
+	struct fixture *f = *state;
+	const struct testpki *leaf = f->leaf;
+	struct testpki *other = testpki_root("Other"), *newer = testpki_sub(f->root, "Sub");
+	struct testpki *stranger = testpki_sub(other, "Sub");
+	struct buf good, bad, strange;
+
+	buf_init(&good, 0);
+	buf_init(&bad, 0);
+	buf_init(&strange, 0);
+	testpki_crl(f->root, NULL, 0, 0, 0, true, &good);
+	testpki_crl(newer, NULL, 0, 0, 0, true, &good);
+	testpki_crl(f->root, NULL, 0, 0, 0, true, &bad);
+	testpki_crl(newer, &leaf, 1, 0, 0, true, &bad);
+	testpki_crl(f->root, NULL, 0, 0, 0, true, &strange);
+	testpki_crl(stranger, NULL, 0, 0, 0, true, &strange);
+	bring(f, f->sub);
+	assert_int_equal(revocation(f, &good, REVOCATION_SOFT), REV_UNKNOWN);
+	bring(f, stranger);
+	assert_int_equal(revocation(f, &strange, REVOCATION_SOFT), REV_UNKNOWN);
+	bring(f, newer);
+	assert_int_equal(revocation(f, &strange, REVOCATION_SOFT), REV_UNKNOWN);
+	assert_int_equal(revocation(f, &good, REVOCATION_SOFT), REV_GOOD);
+	assert_int_equal(revocation(f, &bad, REVOCATION_SOFT), REV_REVOKED);
+	buf_clear(&good);
+	buf_clear(&bad);
+	buf_clear(&strange);
+	testpki_free(newer);
+	testpki_free(stranger);
+	testpki_free(other);
+}
+
+/* The certificate that signs the CRLs must be valid and good itself. */
+static void a_crl_by_a_revoked_or_expired_key_says_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct testpki *newer = testpki_sub(f->root, "Sub");
+	struct testpki *expired = testpki_make(f->root, &(struct testpki_spec){ .cn = "Sub", .ca = true,
+										.not_after = f->at - 60 });
+	const struct testpki *revoked = newer;
+	struct buf by_revoked, by_expired;
+
+	buf_init(&by_revoked, 0);
+	buf_init(&by_expired, 0);
+	testpki_crl(f->root, &revoked, 1, 0, 0, true, &by_revoked);
+	testpki_crl(newer, NULL, 0, 0, 0, true, &by_revoked);
+	testpki_crl(f->root, NULL, 0, 0, 0, true, &by_expired);
+	testpki_crl(expired, NULL, 0, 0, 0, true, &by_expired);
+	bring(f, f->sub);
+	bring(f, newer);
+	bring(f, expired);
+	assert_int_equal(revocation(f, &by_revoked, REVOCATION_SOFT), REV_UNKNOWN);
+	assert_int_equal(revocation(f, &by_expired, REVOCATION_SOFT), REV_UNKNOWN);
+	f->at -= 3600;
+	assert_int_equal(revocation(f, &by_expired, REVOCATION_SOFT), REV_GOOD);
+	buf_clear(&by_revoked);
+	buf_clear(&by_expired);
+	testpki_free(newer);
+	testpki_free(expired);
 }
 
 #define THREADS 4
@@ -591,6 +656,7 @@ int main(void)
 		TEST(only_cas_may_issue), TEST(constraints_hold), TEST(the_leafs_strength_and_usage_are_others_matter),
 		TEST(ordinary_private_cas_are_good), TEST(the_best_collection_counts),
 		TEST(revocation_is_a_fact_of_its_own), TEST(a_forged_crl_says_nothing),
+		TEST(a_crl_by_the_cas_other_key_counts), TEST(a_crl_by_a_revoked_or_expired_key_says_nothing),
 		TEST(revoked_in_one_collection_is_revoked), TEST(a_crowd_of_cas_is_bounded),
 		TEST(threads_share_certificates), TEST(names_are_those_of_the_field),
 	};
