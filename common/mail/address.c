@@ -276,6 +276,16 @@ static struct slice address_text(struct arena *arena, struct slice local, struct
 
 static const struct address no_address = { { NULL, 0 }, { NULL, 0 }, { NULL, 0 } };
 
+/* RFC 5321 4.1.2 has no control character in a local part, not even a tab in quotes, where a display name may have one. */
+static bool is_free_of_controls(struct slice local)
+{
+	for (size_t i = 0; i < local.n; i++) {
+		if ((unsigned char)local.p[i] < ' ' || local.p[i] == 0x7f)
+			return false;
+	}
+	return true;
+}
+
 /* local [@domain] made of all the tokens. False: they are none, or the arena is exhausted. */
 static bool address_of_tokens(struct arena *arena, struct tokens tokens, struct address *address)
 {
@@ -283,7 +293,7 @@ static bool address_of_tokens(struct arena *arena, struct tokens tokens, struct 
 	struct address found = no_address;
 
 	found.local = tokens_join(arena, tokens_slice(tokens, 0, at), false);
-	if (found.local.p == NULL || at == 0 || !utf8_valid(found.local))
+	if (found.local.p == NULL || at == 0 || !utf8_valid(found.local) || !is_free_of_controls(found.local))
 		return false;
 	if (at < tokens.n) {
 		found.domain = tokens_join(arena, tokens_slice(tokens, at + 1, tokens.n), true);
