@@ -14,7 +14,7 @@
 #include "support/testpki.h"
 
 #define HOUR_S ((time_t)3600)
-#define WORLDS 60
+#define WORLDS 100
 #define QUESTIONS 10	/* in each */
 #define CAS 4		/* in each: a root, two below it, and another certificate of one of these */
 
@@ -111,27 +111,39 @@ struct world {
 
 static unsigned seed = 20261122;
 
+/* At most once in an expression: compilers differ in what comes first. */
 static unsigned any(unsigned below)
 {
 	return (unsigned)rand_r(&seed) % below;
 }
 
+static time_t any_hours(unsigned least, unsigned below)
+{
+	return (time_t)(least + any(below)) * HOUR_S;
+}
+
 static struct testpki *make(const struct world *w, const struct testpki *issuer, const char *cn, EVP_PKEY *pkey)
 {
-	return testpki_make(issuer, &(struct testpki_spec){
-		.cn = cn, .ca = strncmp(cn, "CA", 2) == 0, .pkey = pkey,
-		.not_before = w->now - (time_t)(1 + any(9)) * HOUR_S, .not_after = w->now + (time_t)(4 + any(20)) * HOUR_S });
+	time_t from = w->now - any_hours(1, 9), to = w->now + any_hours(4, 20);
+
+	return testpki_make(issuer, &(struct testpki_spec){ .cn = cn, .ca = strncmp(cn, "CA", 2) == 0, .pkey = pkey,
+							    .not_before = from, .not_after = to });
+}
+
+static void make_crl(struct world *w, const struct testpki *ca)
+{
+	const struct testpki *revoked = any(2) == 0 ? w->leaf : w->cas[1 + any(CAS - 1)];
+	size_t n = any(3) == 0;
+	time_t from = w->now - any_hours(1, 9), to = w->now + any_hours(2, 20);
+
+	testpki_crl(ca, &revoked, n, from, to, true, &w->crls);
 }
 
 static void make_crls(struct world *w)
 {
-	for (size_t i = 0; i < CAS - 1; i++) {
-		const struct testpki *revoked = any(2) == 0 ? w->leaf : w->cas[1 + any(CAS - 1)];
-
+	for (size_t i = 0; i < CAS; i++)
 		for (unsigned n = any(5) == 0 ? 0 : 1 + any(2); n > 0; n--)
-			testpki_crl(w->cas[i], &revoked, any(3) == 0, w->now - (time_t)(1 + any(9)) * HOUR_S,
-				    w->now + (time_t)(2 + any(20)) * HOUR_S, true, &w->crls);
-	}
+			make_crl(w, w->cas[i]);
 }
 
 static struct collection *load(const struct world *w)
@@ -157,13 +169,14 @@ static void world_init(struct world *w)
 {
 	static const char *const names[] = { "CA 0", "CA 1", "CA 2" };
 	unsigned twin = 1 + any(2);
+	bool other_key = any(2) == 0;	/* for CRLs, else a certificate across */
 
 	*w = (struct world){ .now = time(NULL), .mode = any(4) == 0 ? REVOCATION_OFF : REVOCATION_SOFT };
 	snprintf(w->directory, sizeof(w->directory), "/tmp/test_path_memory.XXXXXX");
 	assert_non_null(mkdtemp(w->directory));
 	for (size_t i = 0; i < CAS - 1; i++)
 		w->cas[i] = make(w, i == 0 ? NULL : w->cas[i - 1], names[i], NULL);
-	w->cas[CAS - 1] = make(w, w->cas[twin - 1], names[twin], w->cas[twin]->pkey);
+	w->cas[CAS - 1] = make(w, w->cas[twin - 1], names[twin], other_key ? NULL : w->cas[twin]->pkey);
 	w->leaf = make(w, w->cas[CAS - 2], "Leaf", NULL);
 	w->leaf_cert = testpki_cert(w->leaf);
 	for (size_t i = 0; i < CAS; i++)
@@ -243,13 +256,15 @@ static bool was_proven(const struct world *w, time_t at, const struct path_resul
 /* 1: the same as without memory; 0: a proof that was made before. */
 static unsigned compare(struct world *w)
 {
-	/* on the hour: often the very second at which something ends */
-	time_t at = w->now + ((time_t)any(18) - 5) * HOUR_S + (any(2) == 0 ? 0 : (time_t)any(3600));
+	time_t at = w->now - 5 * HOUR_S + any_hours(0, 18);
 	unsigned beside = any(3) == 0 ? any(1U << CAS) : (1U << CAS) - 1;
 	struct path_result remembered, fresh;
 
+	/* else on the hour, the very second at which something begins or ends */
+	if (any(2) == 0)
+		at += any(3600);
 	if (w->n > 0 && any(2) == 0)
-		at = w->asked[any((unsigned)w->n)].at + (time_t)any(600);
+		at = w->asked[any((unsigned)w->n)].at + 60;
 	remembered = ask(w, w->remembering, at, beside);
 	fresh = ask_afresh(w, at, beside);
 	if (!equal(&remembered, &fresh) && !(is_proof(&remembered) && was_proven(w, at, &remembered)))
