@@ -31,6 +31,7 @@ struct collection {
 	enum revocation_mode revocation;
 	struct cert_array parts[2];	/* by enum collection_part */
 	X509_STORE *crls;
+	STACK_OF(X509_CRL) *deltas;	/* delta CRLs: not in crls, see collection_delta_revokes */
 	struct buf crl_times;	/* of time_t */
 	struct path_memory *memory;
 };
@@ -130,6 +131,19 @@ static int add_crl_time(struct loading *l, const ASN1_TIME *from)
 	return buf_append(&l->collection->crl_times, &at, sizeof(at));
 }
 
+/* A CRL for looking serials up, or one that tells what came since another one. Takes a reference. */
+static int keep_crl(struct collection *collection, X509_CRL *crl)
+{
+	if (X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) < 0)
+		return X509_STORE_add_crl(collection->crls, crl) == 1 ? 0 : -1;
+	if (X509_CRL_up_ref(crl) != 1)
+		return -1;
+	if (sk_X509_CRL_push(collection->deltas, crl) > 0)
+		return 0;
+	X509_CRL_free(crl);
+	return -1;
+}
+
 static int add_crl(struct loading *l, const char *path, struct slice der, struct err *err)
 {
 	const unsigned char *p = (const unsigned char *)der.p;
@@ -137,7 +151,7 @@ static int add_crl(struct loading *l, const char *path, struct slice der, struct
 	const ASN1_TIME *next;
 	int rc = -1;
 
-	if (crl == NULL || X509_STORE_add_crl(l->collection->crls, crl) != 1 ||
+	if (crl == NULL || keep_crl(l->collection, crl) != 0 ||
 	    add_crl_time(l, X509_CRL_get0_lastUpdate(crl)) != 0 || add_crl_time(l, X509_CRL_get0_nextUpdate(crl)) != 0) {
 		err_memory(err);
 		goto out;
@@ -363,11 +377,12 @@ static struct collection *create(const struct collection_settings *settings, str
 		goto out;
 	collection->arena = arena_new(0);
 	collection->crls = X509_STORE_new();
+	collection->deltas = sk_X509_CRL_new_null();
 	collection->memory = path_memory_new();
 	if (collection->crls != NULL)
 		X509_STORE_set_get_issuer(collection->crls, path_crl_anchor);
 	buf_init(&collection->crl_times, 0);
-	if (collection->arena == NULL || collection->crls == NULL || collection->memory == NULL ||
+	if (collection->arena == NULL || collection->crls == NULL || collection->deltas == NULL || collection->memory == NULL ||
 	    (collection->name = arena_strdup(collection->arena, settings->name)) == NULL)
 		goto out;
 	collection->revocation = (enum revocation_mode)settings->revocation;
@@ -409,6 +424,7 @@ void collection_free(struct collection *collection)
 	path_memory_free(collection->memory);
 	buf_clear(&collection->crl_times);
 	X509_STORE_free(collection->crls);
+	sk_X509_CRL_pop_free(collection->deltas, X509_CRL_free);
 	arena_free(collection->arena);
 	free(collection);
 }
@@ -431,6 +447,22 @@ enum revocation_mode collection_revocation(const struct collection *collection)
 X509_STORE *collection_crls(const struct collection *collection)
 {
 	return collection->crls;
+}
+
+bool collection_delta_revokes(const struct collection *collection, X509 *cert, X509 *issuer)
+{
+	X509_REVOKED *entry = NULL;
+
+	for (int i = 0; i < sk_X509_CRL_num(collection->deltas); i++) {
+		X509_CRL *delta = sk_X509_CRL_value(collection->deltas, i);
+
+		/* 2 would be removeFromCRL: who was on hold waits for the next complete CRL. */
+		if (X509_NAME_cmp(X509_CRL_get_issuer(delta), X509_get_subject_name(issuer)) == 0 &&
+		    X509_CRL_get0_by_cert(delta, &entry, cert) == 1 &&
+		    X509_CRL_verify(delta, X509_get0_pubkey(issuer)) == 1)
+			return true;
+	}
+	return false;
 }
 
 const time_t *collection_crl_times(const struct collection *collection, size_t *n)

@@ -180,7 +180,7 @@ static int set_params(const struct search *s, X509_VERIFY_PARAM *param, const st
 	unsigned long flags = X509_V_FLAG_POLICY_CHECK;
 
 	if (check->revocation != REV_OFF)
-		flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL | X509_V_FLAG_USE_DELTAS;
+		flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
 	if (check->other_keys)
 		flags |= X509_V_FLAG_EXTENDED_CRL_SUPPORT;
 	X509_VERIFY_PARAM_set_flags(param, flags);
@@ -269,6 +269,13 @@ static bool is_own_path(const struct search *s, X509_STORE_CTX *context)
 	return true;
 }
 
+static void check_deltas(const struct search *s, struct check *check)
+{
+	for (size_t i = 0; check->revocation != REV_OFF && i + 1 < s->n; i++)
+		if (collection_delta_revokes(s->collection, cert_x509(s->certs[i]), cert_x509(s->certs[i + 1])))
+			check->revocation = REV_REVOKED;
+}
+
 /* Lets OpenSSL check s->certs, whose last one is an anchor. 0, or -1: memory. */
 static int check_path(struct search *s, struct check *check)
 {
@@ -298,6 +305,7 @@ static int check_path(struct search *s, struct check *check)
 		check->error = X509_V_ERR_UNSPECIFIED;
 	if (check->error == X509_V_ERR_OUT_OF_MEM)
 		goto out;
+	check_deltas(s, check);
 	rc = 0;
 out:
 	X509_STORE_CTX_free(context);

@@ -36,6 +36,9 @@ X509_STORE *collection_crls(const struct collection *collection);
 /* For the store of CRLs: the only anchor of the paths of CRLs' signers is that of the path in question (path.c). As
  * X509_STORE_CTX_get_issuer_fn. */
 int path_crl_anchor(X509 **issuer, X509_STORE_CTX *context, X509 *x509);
+/* Does a delta CRL of the issuer, signed with this key of it, revoke the certificate? Delta CRLs are looked at by our own
+ * code: OpenSSL 3.0 and 3.5 make different things of them, and 3.5.7 takes one for a complete CRL. */
+bool collection_delta_revokes(const struct collection *collection, X509 *cert, X509 *issuer);
 /* Every moment at which one of its CRLs starts or ends being valid, in no order: *n of them. */
 const time_t *collection_crl_times(const struct collection *collection, size_t *n);
 /* What was proven with it. It outlives no change of anchors, intermediates or CRLs, of which there is none after

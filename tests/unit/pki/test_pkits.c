@@ -29,6 +29,7 @@ static const struct {
 	{ "ValidcRLIssuerTest29EE.crt", INDIRECT },
 	{ "ValidcRLIssuerTest30EE.crt", INDIRECT },
 	{ "ValidcRLIssuerTest33EE.crt", INDIRECT },
+	{ "ValiddeltaCRLTest5EE.crt", "taken off hold by a delta CRL: revoked until the next complete CRL" },
 	{ NULL, NULL }
 };
 
