@@ -7,6 +7,7 @@
 
 #include "mail/param.h"
 #include "smime/der.h"
+#include "smime/prescan.h"
 
 /* Everything down to eContent's tag; a set of digest algorithms longer than that serves no purpose but hiding. */
 #define PREFIX_BYTES 16384
@@ -21,6 +22,9 @@
 #define PREAMBLE_BYTES 128
 /* Of the first part of multipart/encrypted. */
 #define CONTROL_BYTES 64
+
+/* A detached signature with its certificates is some kilobytes. */
+#define SIGNATURE_BYTES ((size_t)1 << 20)
 
 const char *const kind_names[] = { "plain", "signed", "encrypted", "calendar", "tnef", "report", NULL };
 
@@ -252,6 +256,33 @@ static bool is_ambiguous(const struct mime_part *part)
 	       header_count(&part->header, "Content-Transfer-Encoding") > 1;
 }
 
+/* Does the part's SignedData bear a SignerInfo at least? One without any, or one that nobody can read, would let a message
+ * pass for signed that is not. 1, 0, -1. */
+static int has_signer(struct arena *arena, const struct message *message, const struct mime_part *part, struct err *err)
+{
+	static const struct prescan_limits limits = { 1000, 1000, 1000 };
+	const struct body *body = mime_decoded(arena, message, part);
+	struct err why = { .class = ERR_NONE };
+	struct prescan scan;
+	struct buf bytes;
+	int rc;
+
+	if (body == NULL)
+		return err_memory(err);
+	buf_init(&bytes, SIGNATURE_BYTES);
+	rc = body_read_all(body, &bytes, &why);
+	if (rc == 0)
+		rc = prescan_signed(arena, buf_slice(&bytes), &limits, &scan, &why);
+	if (rc == 0)
+		rc = scan.signer_count > 0;
+	else if (why.class != ERR_TEMP)
+		rc = 0;
+	else
+		rc = err_set(err, ERR_TEMP, "%s", why.text);
+	buf_clear(&bytes);
+	return rc;
+}
+
 /* 1: its second part is a signature, for S/MIME one that can be read; 0, -1. */
 static int is_multipart_signed(struct arena *arena, const struct message *message, const struct mime_part *root,
 			       struct err *err)
@@ -269,7 +300,7 @@ static int is_multipart_signed(struct arena *arena, const struct message *messag
 	} else if (kind_cms_type(arena, message, signature, &type, err) != 0) {
 		return -1;
 	}
-	return type == CMS_SIGNED || type == CMS_CERTS_ONLY;
+	return type == CMS_SIGNED || type == CMS_CERTS_ONLY ? has_signer(arena, message, signature, err) : 0;
 }
 
 /* Inline PGP, read line by line: nothing but blank lines may stand around the armour, and inside it nothing but armour,

@@ -20,7 +20,8 @@ enum cms_type { CMS_NONE, CMS_SIGNED, CMS_ENVELOPED, CMS_AUTH_ENVELOPED, CMS_COM
 int kind_cms_type(struct arena *arena, const struct message *message, const struct mime_part *part,
 		  enum cms_type *type, struct err *err);
 
-/* SIGNED: top level multipart/signed of S/MIME or PGP with two parts, CMS SignedData with content, or a text/plain body
+/* SIGNED: top level multipart/signed with two parts, of PGP, or of S/MIME with a SignerInfo in it (an object over 1 MiB is
+ * not looked through and counts as none), CMS SignedData with content, or a text/plain body
  * that is one inline PGP signed text. ENCRYPTED: top level CMS (auth)EnvelopedData, multipart/encrypted of PGP whose
  * second of two parts is one armoured message, or a text/plain body that is one inline PGP message. What merely
  * looks protected (a name, a broken CMS object) is PLAIN. TNEF: winmail.dat (application/ms-tnef) at top level or as a

@@ -257,9 +257,28 @@ static void is_multipart(const char *type, struct slice der, bool third, enum ki
 	buf_clear(&text);
 }
 
+/* A detached signature with a signer; whether it fits the content is not kind's business. */
+static struct buf signature_of_leaf(void)
+{
+	BIO *content = BIO_new_mem_buf("text", 4);
+	CMS_ContentInfo *cms = CMS_sign(leaf->x509, leaf->pkey, NULL, content, CMS_DETACHED | CMS_BINARY);
+	unsigned char *der = NULL;
+	struct buf bytes;
+	int n = i2d_CMS_ContentInfo(cms, &der);
+
+	assert_true(n > 0);
+	buf_init(&bytes, 0);
+	assert_int_equal(buf_append(&bytes, der, (size_t)n), 0);
+	OPENSSL_free(der);
+	CMS_ContentInfo_free(cms);
+	BIO_free(content);
+	return bytes;
+}
+
 static void multipart_signed(void **state)
 {
-	struct buf signature = object(CMS_CERTS_ONLY), envelope = object(CMS_ENVELOPED);
+	struct buf signature = signature_of_leaf(), envelope = object(CMS_ENVELOPED);
+	struct buf nobody = object(CMS_CERTS_ONLY);
 
 	(void)state;
 	is_multipart("application/pkcs7-signature", buf_slice(&signature), false, KIND_SIGNED);
@@ -269,11 +288,13 @@ static void multipart_signed(void **state)
 	is_multipart("application/pkcs7-signature", buf_slice(&signature), true, KIND_PLAIN);
 	is_multipart("application/pkcs7-signature", buf_slice(&envelope), false, KIND_PLAIN);
 	is_multipart("application/pkcs7-signature", slice_of("x"), false, KIND_PLAIN);
+	is_multipart("application/pkcs7-signature", buf_slice(&nobody), false, KIND_PLAIN);
 	is_multipart("text/plain", buf_slice(&signature), false, KIND_PLAIN);
 	is("Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b--\r\n", KIND_PLAIN);
 	is("Content-Type: multipart/signed\r\n\r\ntext\r\n", KIND_PLAIN);
 	buf_clear(&signature);
 	buf_clear(&envelope);
+	buf_clear(&nobody);
 }
 
 #define PGP "-----BEGIN PGP MESSAGE-----\r\nVersion: x\r\n\r\nhQEMA7Z+/w==\r\n=abcd\r\n-----END PGP MESSAGE-----"
