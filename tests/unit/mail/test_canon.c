@@ -306,6 +306,32 @@ static void test_memory_runs_out(void **state)
 	}
 }
 
+/* What a step of ours made is split as it is: not parsed, not mended. */
+static void test_split(void **state)
+{
+	struct message message = message_of(*state, "From: a@b\r\nContent-Type: multipart/signed; boundary=x\r\n"
+		"Subject: s\r\nMIME-Version: 1.0\r\ncontent-description: d\r\n\r\n--x\r\nnever looked at \r\n");
+	struct canon canon;
+
+	assert_int_equal(canon_split(*state, &message, &canon, NULL), 0);
+	assert_true(canon.seven_bit);
+	assert_int_equal(canon.outside.n, 3);
+	assert_slice(canon.outside.fields[0].raw, "From: a@b\r\n");
+	assert_slice(canon.outside.fields[2].raw, "MIME-Version: 1.0\r\n");
+	for (int reader = 0; reader < 2; reader++)
+		assert_string_equal(stream_text(*state, body_open(canon.entity, NULL), NULL),
+				    "Content-Type: multipart/signed; boundary=x\r\ncontent-description: d\r\n\r\n"
+				    "--x\r\nnever looked at \r\n");
+	for (size_t size = 1; size < 1500; size += 31) {
+		struct arena *small = arena_new(size);
+		struct err err = { ERR_NONE, "" };
+
+		if (canon_split(small, &message, &canon, &err) < 0)
+			assert_int_equal(err.class, ERR_TEMP);
+		arena_free(small);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +342,7 @@ int main(void)
 		with_arena(test_nothing_is_lost),
 		with_arena(test_repaired_parses_alike),
 		with_arena(test_memory_runs_out),
+		with_arena(test_split),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
