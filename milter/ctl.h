@@ -11,6 +11,7 @@
 
 #include "gate/gate.h"
 #include "milter/ctl_args.h"
+#include "pki/candidate.h"
 
 enum ctl_exit {			/* INTERFACE 1 */
 	CTL_DONE = 0, CTL_NOT_PASSED = 1, CTL_USAGE = 2, CTL_CONFIG = 3, CTL_LATER = 4, CTL_NO_MESSAGE = 5
@@ -83,6 +84,10 @@ int ctl_print_message(struct ctl *ctl, const struct message *message, struct err
 /* Reads the message to its end and forgets it: does it hold? */
 int ctl_drain_message(struct ctl *ctl, const struct message *message, struct err *err);
 
+/* What the site's directories have for the n addresses, judged by every collection; lists: n of them. Behind ctl_site. 0 or
+ * -1; a directory that could not be asked is a list's status. */
+int ctl_candidates(struct ctl *ctl, const struct address *addresses, size_t n, struct candidate_list *lists,
+		   struct err *err);
 /* When an operation must have ended, on the site's clock. */
 int64_t ctl_deadline_ms(const struct ctl *ctl);
 

@@ -18,23 +18,6 @@ static void print_table(const struct candidate_list *list)
 	}
 }
 
-static int find(struct ctl *ctl, const struct address *address, struct candidate_list *list, struct err *err)
-{
-	const struct site *site = ctl->site;
-	const struct candidate_query query = {
-		.addresses = address,
-		.n = 1,
-		.directories = site->directories,
-		.directory_count = site->directory_count,
-		.collections = site->collections,
-		.collection_count = site->collection_count,
-		.at = clock_now(&site->clock),
-		.deadline_ms = ctl_deadline_ms(ctl),
-	};
-
-	return candidate_find(ctl->arena, &query, list, err);
-}
-
 int ctl_certs_find(struct ctl *ctl, struct err *err)
 {
 	struct candidate_list list = { .status = DIRECTORY_FAILED };
@@ -43,7 +26,7 @@ int ctl_certs_find(struct ctl *ctl, struct err *err)
 
 	if (ctl_address(ctl, ctl->args.operands.items[0], &address) != 0)
 		return CTL_USAGE;
-	if (ctl_site(ctl, err) != 0 || find(ctl, &address, &list, err) != 0)
+	if (ctl_site(ctl, err) != 0 || ctl_candidates(ctl, &address, 1, &list, err) != 0)
 		return -1;
 	for (i = 0; i < list.asked_count; i++)
 		fprintf(stderr, "asked %s\n", list.asked[i]);

@@ -233,3 +233,21 @@ int ctl_drain_message(struct ctl *ctl, const struct message *message, struct err
 {
 	return drain(ctl, message, null_sink, NULL, err);
 }
+
+int ctl_candidates(struct ctl *ctl, const struct address *addresses, size_t n, struct candidate_list *lists,
+		   struct err *err)
+{
+	const struct site *site = ctl->site;
+	const struct candidate_query query = {
+		.addresses = addresses,
+		.n = n,
+		.directories = site->directories,
+		.directory_count = site->directory_count,
+		.collections = site->collections,
+		.collection_count = site->collection_count,
+		.at = clock_now(&site->clock),
+		.deadline_ms = ctl_deadline_ms(ctl),
+	};
+
+	return candidate_find(ctl->arena, &query, lists, err);
+}

@@ -135,19 +135,7 @@ static int peers_take(struct peers *peers, struct err *err)
 
 static int peers_find(struct ctl *ctl, struct peers *peers, struct err *err)
 {
-	const struct site *site = ctl->site;
-	const struct candidate_query query = {
-		.addresses = peers->addresses,
-		.n = peers->n,
-		.directories = site->directories,
-		.directory_count = site->directory_count,
-		.collections = site->collections,
-		.collection_count = site->collection_count,
-		.at = clock_now(&site->clock),
-		.deadline_ms = ctl_deadline_ms(ctl),
-	};
-
-	if (candidate_find(ctl->arena, &query, peers->lists, err) != 0)
+	if (ctl_candidates(ctl, peers->addresses, peers->n, peers->lists, err) != 0)
 		return -1;
 	return peers_take(peers, err);
 }

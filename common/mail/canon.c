@@ -476,12 +476,6 @@ static int top_write(struct build *build, const struct mime_part *root, struct e
 	return result < 0 ? -1 : keep_until(build, to, err);
 }
 
-static bool is_outside(const struct field *field, void *arg)
-{
-	(void)arg;
-	return !field_is_content(field);
-}
-
 static int check_duplicates(const struct header *header, struct err *err)
 {
 	static const char *const names[] = { "Content-Type", "Content-Transfer-Encoding" };
@@ -500,7 +494,7 @@ int canon_make(struct arena *arena, const struct message *message, const struct 
 
 	if (check_duplicates(&message->header, err) < 0)
 		return -1;
-	if (header_filter(arena, &message->header, is_outside, NULL, &canon->outside) < 0)
+	if (header_outside(arena, &message->header, &canon->outside) < 0)
 		return err_memory(err);
 	build.pieces = arena_alloc(arena, sizeof(*build.pieces));
 	if (build.pieces == NULL)

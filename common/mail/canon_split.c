@@ -19,12 +19,6 @@ static struct stream *split_open(const void *self, uint64_t offset, struct err *
 
 static const struct body_class split_class = { .open = split_open, .seekable = false };
 
-static bool is_outside(const struct field *field, void *arg)
-{
-	(void)arg;
-	return !field_is_content(field);
-}
-
 static struct slice content_head(struct arena *arena, const struct header *header)
 {
 	struct slice head = { NULL, 0 };
@@ -47,7 +41,7 @@ int canon_split(struct arena *arena, const struct message *message, struct canon
 {
 	struct split *split = arena_alloc(arena, sizeof(*split));
 
-	if (split == NULL || header_filter(arena, &message->header, is_outside, NULL, &canon->outside) != 0)
+	if (split == NULL || header_outside(arena, &message->header, &canon->outside) != 0)
 		return err_memory(err);
 	split->head = content_head(arena, &message->header);
 	split->body = message->body;

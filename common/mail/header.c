@@ -223,6 +223,17 @@ bool field_is_content(const struct field *field)
 	return slice_starts_nocase(field->name, "Content-");
 }
 
+static bool is_outside(const struct field *field, void *arg)
+{
+	(void)arg;
+	return !field_is_content(field);
+}
+
+int header_outside(struct arena *arena, const struct header *from, struct header *to)
+{
+	return header_filter(arena, from, is_outside, NULL, to);
+}
+
 struct slice field_unfold(struct arena *arena, const struct field *field)
 {
 	struct slice value = field->value;

@@ -47,6 +47,9 @@ int header_append(struct arena *arena, struct header *header, struct field field
 int header_filter(struct arena *arena, const struct header *from, bool (*keep)(const struct field *, void *arg),
 		  void *arg, struct header *to);
 
+/* The fields that stay outside when Content-* moves inside, in order. -1: arena exhausted. */
+int header_outside(struct arena *arena, const struct header *from, struct header *to);
+
 /* The index-th (from 0) field of that name (ASCII case folded), or NULL. */
 const struct field *header_find(const struct header *header, const char *name, size_t index);
 size_t header_count(const struct header *header, const char *name);
