@@ -18,6 +18,7 @@ HAVE = sys.argv[4:]
 sys.path.insert(0, os.path.join(TOP, "tests", "support"))
 sys.dont_write_bytecode = True
 import mailcheck  # noqa: E402
+from mailcheck import read, write  # noqa: E402
 
 PKI = os.path.join(WORK, "pki")
 SMIMECTL = os.path.join(BUILD, "smimectl")
@@ -51,18 +52,6 @@ def run(*command, data=b""):
 
 def path(*names):
     return os.path.join(WORK, *names)
-
-
-def read(name):
-    with open(name, "rb") as file:
-        return file.read()
-
-
-def write(name, data):
-    os.makedirs(os.path.dirname(name), exist_ok=True)
-    with open(name, "wb") as file:
-        file.write(data)
-    return name
 
 
 # The gateway.

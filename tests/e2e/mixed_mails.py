@@ -23,6 +23,7 @@ WORK, TOP, SEED = sys.argv[1], sys.argv[2], int(sys.argv[3])
 sys.path.insert(0, os.path.join(TOP, "tests", "support"))
 sys.dont_write_bytecode = True
 import mailcheck  # noqa: E402
+from mailcheck import read, write  # noqa: E402
 
 ENTRIES = 200
 SHAPES = [name for name in mailcheck.SHAPES if name != "binary-bytes"]      # SMTP carries no bare CR
@@ -33,18 +34,6 @@ failures = 0
 
 def path(*names):
     return os.path.join(WORK, *names)
-
-
-def read(name):
-    with open(name, "rb") as file:
-        return file.read()
-
-
-def write(name, data):
-    os.makedirs(os.path.dirname(name), exist_ok=True)
-    with open(name, "wb") as file:
-        file.write(data if isinstance(data, bytes) else data.encode())
-    return name
 
 
 def say(good, text, reason=""):

@@ -1,11 +1,12 @@
 """What whole-process tests ask of messages: messages of odd shapes, and whether two say the same.
 
-Only Python's standard library. Nothing here comes from the gateway: MIME is read by Python's email package or cut by
-hand.
+Reading and writing files is here too. Only Python's standard library. Nothing here comes from the gateway: MIME is read
+by Python's email package or cut by hand.
 """
 
 import base64
 import email
+import os
 import re
 
 ALICE_PNG = bytes(range(256)) * 6
@@ -58,6 +59,19 @@ SHAPES = {
 }
 
 STRICT = [name for name in SHAPES if name not in ("empty", "no-final-newline")]
+
+
+def read(name):
+    with open(name, "rb") as file:
+        return file.read()
+
+
+def write(name, data):
+    """Bytes, or text as UTF-8; makes the folders on the way."""
+    os.makedirs(os.path.dirname(name), exist_ok=True)
+    with open(name, "wb") as file:
+        file.write(data if isinstance(data, bytes) else data.encode())
+    return name
 
 
 def make(shape, fields, marker="marker"):
