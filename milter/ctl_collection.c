@@ -14,6 +14,7 @@ struct set {				/* entries that are looked at together, as one collection */
 	const char *name;		/* NULL: files of the command line */
 	struct report_entry *items;
 	size_t n;
+	const struct collection_settings *settings;
 	struct collection *loaded;	/* NULL: none of them may vouch */
 };
 
@@ -142,7 +143,9 @@ static const char *ask_not_yet(const struct question *q)
 
 static const char *ask_ca(const struct question *q)
 {
-	return info_of(q)->ca ? NULL : "not a CA certificate: it vouches for nothing";
+	if (info_of(q)->ca || q->set->settings->pinned)
+		return NULL;
+	return "not a CA certificate: it vouches for nothing, unless the collection says pinned = true";
 }
 
 static const char *ask_duplicate(const struct question *q)
@@ -193,6 +196,25 @@ static const char *ask_usage(const struct question *q)
 	return entry->eku_restricted && !entry->eku_email ? "its SST entry leaves out e-mail protection" : NULL;
 }
 
+/* Of a pinned one nothing but this depends on others. */
+static const char *ask_revocation(const struct question *q)
+{
+	const struct collection *const collections[] = { q->set->loaded };
+	const struct path_query query = { .cert = q->set->items[q->index].entry->cert, .collections = collections,
+					  .collection_count = 1, .at = q->now };
+	struct path_result result;
+
+	if (info_of(q)->ca || !q->set->settings->pinned || q->set->loaded == NULL)
+		return NULL;
+	if (path_check(&query, &result, NULL) != 0)
+		return "it could not be checked";
+	if (result.chain != CHAIN_GOOD || result.revocation == REV_GOOD || result.revocation == REV_OFF)
+		return NULL;
+	return result.revocation == REV_REVOKED ? "pinned, and revoked by its CA's CRL" :
+	       result.revocation == REV_STALE ? "pinned, and its CA's CRL is out of date" :
+	       "pinned, and neither its CA nor a CRL in the collection tells whether it is revoked";
+}
+
 static const struct {
 	const char *finding;
 	const char *(*ask)(const struct question *);
@@ -203,6 +225,7 @@ static const struct {
 	{ "duplicate", ask_duplicate },
 	{ "weak", ask_weak },
 	{ "chain-incomplete", ask_chain },
+	{ "revocation", ask_revocation },
 	{ "usage", ask_usage },
 };
 
@@ -230,21 +253,26 @@ static void free_loaded(void *collection)
 	collection_free(collection);
 }
 
-/* files: those of settings. A set without a usable root is one with findings, not an error. */
+/* files: those of settings. A set without a usable root is one with findings, which is no error; settings that cannot
+ * be used are. */
 static int check_set(struct ctl *ctl, const struct collection_settings *settings, struct set *set,
 		     struct findings *findings, struct err *err)
 {
 	struct question question = { ctl->arena, set, 0, clock_now(&clock_system) };
+	const size_t before = findings->n;
 	struct err why;
 
 	if (add_files(ctl->arena, &settings->files, set, err) != 0)
 		return -1;
+	set->settings = settings;
 	set->loaded = collection_load(settings, NULL, &why);
 	if (set->loaded != NULL && arena_defer(ctl->arena, free_loaded, set->loaded) != 0)
 		return err_memory(err);
 	for (question.index = 0; question.index < set->n; question.index++)
 		if (check_entry(&question, findings, err) != 0)
 			return -1;
+	if (set->loaded == NULL && findings->n == before)
+		return err_set(err, why.class, "%s", why.text);
 	return 0;
 }
 

@@ -24,19 +24,23 @@ struct cert_array {
 	size_t n;
 };
 
+#define PARTS 3
+#define OID_CHARACTERS 128
+
 struct collection {
 	struct arena *arena;
 	const char *name;
 	struct pattern_list domains;
 	enum revocation_mode revocation;
-	struct cert_array parts[2];	/* by enum collection_part */
+	STACK_OF(ASN1_OBJECT) *policies;	/* NULL: any will do */
+	struct cert_array parts[PARTS];	/* by enum collection_part */
 	X509_STORE *crls;
 	STACK_OF(X509_CRL) *deltas;	/* delta CRLs: not in crls, see collection_delta_revokes */
 	struct buf crl_times;	/* of time_t */
 	struct path_memory *memory;
 };
 
-/* A CA certificate and where it was read. */
+/* A certificate that vouches for something and where it was read. */
 struct found {
 	struct cert *cert;
 	const char *path;
@@ -48,7 +52,8 @@ struct loading {
 	const struct conf_report *report;
 	struct collection *collection;
 	struct buf found;	/* of struct found */
-	size_t cas_in_file;
+	size_t used_in_file;
+	bool pinned;		/* what is being read, the system's store is not */
 	time_t now;
 };
 
@@ -61,6 +66,8 @@ static const struct conf_row rows[] = {
 	{ .name = "files", .type = CONF_STRINGS, AT(files) },
 	{ .name = "domains", .type = CONF_STRINGS, AT(domains), .preset = "*" },
 	{ .name = "system", .type = CONF_BOOL, AT(system) },
+	{ .name = "pinned", .type = CONF_BOOL, AT(pinned) },
+	{ .name = "policies", .type = CONF_STRINGS, AT(policies) },
 	{ .name = "revocation", .type = CONF_ENUM, AT(revocation), .names = revocation_names },
 	{ .name = "crls", .type = CONF_STRINGS, AT(crls) },
 	{ .name = "fetch_hosts", .type = CONF_STRINGS, AT(fetch_hosts) },
@@ -87,16 +94,16 @@ static void note(const struct loading *l, const char *path, const char *format, 
 	l->report->finding(l->report->self, event_escape(slice_of(raw), line, sizeof(line)));
 }
 
-/* Why a certificate cannot vouch for anybody here; NULL: it can. */
-static const char *unfit(const struct bundle_entry *entry)
+/* Why a certificate cannot vouch for anybody here; NULL: it can. A pinned one's usage is judged where it is used. */
+static const char *unfit(const struct loading *l, const struct bundle_entry *entry)
 {
 	const struct cert_info *info = cert_info(entry->cert);
 
-	if (!info->ca)
-		return "not a CA certificate, vouches for nothing";
-	if (info->usage_given && (info->usage & USAGE_CERT_SIGN) == 0)
+	if (!info->ca && !l->pinned)
+		return "not a CA certificate, vouches for nothing (for itself it would with pinned = true)";
+	if (info->ca && info->usage_given && (info->usage & USAGE_CERT_SIGN) == 0)
 		return "a CA whose keyUsage allows no certificates, left out";
-	if (info->eku_given && !info->eku_email && !info->eku_any)
+	if (info->ca && info->eku_given && !info->eku_email && !info->eku_any)
 		return "a CA whose EKU leaves out e-mail protection, left out";
 	if (entry->eku_restricted && !entry->eku_email)
 		return "its enhanced-usage property leaves out e-mail protection, left out";
@@ -106,7 +113,7 @@ static const char *unfit(const struct bundle_entry *entry)
 static int add_cert(struct loading *l, const char *path, const struct bundle_entry *entry, struct err *err)
 {
 	const struct cert_info *info = cert_info(entry->cert);
-	const char *reason = unfit(entry);
+	const char *reason = unfit(l, entry);
 	struct found found = { .cert = entry->cert, .path = path, .order = l->found.n / sizeof(found) };
 	char at[32];
 
@@ -117,7 +124,7 @@ static int add_cert(struct loading *l, const char *path, const struct bundle_ent
 	clock_format(info->not_after, at, sizeof(at));
 	if (info->not_after < l->now)
 		note(l, path, "%s: expired %s", info->subject, at);
-	l->cas_in_file++;
+	l->used_in_file++;
 	return buf_append(&l->found, &found, sizeof(found)) != 0 ? err_memory(err) : 0;
 }
 
@@ -181,7 +188,7 @@ static int load_file(struct loading *l, const char *path, struct err *err)
 {
 	struct bundle bundle;
 
-	l->cas_in_file = 0;
+	l->used_in_file = 0;
 	path = arena_strdup(l->collection->arena, path);
 	if (path == NULL)
 		return err_memory(err);
@@ -190,8 +197,9 @@ static int load_file(struct loading *l, const char *path, struct err *err)
 	for (size_t i = 0; i < bundle.n; i++)
 		if (add_entry(l, path, &bundle.entries[i], err) != 0)
 			return -1;
-	if (l->cas_in_file == 0)
-		return err_set(err, ERR_CONFIG, "%s: no usable CA certificate", path);
+	if (l->used_in_file == 0)
+		return err_set(err, ERR_CONFIG, "%s: no usable CA certificate%s", path,
+			       l->pinned ? " and nothing to pin" : "");
 	return 0;
 }
 
@@ -204,6 +212,7 @@ static int load_system(struct loading *l, struct err *err)
 	int rc = -1;
 
 	l->report = NULL;
+	l->pinned = false;
 	if (load_file(l, X509_get_default_cert_file(), err) == 0) {
 		rc = 0;
 		goto out;
@@ -292,6 +301,13 @@ static int by_subject(const void *a, const void *b)
 	return X509_NAME_cmp(subject_of(*one), subject_of(*other));
 }
 
+static enum collection_part part_of(const struct cert *cert)
+{
+	if (!cert_info(cert)->ca)
+		return COLLECTION_PINNED;
+	return cert_info(cert)->self_signed ? COLLECTION_ANCHORS : COLLECTION_INTERMEDIATES;
+}
+
 /* Each certificate once, to the part it belongs to. */
 static int sort_out(struct loading *l, struct err *err)
 {
@@ -300,21 +316,20 @@ static int sort_out(struct loading *l, struct err *err)
 
 	if (n > 1)
 		qsort(found, n, sizeof(*found), by_bytes);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < PARTS; i++) {
 		l->collection->parts[i].items = arena_array(l->collection->arena, n, sizeof(struct cert *));
 		if (l->collection->parts[i].items == NULL)
 			return err_memory(err);
 	}
 	for (size_t i = 0; i < n; i++) {
-		struct cert_array *part = &l->collection->parts[cert_info(found[i].cert)->self_signed ?
-								COLLECTION_ANCHORS : COLLECTION_INTERMEDIATES];
+		struct cert_array *part = &l->collection->parts[part_of(found[i].cert)];
 
 		if (i > 0 && cert_equal(found[i - 1].cert, found[i].cert))
 			note(l, found[i].path, "%s: there already", cert_info(found[i].cert)->subject);
 		else
 			part->items[part->n++] = found[i].cert;
 	}
-	for (struct cert_array *part = l->collection->parts; part < l->collection->parts + 2; part++)
+	for (struct cert_array *part = l->collection->parts; part < l->collection->parts + PARTS; part++)
 		if (part->n > 1)
 			qsort(part->items, part->n, sizeof(struct cert *), by_subject);
 	return 0;
@@ -340,9 +355,9 @@ struct cert *const *collection_find(const struct collection *collection, enum co
 	return array->items + low;
 }
 
-static void note_incomplete(const struct loading *l)
+static void note_without_issuer(const struct loading *l, enum collection_part part, const char *consequence)
 {
-	const struct cert_array *array = &l->collection->parts[COLLECTION_INTERMEDIATES];
+	const struct cert_array *array = &l->collection->parts[part];
 	size_t anchors = 0, others = 0;
 
 	for (size_t i = 0; i < array->n; i++) {
@@ -351,9 +366,16 @@ static void note_incomplete(const struct loading *l)
 		collection_find(l->collection, COLLECTION_ANCHORS, issuer, &anchors);
 		collection_find(l->collection, COLLECTION_INTERMEDIATES, issuer, &others);
 		if (anchors + others == 0)
-			note(l, l->collection->name, "%s: its issuer is not in the collection: it vouches for nothing",
-			     cert_info(array->items[i])->subject);
+			note(l, l->collection->name, "%s: its issuer is not in the collection: %s",
+			     cert_info(array->items[i])->subject, consequence);
 	}
+}
+
+static void note_incomplete(const struct loading *l)
+{
+	note_without_issuer(l, COLLECTION_INTERMEDIATES, "it vouches for nothing");
+	if (l->collection->revocation != REVOCATION_OFF)
+		note_without_issuer(l, COLLECTION_PINNED, "nobody tells whether it is revoked");
 }
 
 static int parse_domains(struct collection *collection, const struct conf_strings *domains, struct err *err)
@@ -366,6 +388,42 @@ static int parse_domains(struct collection *collection, const struct conf_string
 		if (pattern_parse_domain(collection->arena, domains->items[i], &items[i], err) != 0)
 			return -1;
 	collection->domains = (struct pattern_list){ .items = items, .n = domains->n };
+	return 0;
+}
+
+/* OpenSSL reads more than the one spelling of an OID: blanks, leading zeros, too many arcs. NULL: memory, or no OID. */
+static ASN1_OBJECT *read_oid(const char *text)
+{
+	ASN1_OBJECT *oid = strlen(text) < OID_CHARACTERS ? OBJ_txt2obj(text, 1) : NULL;
+	char again[OID_CHARACTERS];
+
+	if (oid != NULL && (OBJ_obj2txt(again, sizeof(again), oid, 1) <= 0 || strcmp(again, text) != 0)) {
+		ASN1_OBJECT_free(oid);
+		oid = NULL;
+	}
+	ERR_clear_error();
+	return oid;
+}
+
+static int read_policies(struct collection *collection, const struct conf_strings *policies, struct err *err)
+{
+	ASN1_OBJECT *oid;
+
+	if (policies->n == 0)
+		return 0;
+	collection->policies = sk_ASN1_OBJECT_new_null();
+	if (collection->policies == NULL)
+		return err_memory(err);
+	for (size_t i = 0; i < policies->n; i++) {
+		oid = read_oid(policies->items[i]);
+		if (oid == NULL)
+			return err_set(err, ERR_CONFIG, "policies: \"%.150s\" is no object identifier",
+				       policies->items[i]);
+		if (sk_ASN1_OBJECT_push(collection->policies, oid) <= 0) {
+			ASN1_OBJECT_free(oid);
+			return err_memory(err);
+		}
+	}
 	return 0;
 }
 
@@ -397,14 +455,17 @@ struct collection *collection_load(const struct collection_settings *settings, c
 				   struct err *err)
 {
 	struct collection *collection = create(settings, err);
-	struct loading l = { .settings = settings, .report = report, .collection = collection, .now = time(NULL) };
+	struct loading l = { .settings = settings, .report = report, .collection = collection,
+			     .pinned = settings->pinned, .now = time(NULL) };
 
 	if (collection == NULL)
 		return NULL;
 	buf_init(&l.found, 0);
-	if (parse_domains(collection, &settings->domains, err) != 0 || load_all(&l, err) != 0 || sort_out(&l, err) != 0)
+	if (parse_domains(collection, &settings->domains, err) != 0 ||
+	    read_policies(collection, &settings->policies, err) != 0 || load_all(&l, err) != 0 ||
+	    sort_out(&l, err) != 0)
 		goto out;
-	if (collection->parts[COLLECTION_ANCHORS].n == 0) {
+	if (collection->parts[COLLECTION_ANCHORS].n + collection->parts[COLLECTION_PINNED].n == 0) {
 		err_set(err, ERR_CONFIG, "collection %s has no self-signed CA certificate", settings->name);
 		goto out;
 	}
@@ -425,6 +486,7 @@ void collection_free(struct collection *collection)
 	buf_clear(&collection->crl_times);
 	X509_STORE_free(collection->crls);
 	sk_X509_CRL_pop_free(collection->deltas, X509_CRL_free);
+	sk_ASN1_OBJECT_pop_free(collection->policies, ASN1_OBJECT_free);
 	arena_free(collection->arena);
 	free(collection);
 }
@@ -442,6 +504,11 @@ bool collection_covers(const struct collection *collection, const struct address
 enum revocation_mode collection_revocation(const struct collection *collection)
 {
 	return collection->revocation;
+}
+
+STACK_OF(ASN1_OBJECT) *collection_policies(const struct collection *collection)
+{
+	return collection->policies;
 }
 
 X509_STORE *collection_crls(const struct collection *collection)

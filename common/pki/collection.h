@@ -1,9 +1,10 @@
 /* collection.h - a virtual certificate collection: which CAs may vouch, and for whose addresses (INTERFACE 2).
  *
  * Anchors are its self-signed CA certificates. Other CA certificates serve as intermediates, never as anchors (one
- * whose issuer is missing is a finding); end-entity certificates are reported and vouch for nothing. A CA that an SST
- * entry's enhanced-usage property or its own EKU keeps from e-mail protection is left out. CRLs among the files serve
- * like those of `crls`. Immutable after loading, shared between threads.
+ * whose issuer is missing is a finding). End-entity certificates are reported and vouch for nothing or, in a `pinned`
+ * collection, each for itself alone. What an SST entry's enhanced-usage property, or a CA's own EKU, keeps from e-mail
+ * protection is left out. CRLs among the files serve like those of `crls`. Immutable after loading, shared between
+ * threads.
  */
 #ifndef PKI_COLLECTION_H
 #define PKI_COLLECTION_H
@@ -19,6 +20,8 @@ struct collection_settings {
 	struct conf_strings files;
 	struct conf_strings domains;	/* preset "*" */
 	bool system;
+	bool pinned;			/* end-entity certificates of the files vouch for themselves */
+	struct conf_strings policies;	/* OIDs (RFC 5280 6.1.1 c): a path needs one of them; none: any */
 	int revocation;			/* enum revocation_mode */
 	struct conf_strings crls;	/* files or directories of files, PEM or DER */
 	struct conf_strings fetch_hosts;
@@ -30,7 +33,8 @@ extern const struct conf_table collection_conf;
 struct collection;
 
 /* report (may be NULL): a line "FILE: text" for every entry that is left out or deserves a word (expired, not a CA,
- * duplicate). NULL: a file cannot be read or holds no usable CA certificate, or there is no anchor at all (ERR_CONFIG).
+ * duplicate). NULL: a file cannot be read or holds nothing that may vouch, there is no anchor at all and nothing
+ * pinned, or a policy is no OID (ERR_CONFIG).
  * Expiry is judged by path_check, at the time that is asked for: expired certificates stay. */
 struct collection *collection_load(const struct collection_settings *settings,
 				   const struct conf_report *report, struct err *err);

@@ -14,6 +14,10 @@
  * X509_V_FLAG_X509_STRICT stays off: it refuses ordinary private CAs, namely those without key identifiers, without a
  * keyUsage extension, or with basicConstraints that is not critical (see the tests).
  *
+ * A pinned certificate is its own path, checked by OpenSSL as an anchor at the end of it is, for validity and critical
+ * extensions. Its CA's word that it is revoked counts, whoever brings that CA's certificate; what else became of the CA
+ * does not. The collection's policies ask something of CAs and are not for it.
+ *
  * What was proven is remembered by the collection (path_memory.h), so that a known certificate is answered for without
  * a public-key operation.
  *
@@ -54,6 +58,7 @@ struct check {
 	enum path_revocation revocation;	/* the worst one */
 	int bad_crl_depth;			/* at which a CRL proved not genuine; -1: none */
 	bool other_keys;			/* CRLs may be signed by other keys of the path's CAs */
+	bool pinned;				/* the path may end anywhere, of CRLs only the first one's counts */
 	const struct cert *anchor;
 };
 
@@ -174,24 +179,38 @@ static int on_result(int ok, X509_STORE_CTX *context)
 	return 1;
 }
 
-static int set_params(const struct search *s, X509_VERIFY_PARAM *param, const struct check *check)
+static unsigned long flags_of(const struct check *check, bool policies)
 {
-	ASN1_OBJECT *any = OBJ_nid2obj(NID_any_policy);
-	unsigned long flags = X509_V_FLAG_POLICY_CHECK;
+	unsigned long flags = check->pinned ? X509_V_FLAG_PARTIAL_CHAIN : X509_V_FLAG_POLICY_CHECK;
 
+	if (policies && !check->pinned)
+		flags |= X509_V_FLAG_EXPLICIT_POLICY;
 	if (check->revocation != REV_OFF)
-		flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
+		flags |= X509_V_FLAG_CRL_CHECK;
+	if (check->revocation != REV_OFF && !check->pinned)
+		flags |= X509_V_FLAG_CRL_CHECK_ALL;
 	if (check->other_keys)
 		flags |= X509_V_FLAG_EXTENDED_CRL_SUPPORT;
-	X509_VERIFY_PARAM_set_flags(param, flags);
+	return flags;
+}
+
+static int set_params(const struct search *s, X509_VERIFY_PARAM *param, const struct check *check)
+{
+	STACK_OF(ASN1_OBJECT) *policies = collection_policies(s->collection);
+
+	X509_VERIFY_PARAM_set_flags(param, flags_of(check, policies != NULL));
 	X509_VERIFY_PARAM_set_time(param, s->query->at);
 	X509_VERIFY_PARAM_set_depth(param, MAX_CERTS);
 	X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY);
 	X509_VERIFY_PARAM_set_auth_level(param, SECURITY_LEVEL);
 	/* A CN that looks like a host name is none: constraints on hosts are not for it. */
 	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	if (check->pinned)
+		return 0;
+	if (policies != NULL)
+		return X509_VERIFY_PARAM_set1_policies(param, policies) == 1 ? 0 : -1;
 	/* RFC 5280 6.1.1 (c): any policy will do; with an empty set, none would where a CA demands one. */
-	return X509_VERIFY_PARAM_add0_policy(param, any) == 1 ? 0 : -1;
+	return X509_VERIFY_PARAM_add0_policy(param, OBJ_nid2obj(NID_any_policy)) == 1 ? 0 : -1;
 }
 
 static bool is_in_path(const struct search *s, const struct cert *cert)
@@ -546,16 +565,80 @@ static void extend(struct search *s)
 		fail(s, CHAIN_INCOMPLETE, "issuer not found", last);
 }
 
-static bool is_anchor(const struct collection *collection, const struct cert *cert)
+static bool is_in_collection(const struct search *s, enum collection_part part, const struct cert *cert)
 {
 	struct cert *const *items;
 	size_t n = 0;
 
-	items = collection_find(collection, COLLECTION_ANCHORS, X509_get_subject_name(cert_x509(cert)), &n);
+	items = collection_find(s->collection, part, X509_get_subject_name(cert_x509(cert)), &n);
 	for (size_t i = 0; i < n; i++)
 		if (cert_equal(items[i], cert))
 			return true;
 	return false;
+}
+
+/* OpenSSL lets an anchor alone pass whatever policies it has. */
+static void try_anchor(struct search *s)
+{
+	if (collection_policies(s->collection) != NULL)
+		fail(s, CHAIN_BAD, "an anchor itself is valid for no policy", s->certs[0]);
+	else
+		try_path(s);
+}
+
+/* What issuer's CRLs say of the pinned certificate. An issuer that has come to nothing may still have revoked it. */
+static enum path_revocation ask_issuer(struct search *s, const struct cert *issuer)
+{
+	struct check check = { .revocation = REV_GOOD, .bad_crl_depth = -1, .pinned = true };
+
+	if (s->failed || is_in_path(s, issuer) || !is_issuer(s, issuer, s->certs[0], false))
+		return REV_UNKNOWN;
+	cut_by_validity(s, issuer);
+	s->certs[s->n++] = issuer;
+	s->failed = check_path(s, &check) != 0;
+	s->n--;
+	return check.error == X509_V_OK || check.revocation == REV_REVOKED ? check.revocation : REV_UNKNOWN;
+}
+
+/* The answer that counts when issuers of one name were asked: revoked, else what is known. */
+static enum path_revocation join(enum path_revocation a, enum path_revocation b)
+{
+	static const int order[] = {
+		[REV_OFF] = 0, [REV_UNKNOWN] = 1, [REV_STALE] = 2, [REV_GOOD] = 3, [REV_REVOKED] = 4,
+	};
+
+	return order[a] > order[b] ? a : b;
+}
+
+static enum path_revocation ask_issuers(struct search *s)
+{
+	static const enum collection_part parts[] = { COLLECTION_ANCHORS, COLLECTION_INTERMEDIATES };
+	const struct cert_list *untrusted = s->query->untrusted;
+	enum path_revocation found = REV_UNKNOWN;
+	struct cert *const *items;
+	size_t n = 0;
+
+	for (size_t part = 0; part < sizeof(parts) / sizeof(parts[0]); part++) {
+		items = collection_find(s->collection, parts[part], X509_get_issuer_name(cert_x509(s->certs[0])), &n);
+		for (size_t i = 0; i < n; i++)
+			found = join(found, ask_issuer(s, items[i]));
+	}
+	for (size_t i = 0; untrusted != NULL && i < untrusted->n; i++)
+		found = join(found, ask_issuer(s, untrusted->items[i]));
+	return found;
+}
+
+static void try_pinned(struct search *s)
+{
+	bool revocation = collection_revocation(s->collection) != REVOCATION_OFF;
+	struct check check = { .revocation = REV_OFF, .bad_crl_depth = -1, .pinned = true };
+
+	if (check_path(s, &check) != 0)
+		s->failed = true;
+	else if (check.error != X509_V_OK)
+		fail(s, chain_of_error(check.error), X509_verify_cert_error_string(check.error), s->certs[0]);
+	else
+		succeed(s, revocation ? ask_issuers(s) : REV_OFF);
 }
 
 static void cut_by_crls(struct search *s)
@@ -573,8 +656,10 @@ static int search(struct search *s)
 	s->certs[s->n++] = s->query->cert;
 	cut_by_validity(s, s->query->cert);
 	cut_by_crls(s);
-	if (is_anchor(s->collection, s->query->cert))
-		try_path(s);
+	if (is_in_collection(s, COLLECTION_PINNED, s->query->cert))
+		try_pinned(s);
+	else if (is_in_collection(s, COLLECTION_ANCHORS, s->query->cert))
+		try_anchor(s);
 	else
 		extend(s);
 	return s->failed ? -1 : 0;

@@ -27,10 +27,12 @@ struct key *key_new(struct cert *cert, EVP_PKEY *pkey, const struct cert_list *c
  * chain.c. -1: memory. */
 int key_add_ca(struct key *key, struct cert *ca);
 
-enum collection_part { COLLECTION_ANCHORS, COLLECTION_INTERMEDIATES };
+enum collection_part { COLLECTION_ANCHORS, COLLECTION_INTERMEDIATES, COLLECTION_PINNED };
 /* The collection's certificates whose subject is name: *n of them from the pointer returned on. */
 struct cert *const *collection_find(const struct collection *collection, enum collection_part part,
 				    const X509_NAME *name, size_t *n);
+/* One of which a path must be valid for; NULL: none is asked for. Borrowed; use as const. */
+STACK_OF(ASN1_OBJECT) *collection_policies(const struct collection *collection);
 /* Its CRLs and nothing else; empty when revocation is off. Borrowed. */
 X509_STORE *collection_crls(const struct collection *collection);
 /* For the store of CRLs: the only anchor of the paths of CRLs' signers is that of the path in question (path.c). As

@@ -261,6 +261,15 @@ test_certificates() {
 	has 'is named' "$work/stdout" 'duplicate'
 	is 1 'no CA' "$smimectl" collection check --json "$work/demo/roots.pem" "$work/demo/certs/carol.pem"
 	has 'is named' "$work/stdout" '"finding": "non-CA"'
+	{
+		printf 'collections = ( { name = "pinned"; files = "%s"; pinned = true; %s } );\n' \
+			"$work/demo/certs/carol.pem" 'revocation = "soft";'
+		echo 'rules = ( { id = "in"; direction = "inbound"; } );'
+	} >"$work/pinned.conf"
+	is 1 'a pinned certificate' "$smimectl" -c "$work/pinned.conf" collection check
+	has 'is explained' "$work/stdout" ': revocation: pinned, and neither its CA'
+	sed -i 's/revocation = "soft"; } /policies = "1.2.x"; } /' "$work/pinned.conf"
+	is 3 'a policy that is none' "$smimectl" -c "$work/pinned.conf" collection check
 	is 3 'neither file nor collection' ctl collection check nobody
 	odd_roots
 	is 1 'odd entries' "$smimectl" collection check "$work/odd.pem"

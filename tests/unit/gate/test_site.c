@@ -155,6 +155,8 @@ static void test_refused_with_line(void **state)
 		{ "limits = { message_mb = 4294967297; };\n", ":1: ", "message_mb" },
 		{ "internal_hosts = [ \"10.0.0.0/8\",\n \"10.0.0.300\" ];\n", ":2: ", "10.0.0.300" },
 		{ "local_domains = [ \"a b\" ];\n", ":1: ", "a b" },
+		{ "\ncollections = ( { name = \"x\"; files = \"x\"; policies = [ \"1.2.x\" ]; } );\n", ":2: ",
+		  "policies: \"1.2.x\"" },
 		{ "\nrules = ( { id = \"x\"; collection = \"partner\"; } );\n", ":2: ", "partner" },
 		{ "\n\ncollections = ( { name = \"x\"; files = [ \"/nonexistent\" ]; } );\n", ":3: ", "/nonexistent" },
 		{ "directories = ( { type = \"lpad\"; } );\n", ":1: ", "lpad" },

@@ -203,6 +203,64 @@ static void refuses_files_without_cas(void **state)
 	assert_false(load_with(f, &none));
 }
 
+static void pins_what_it_is_told_to(void **state)
+{
+	struct fixture *f = *state;
+	const char *path = path_of(f, "x.pem"), *crls = path_of(f, "crls");
+	struct collection_settings settings = { .files = { &path, 1 }, .pinned = true };
+	struct buf pem;
+
+	testpki_write_pem(path, f->leaf, TESTPKI_CERT);
+	assert_true(load_with(f, &settings));
+	assert_int_equal(count(f, COLLECTION_PINNED, f->leaf), 1);
+	assert_int_equal(count(f, COLLECTION_ANCHORS, f->leaf), 0);
+	assert_int_equal(count(f, COLLECTION_INTERMEDIATES, f->leaf), 0);
+	assert_int_equal(f->findings.n, 0);
+	assert_int_equal(mkdir(crls, 0755), 0);
+	settings.revocation = REVOCATION_SOFT;
+	settings.crls = (struct conf_strings){ &crls, 1 };
+	assert_true(load_with(f, &settings));
+	assert_true(said(f, "its issuer is not in the collection: nobody tells"));
+	buf_init(&pem, 0);
+	testpki_pem(f->leaf, TESTPKI_CERT, &pem);
+	testpki_pem(f->root, TESTPKI_CERT, &pem);
+	testpki_write(path, &pem, 0644);
+	buf_clear(&pem);
+	assert_true(load(f, path));
+	assert_true(said(f, "pinned = true"));
+	assert_int_equal(count(f, COLLECTION_PINNED, f->leaf), 0);
+}
+
+static void policies_are_oids(void **state)
+{
+	struct fixture *f = *state;
+	const char *path = path_of(f, "x.pem"), *policy = NULL;
+	struct collection_settings settings = { .files = { &path, 1 }, .policies = { &policy, 1 } };
+	static const char *const good[] = { "2.16.840.1.101.3.2.1.48.1", "1.2", "2.999.1", "2.5.29.32.0" };
+	static const char *const bad[] = { "", "1", "1.2.3.", ".1.2", "1..2", "3.1", "1.40", "1.2.03", "1 2 3", "1.2 ",
+					   "anyPolicy", "X509v3 Any Policy", "1.2.-3", "1.2.x" };
+	char long_one[300] = "1.2";
+
+	testpki_write_pem(path, f->root, TESTPKI_CERT);
+	assert_true(load_with(f, &(struct collection_settings){ .files = { &path, 1 } }));
+	assert_null(collection_policies(f->collection));
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		policy = good[i];
+		assert_true(load_with(f, &settings));
+		assert_int_equal(sk_ASN1_OBJECT_num(collection_policies(f->collection)), 1);
+	}
+	for (size_t i = 0; i <= sizeof(bad) / sizeof(bad[0]); i++) {
+		policy = i < sizeof(bad) / sizeof(bad[0]) ? bad[i] : long_one;
+		if (policy == long_one)
+			for (size_t k = 3; k + 2 < sizeof(long_one); k += 2)
+				memcpy(long_one + k, ".1", 3);
+		if (load_with(f, &settings))
+			fail_msg("%s taken for an OID", policy);
+		assert_int_equal(f->err.class, ERR_CONFIG);
+		assert_non_null(strstr(f->err.text, "policies: \""));
+	}
+}
+
 static void covers_domains(void **state)
 {
 	struct fixture *f = *state;
@@ -310,7 +368,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(sorts_certificates_out), TEST(names_what_is_wrong), TEST(obeys_sst_properties),
-		TEST(refuses_files_without_cas), TEST(covers_domains), TEST(reads_crls), TEST(takes_the_systems_store),
+		TEST(refuses_files_without_cas), TEST(pins_what_it_is_told_to), TEST(policies_are_oids),
+		TEST(covers_domains), TEST(reads_crls), TEST(takes_the_systems_store),
 		TEST(many_certificates_are_no_trouble),
 	};
 

@@ -22,6 +22,8 @@ struct fixture {
 	struct cert_list untrusted;
 	struct collection *collections[4];
 	size_t n;
+	bool pinned;				/* of collections loaded from now on */
+	struct conf_strings policies;
 	time_t at;
 	struct path_result result;
 	char directory[64];
@@ -63,7 +65,8 @@ static void load(struct fixture *f, const struct buf *anchors, const struct buf 
 	char file[96], crl[96];
 	const char *files[] = { file }, *crl_files[] = { crl }, *domains[] = { "*" };
 	struct collection_settings settings = { .name = "test", .files = { files, 1 }, .domains = { domains, 1 },
-						.revocation = (int)mode, .crls = { crl_files, crls == NULL ? 0 : 1 } };
+						.revocation = (int)mode, .crls = { crl_files, crls == NULL ? 0 : 1 },
+						.pinned = f->pinned, .policies = f->policies };
 	struct err err = { 0 };
 
 	snprintf(file, sizeof(file), "%s/ca.pem", f->directory);
@@ -603,6 +606,127 @@ static void a_crl_by_a_revoked_or_expired_key_says_nothing(void **state)
 
 #define THREADS 4
 
+static void a_pinned_certificate_vouches_for_itself(void **state)
+{
+	struct fixture *f = *state;
+	struct testpki *own = testpki_make(NULL, &(struct testpki_spec){ .cn = "own" });
+	struct testpki *odd = testpki_make(NULL, &(struct testpki_spec){ .cn = "odd", .extra_oid = "1.2.3.4",
+									 .extra_value = "critical,DER:05:00" });
+	const struct testpki *all[] = { f->leaf, own, odd };
+	const struct testpki_spec renewed = { .cn = "a@example.com", .pkey = f->leaf->pkey, .san = "email:a@example.com" };
+	const struct testpki_spec again = { .cn = "own", .pkey = own->pkey };
+
+	f->pinned = true;
+	trust(f, all, 3);
+	assert_int_equal(check(f, f->leaf), CHAIN_GOOD);
+	assert_int_equal(f->result.revocation, REV_OFF);
+	assert_int_equal(check(f, own), CHAIN_GOOD);
+	assert_int_equal(check(f, odd), CHAIN_BAD);
+	bring(f, f->sub);
+	/* the same name and key in another certificate; the CA's other certificates; what it issues itself */
+	assert_int_equal(check_spec(f, f->sub, &renewed), CHAIN_INCOMPLETE);
+	assert_int_equal(check_spec(f, NULL, &again), CHAIN_UNTRUSTED);
+	assert_int_equal(check_spec(f, own, &(struct testpki_spec){ .cn = "x" }), CHAIN_INCOMPLETE);
+	f->at += 2 * 365 * DAY_S;
+	assert_int_equal(check(f, f->leaf), CHAIN_EXPIRED);
+	f->at = time(NULL) - 2 * DAY_S;
+	assert_int_equal(check(f, f->leaf), CHAIN_NOT_YET_VALID);
+	testpki_free(odd);
+	testpki_free(own);
+}
+
+/* The collection's PEM text: pinned leaf, and ca where it is not NULL. Each in a collection of its own. */
+static enum path_revocation pinned_revocation(struct fixture *f, const struct testpki *ca, const struct buf *crls)
+{
+	struct buf pem;
+
+	buf_init(&pem, 0);
+	testpki_pem(f->leaf, TESTPKI_CERT, &pem);
+	if (ca != NULL)
+		testpki_pem(ca, TESTPKI_CERT, &pem);
+	f->pinned = true;
+	load(f, &pem, crls, REVOCATION_SOFT);
+	buf_clear(&pem);
+	assert_int_equal(check(f, f->leaf), CHAIN_GOOD);
+	collection_free(f->collections[--f->n]);
+	return f->result.revocation;
+}
+
+static void a_pinned_certificate_may_be_revoked(void **state)
+{
+	struct fixture *f = *state;
+	const struct testpki *leaf = f->leaf;
+	struct testpki *old = testpki_make(f->root, &(struct testpki_spec){
+		.cn = "Sub", .ca = true, .pkey = f->sub->pkey, .not_before = f->at - 9 * DAY_S,
+		.not_after = f->at - DAY_S });
+	struct testpki *forger = testpki_make(f->root, &(struct testpki_spec){ .cn = "Sub", .ca = true,
+									       .no_key_ids = true });
+	struct buf good, revoking, forged;
+
+	buf_init(&good, 0);
+	buf_init(&revoking, 0);
+	buf_init(&forged, 0);
+	testpki_crl(f->sub, NULL, 0, 0, 0, true, &good);
+	testpki_crl(f->sub, &leaf, 1, 0, 0, true, &revoking);
+	testpki_crl(forger, &leaf, 1, 0, 0, true, &forged);
+	assert_int_equal(pinned_revocation(f, NULL, NULL), REV_UNKNOWN);
+	assert_int_equal(pinned_revocation(f, NULL, &revoking), REV_UNKNOWN);
+	assert_int_equal(pinned_revocation(f, f->sub, NULL), REV_UNKNOWN);
+	assert_int_equal(pinned_revocation(f, f->sub, &good), REV_GOOD);
+	assert_int_equal(pinned_revocation(f, f->sub, &revoking), REV_REVOKED);
+	assert_int_equal(pinned_revocation(f, old, &revoking), REV_REVOKED);
+	assert_int_equal(pinned_revocation(f, old, &good), REV_UNKNOWN);
+	assert_int_equal(pinned_revocation(f, f->sub, &forged), REV_UNKNOWN);
+	bring(f, forger);
+	bring(f, f->sub);
+	assert_int_equal(pinned_revocation(f, NULL, &good), REV_GOOD);
+	assert_int_equal(pinned_revocation(f, NULL, &revoking), REV_REVOKED);
+	assert_int_equal(pinned_revocation(f, NULL, &forged), REV_UNKNOWN);
+	buf_clear(&good);
+	buf_clear(&revoking);
+	buf_clear(&forged);
+	testpki_free(forger);
+	testpki_free(old);
+}
+
+#define POLICIES "2.5.29.32"
+#define ONE "DER:30:07:30:05:06:03:2A:03:01"		/* 1.2.3.1 */
+#define ANY_POLICY "DER:30:08:30:06:06:04:55:1D:20:00"
+
+static void one_of_the_policies_is_needed(void **state)
+{
+	struct fixture *f = *state;
+	struct testpki *sub = testpki_make(f->root, &(struct testpki_spec){
+		.cn = "P", .ca = true, .extra_oid = POLICIES, .extra_value = ANY_POLICY });
+	const struct testpki_spec one = { .cn = "x", .extra_oid = POLICIES, .extra_value = ONE }, none = { .cn = "y" };
+	static const struct {
+		const char *policies[2];
+		size_t n;
+		enum path_chain with_one;
+	} cases[] = {
+		{ { "1.2.3.1" }, 1, CHAIN_GOOD }, { { "1.2.3.2" }, 1, CHAIN_BAD },
+		{ { "1.2.3.2", "1.2.3.1" }, 2, CHAIN_GOOD }, { { "2.5.29.32.0" }, 1, CHAIN_GOOD },
+	};
+
+	bring(f, sub);
+	bring(f, f->sub);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *items[] = { cases[i].policies[0], cases[i].policies[1] };
+
+		f->policies = (struct conf_strings){ items, cases[i].n };
+		trust_one(f, f->root);
+		assert_int_equal(check_spec(f, sub, &one), cases[i].with_one);
+		assert_int_equal(check_spec(f, sub, &none), CHAIN_BAD);
+		assert_int_equal(check_spec(f, f->sub, &one), CHAIN_BAD);
+		assert_int_equal(check(f, f->root), CHAIN_BAD);
+		collection_free(f->collections[--f->n]);
+	}
+	f->policies = (struct conf_strings){ NULL, 0 };
+	trust_one(f, f->root);
+	assert_int_equal(check_spec(f, sub, &none), CHAIN_GOOD);
+	testpki_free(sub);
+}
+
 static void *check_often(void *argument)
 {
 	const struct path_query *query = argument;
@@ -657,6 +781,8 @@ static void names_are_those_of_the_field(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(a_pinned_certificate_vouches_for_itself), TEST(a_pinned_certificate_may_be_revoked),
+		TEST(one_of_the_policies_is_needed),
 		TEST(a_chain_to_an_anchor_is_good), TEST(intermediates_come_from_the_collection_too),
 		TEST(a_missing_issuer_is_incomplete), TEST(the_messages_root_is_no_anchor),
 		TEST(a_self_signed_certificate_is_untrusted), TEST(an_intermediate_in_the_collection_is_no_anchor),
