@@ -1,5 +1,5 @@
-/* crypt.c - the base room's only look at libcrypto: SHA-256, AES-256-GCM (NIST SP 800-38D), random bytes, wiping.
- * Certificates, keys of people and CMS do not belong here. Called by buf, arena, spool, conf, and whoever needs a
+/* crypt.c - the base room's only look at libcrypto: SHA-256, HMAC, AES-256-GCM (NIST SP 800-38D), random bytes,
+ * wiping. Certificates, keys of people and CMS do not belong here. Called by buf, arena, spool, conf, and whoever needs a
  * digest. Thread-safe; leaves no entry in libcrypto's error queue. */
 #include "base/crypt.h"
 
@@ -7,6 +7,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 
 #define NONCE_BYTES 12
@@ -29,6 +30,49 @@ int crypt_sha256(const void *p, size_t n, unsigned char digest[CRYPT_SHA256_BYTE
 	if (EVP_Digest(p, n, digest, NULL, EVP_sha256(), NULL) != 1)
 		return failed(err, "SHA-256");
 	return 0;
+}
+
+/* The context of libcrypto under a name that says nothing of it. */
+struct crypt_digest *crypt_digest_new(struct err *err)
+{
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+
+	if (context == NULL) {
+		err_memory(err);
+		return NULL;
+	}
+	if (EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1) {
+		EVP_MD_CTX_free(context);
+		failed(err, "SHA-256");
+		return NULL;
+	}
+	return (struct crypt_digest *)context;
+}
+
+int crypt_digest_add(struct crypt_digest *state, const void *p, size_t n, struct err *err)
+{
+	return EVP_DigestUpdate((EVP_MD_CTX *)state, p, n) == 1 ? 0 : failed(err, "SHA-256");
+}
+
+int crypt_digest_end(struct crypt_digest *state, unsigned char digest[CRYPT_SHA256_BYTES], struct err *err)
+{
+	return EVP_DigestFinal_ex((EVP_MD_CTX *)state, digest, NULL) == 1 ? 0 : failed(err, "SHA-256");
+}
+
+void crypt_digest_free(struct crypt_digest *state)
+{
+	EVP_MD_CTX_free((EVP_MD_CTX *)state);
+}
+
+int crypt_hmac(const unsigned char key[CRYPT_KEY_BYTES], const void *p, size_t n, unsigned char mac[CRYPT_SHA256_BYTES],
+	       struct err *err)
+{
+	return HMAC(EVP_sha256(), key, CRYPT_KEY_BYTES, p, n, mac, NULL) != NULL ? 0 : failed(err, "HMAC");
+}
+
+bool crypt_equal(const void *a, const void *b, size_t n)
+{
+	return CRYPTO_memcmp(a, b, n) == 0;
 }
 
 static void make_nonce(uint64_t counter, unsigned char nonce[NONCE_BYTES])

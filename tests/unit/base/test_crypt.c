@@ -25,6 +25,38 @@ static void test_sha256(void **state)
 	assert_string_equal(hex, "");
 }
 
+static void test_digest_in_pieces(void **state)
+{
+	struct crypt_digest *digest = crypt_digest_new(NULL);
+	unsigned char whole[CRYPT_SHA256_BYTES], pieces[CRYPT_SHA256_BYTES];
+
+	(void)state;
+	assert_non_null(digest);
+	assert_int_equal(crypt_digest_add(digest, "", 0, NULL), 0);
+	assert_int_equal(crypt_digest_add(digest, "a", 1, NULL), 0);
+	assert_int_equal(crypt_digest_add(digest, "bc", 2, NULL), 0);
+	assert_int_equal(crypt_digest_end(digest, pieces, NULL), 0);
+	assert_int_equal(crypt_sha256("abc", 3, whole, NULL), 0);
+	assert_true(crypt_equal(whole, pieces, sizeof(whole)));
+	pieces[31] ^= 1;
+	assert_false(crypt_equal(whole, pieces, sizeof(whole)));
+	crypt_digest_free(digest);
+	crypt_digest_free(NULL);
+}
+
+/* RFC 4231 test case 1, its key of 20 bytes filled with zeros, which HMAC does too. */
+static void test_hmac(void **state)
+{
+	unsigned char key[CRYPT_KEY_BYTES] = { 0 }, mac[CRYPT_SHA256_BYTES];
+	char hex[65];
+
+	(void)state;
+	memset(key, 0x0b, 20);
+	assert_int_equal(crypt_hmac(key, "Hi There", 8, mac, NULL), 0);
+	crypt_hex(mac, sizeof(mac), hex);
+	assert_string_equal(hex, "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+}
+
 /* Test cases 13 and 14 of the GCM specification: key and nonce zero, nothing and sixteen zero bytes. */
 static void test_known_answer(void **state)
 {
@@ -87,7 +119,8 @@ static void test_random_and_wipe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sha256), cmocka_unit_test(test_known_answer),
+		cmocka_unit_test(test_sha256), cmocka_unit_test(test_digest_in_pieces),
+		cmocka_unit_test(test_hmac), cmocka_unit_test(test_known_answer),
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_random_and_wipe),
 	};
 
