@@ -436,12 +436,23 @@ static bool token_is_odd(const struct token *token)
 	return is_special(token, ':') || is_special(token, ';');
 }
 
+/* RFC 5322 3.2.3: a dot stands between two atoms. Of "a..b@c" and "a.@c" some readers make no address at all. */
+static bool has_stray_dot(struct tokens local)
+{
+	for (size_t i = 0; i < local.n; i++) {
+		if (local.items[i].kind == TOKEN_DOT &&
+		    (i == 0 || i + 1 == local.n || local.items[i + 1].kind == TOKEN_DOT))
+			return true;
+	}
+	return false;
+}
+
 /* True if the tokens are one plain local@domain: no comment or blank inside, nothing quoted that looks like more. */
 static bool addr_spec_is_plain(struct tokens tokens)
 {
 	size_t at = token_find(tokens, '@');
 
-	if (at == 0 || at == tokens.n || any_comment_or_blank(tokens))
+	if (at == 0 || at == tokens.n || any_comment_or_blank(tokens) || has_stray_dot(tokens_slice(tokens, 0, at)))
 		return false;
 	for (size_t i = 0; i < tokens.n; i++) {
 		const struct token *token = &tokens.items[i];
@@ -498,8 +509,11 @@ static struct shape value_shape(struct arena *arena, struct tokens tokens, struc
 	for (;;) {
 		struct tokens element = tokens_slice(tokens, 0, end = element_end(tokens));
 
-		shape.odd |= !element_is_plain(element);
-		if (element_address(arena, element, &found) && shape.elements++ == 0)
+		bool has_address = element_address(arena, element, &found);
+
+		/* Where ours finds no address another reader may: "a@b>, <c@d>". */
+		shape.odd |= !has_address || !element_is_plain(element);
+		if (has_address && shape.elements++ == 0)
 			*address = found;
 		if (end == tokens.n)
 			break;
