@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "milter/apply.h"
+#include "milter/delivery.h"
 #include "milter/log.h"
 #include "milter/reply.h"
 
@@ -224,6 +225,7 @@ static void decide(SMFICTX *ctx, const struct session *session, struct outcome *
 
 	transaction_login(session->transaction, macro(ctx, "{auth_authen}"));
 	transaction_end(session->transaction, macro(ctx, "i"), tick, &progress, outcome, err);
+	delivery_run(outcome);
 	if (apply_message(ctx, outcome, session->leading_blank, err) != 0)
 		gate_failed(session->worker->site, err, outcome);
 }

@@ -75,6 +75,8 @@ static void print_recipient(const struct recipient_outcome *to)
 	else
 		printf(", no rule matches\n");
 	printf("  action: %s%s%s\n", to->action, to->reason[0] != '\0' ? ", " : "", to->reason);
+	if (to->message != OUTCOME_NONE && to->message > 0)
+		printf("  message: copy %zu, reinjected\n", to->message);
 	print_key(to);
 	print_certificates(to->candidates);
 	if (to->cipher != NULL)
@@ -91,6 +93,16 @@ static void print_all(const struct ctl_passage *passage)
 		print_recipient(&passage->outcome.recipients[i]);
 }
 
+static int drain(struct ctl *ctl, const struct outcome *outcome, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < outcome->copy_count; i++)
+		if (ctl_drain_message(ctl, &outcome->copies[i], err) != 0)
+			return -1;
+	return ctl_drain_message(ctl, &outcome->message, err);
+}
+
 int ctl_explain(struct ctl *ctl, struct err *err)
 {
 	struct ctl_passage passage;
@@ -100,7 +112,7 @@ int ctl_explain(struct ctl *ctl, struct err *err)
 	if (rc != 0)
 		return rc;
 	if (passage.outcome.action == ACTION_ACCEPT)
-		rc = ctl_drain_message(ctl, &passage.outcome.message, &why);
+		rc = drain(ctl, &passage.outcome, &why);
 	status = ctl_pass_end(ctl, rc != 0 ? &why : NULL, &passage);
 	if (ctl->json && report_outcome(stdout, &passage.outcome, passage.reply_text, true, err) != 0)
 		return -1;

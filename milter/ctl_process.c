@@ -130,19 +130,55 @@ static int close_file(FILE *file, const char *path, struct err *err)
 	return 0;
 }
 
-/* A message that could not be made to its end leaves no file. */
-static int write_eml(struct ctl *ctl, const struct message *message, const char *path, struct err *err)
+/* DIR/N.eml; NULL: memory */
+static const char *eml_path(const struct ctl *ctl, size_t n)
 {
-	FILE *file = create(path, err);
+	return arena_printf(ctl->arena, "%s/%zu.eml", ctl->args.out, n);
+}
+
+static int write_eml(struct ctl *ctl, const struct message *message, size_t n, struct err *err)
+{
+	const char *path = eml_path(ctl, n);
+	FILE *file = path != NULL ? create(path, err) : NULL;
 	int rc = -1;
 
+	if (path == NULL)
+		return err_memory(err);
 	if (file == NULL)
 		return -1;
 	rc = ctl_write_message(ctl, message, file, err);
 	if (close_file(file, path, rc == 0 ? err : NULL) != 0)
 		rc = -1;
+	return rc;
+}
+
+/* From number n on, until there is none. */
+static int remove_emls(const struct ctl *ctl, size_t n, struct err *err)
+{
+	const char *path = NULL;
+
+	for (;; n++) {
+		path = eml_path(ctl, n);
+		if (path == NULL)
+			return err_memory(err);
+		if (unlink(path) == 0)
+			continue;
+		return errno == ENOENT ? 0 : err_set(err, ERR_CONFIG, "%s: %s", path, strerror(errno));
+	}
+}
+
+/* All of them or, where one could not be made to its end, none. */
+static int write_emls(struct ctl *ctl, const struct outcome *outcome, struct err *err)
+{
+	int rc = 0;
+	size_t i;
+
+	if (outcome->action != ACTION_ACCEPT)
+		return 0;
+	for (i = 0; rc == 0 && i <= outcome->copy_count; i++)
+		rc = write_eml(ctl, i == 0 ? &outcome->message : &outcome->copies[i - 1], i, err);
 	if (rc != 0)
-		unlink(path);
+		(void)remove_emls(ctl, 0, NULL);
 	return rc;
 }
 
@@ -160,13 +196,15 @@ static int write_outcome(const struct ctl_passage *passage, const char *path, st
 }
 
 /* Makes DIR and takes what an earlier run left there. */
-static int prepare(const char *dir, const char *eml, const char *json, struct err *err)
+static int prepare(const struct ctl *ctl, const char *json, struct err *err)
 {
+	const char *dir = ctl->args.out;
+
 	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
 		return err_set(err, ERR_CONFIG, "%s: %s", dir, strerror(errno));
-	if ((unlink(eml) != 0 && errno != ENOENT) || (unlink(json) != 0 && errno != ENOENT))
+	if (unlink(json) != 0 && errno != ENOENT)
 		return err_set(err, ERR_CONFIG, "%s: %s", dir, strerror(errno));
-	return 0;
+	return remove_emls(ctl, 0, err);
 }
 
 static void print_summary(const struct ctl_passage *passage)
@@ -188,19 +226,17 @@ static void print_summary(const struct ctl_passage *passage)
 
 int ctl_process(struct ctl *ctl, struct err *err)
 {
-	const char *eml = arena_printf(ctl->arena, "%s/0.eml", ctl->args.out);
 	const char *json = arena_printf(ctl->arena, "%s/outcome.json", ctl->args.out);
 	struct ctl_passage passage;
 	struct err why = { ERR_BUG, "" };
 	int rc = -1, status = CTL_LATER;
 
-	if (eml == NULL || json == NULL)
+	if (json == NULL)
 		return err_memory(err);
 	rc = ctl_pass(ctl, &passage, err);
-	if (rc != 0 || prepare(ctl->args.out, eml, json, err) != 0)
+	if (rc != 0 || prepare(ctl, json, err) != 0)
 		return rc != 0 ? rc : -1;
-	if (passage.outcome.action == ACTION_ACCEPT)
-		rc = write_eml(ctl, &passage.outcome.message, eml, &why);
+	rc = write_emls(ctl, &passage.outcome, &why);
 	status = ctl_pass_end(ctl, rc != 0 ? &why : NULL, &passage);
 	if (write_outcome(&passage, json, err) != 0)
 		return -1;

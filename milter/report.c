@@ -337,44 +337,40 @@ static json_t *recipients_json(const struct outcome *outcome, bool explain)
 	return unless(bad, array);
 }
 
-static json_t *addressees_json(const struct outcome *outcome)
+static json_t *addressees_json(const struct outcome *outcome, size_t message)
 {
 	json_t *array = json_array();
 	int bad = array == NULL;
 	size_t i;
 
 	for (i = 0; i < outcome->recipient_count; i++)
-		bad |= json_array_append_new(array, bytes(outcome->recipients[i].recipient->address.text));
+		if (outcome->recipients[i].message == message)
+			bad |= json_array_append_new(array, bytes(outcome->recipients[i].recipient->address.text));
 	return unless(bad, array);
 }
 
-static json_t *original_json(const struct outcome *outcome)
+static json_t *message_json(const struct outcome *outcome, size_t message)
 {
 	json_t *object = json_object();
+	char file[32];
 	int bad = object == NULL;
 
-	bad |= set(object, "file", json_string("0.eml"));
-	bad |= set(object, "recipients", addressees_json(outcome));
+	snprintf(file, sizeof(file), "%zu.eml", message);
+	bad |= set(object, "file", json_string(file));
+	bad |= set(object, "recipients", addressees_json(outcome, message));
 	return unless(bad, object);
 }
 
-/* What goes on: the original transaction, if it does. */
+/* What goes on: the original transaction and the copies, if it does. */
 static json_t *messages_json(const struct outcome *outcome)
 {
 	json_t *array = json_array();
 	int bad = array == NULL;
+	size_t i;
 
-	if (outcome->action == ACTION_ACCEPT)
-		bad |= json_array_append_new(array, original_json(outcome));
+	for (i = 0; outcome->action == ACTION_ACCEPT && i <= outcome->copy_count; i++)
+		bad |= json_array_append_new(array, message_json(outcome, i));
 	return unless(bad, array);
-}
-
-/* The rule that judged what came in: all recipients of one transaction have the same, or their copies differ. */
-static const char *judging_rule(const struct outcome *outcome)
-{
-	const struct recipient_outcome *first = outcome->recipient_count > 0 ? &outcome->recipients[0] : NULL;
-
-	return first != NULL && first->rule != NULL ? first->rule->id : "none";
 }
 
 static json_t *outcome_json(const struct outcome *outcome, const char *reply, bool explain)
@@ -392,7 +388,7 @@ static json_t *outcome_json(const struct outcome *outcome, const char *reply, bo
 	bad |= set(object, "changed", json_boolean(outcome->changed));
 	bad |= set(object, "result", string(result_names[result]));
 	bad |= set(object, "layers", layers_json(outcome->verified ? &outcome->verdict.layers : &none,
-						 judging_rule(outcome), explain));
+						 outcome->verified_by != NULL ? outcome->verified_by->id : "none", explain));
 	bad |= set(object, "recipients", recipients_json(outcome, explain));
 	bad |= set(object, "messages", messages_json(outcome));
 	return unless(bad, object);

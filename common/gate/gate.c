@@ -51,9 +51,47 @@ static void observe_message(const struct message *before, struct outcome *outcom
 {
 	outcome->observed = true;
 	outcome->message = *before;
-	outcome->edits.n = 0;
+	outcome->edits.n = outcome->copy_count = 0;
 	outcome->changed = outcome->body_changed = false;
+	for (size_t i = 0; i < outcome->recipient_count; i++)
+		outcome->recipients[i].message = 0;
 	outcome->action = ACTION_ACCEPT;
+}
+
+/* Verifies what the groups' rules want verified, until one refuses. */
+static int judge(const struct gate_env *env, const struct facts *facts, const struct message *message,
+		 struct arena *arena, struct plan *plan, struct err *err)
+{
+	struct group *group = NULL;
+
+	for (group = plan->groups; group < plan->groups + plan->group_count; group++) {
+		if (plan->refusal.reply != REPLY_NONE || !group->treatment->verify)
+			continue;
+		if (judge_verify(env->site, facts, message, arena, group, err) != 0)
+			return -1;
+		judge_refuse(facts, group, &plan->refusal);
+		tick(env);
+	}
+	return 0;
+}
+
+/* A message for each group, the first in the place of the one that came. */
+static int make_messages(const struct site *site, const struct facts *facts, const struct plan *plan,
+			 const struct message *message, struct arena *arena, struct outcome *outcome, struct err *err)
+{
+	struct step_env env = { .site = site, .facts = facts, .arena = arena };
+	size_t i;
+
+	outcome->copies = arena_array(arena, plan->group_count, sizeof(*outcome->copies));
+	if (outcome->copies == NULL)
+		return err_memory(err);
+	for (i = 0; i < plan->group_count; i++) {
+		env.group = &plan->groups[i];
+		if (step_run(&env, message, i == 0 ? &outcome->message : &outcome->copies[i - 1], err) != 0)
+			return -1;
+	}
+	outcome->copy_count = plan->group_count - 1;
+	return edit_make(arena, &message->header, &outcome->message.header, &outcome->edits, err);
 }
 
 static int process(const struct gate_env *env, const struct envelope *envelope, const struct message *message,
@@ -62,27 +100,20 @@ static int process(const struct gate_env *env, const struct envelope *envelope, 
 	const struct site *site = env->site;
 	struct facts facts;
 	struct plan plan;
-	struct step_env step_env = { site, &facts, &plan, arena };
 
 	if (check_size(site, message, err) != 0 ||
 	    facts_gather(site, envelope, message, arena, &facts, err) != 0 ||
 	    plan_make(env, envelope, &facts, arena, &plan, err) != 0)
 		return -1;
 	tick(env);
-	if (plan.refusal.reply == REPLY_NONE && plan.treatment.verify) {
-		if (judge_verify(site, &facts, message, arena, &plan, err) != 0)
-			return -1;
-		judge_refuse(&facts, &plan);
-		tick(env);
-	}
-	if (outcome_fill(envelope, &facts, &plan, arena, outcome, err) != 0)
+	if (judge(env, &facts, message, arena, &plan, err) != 0 ||
+	    outcome_fill(envelope, &facts, &plan, arena, outcome, err) != 0)
 		return -1;
 	if (plan.refusal.reply != REPLY_NONE) {
 		refuse_message(&plan, outcome);
 		return 0;
 	}
-	if (step_run(&step_env, message, &outcome->message, err) != 0 ||
-	    edit_make(arena, &message->header, &outcome->message.header, &outcome->edits, err) != 0)
+	if (make_messages(site, &facts, &plan, message, arena, outcome, err) != 0)
 		return -1;
 	accept_message(message, outcome);
 	return 0;
@@ -122,6 +153,8 @@ static void forget_plan(struct outcome *outcome)
 {
 	size_t i;
 
+	outcome->edits.n = outcome->copy_count = 0;
+	outcome->changed = outcome->body_changed = false;
 	for (i = 0; i < outcome->recipient_count; i++) {
 		outcome->recipients[i].action = action_names[outcome->action];
 		outcome->recipients[i].signed_by = NULL;
@@ -137,7 +170,13 @@ void gate_failed(const struct site *site, const struct err *err, struct outcome 
 			  ACTION_TEMPFAIL : ACTION_REJECT;
 	outcome->reply_detail = outcome->reply == REPLY_MALFORMED ? "the message is malformed beyond repair" :
 				outcome->reply == REPLY_TOO_BIG ? "the message is too big" : "internal error";
-	outcome->edits.n = 0;
-	outcome->changed = outcome->body_changed = false;
+	forget_plan(outcome);
+}
+
+void gate_refuse(struct outcome *outcome, enum reply reply, const char *detail)
+{
+	outcome->reply = reply;
+	outcome->reply_detail = outcome->reason = detail;
+	outcome->action = ACTION_REJECT;
 	forget_plan(outcome);
 }

@@ -17,9 +17,12 @@ struct gate_env {
 
 /* Always fills outcome; 0. On -1 (*err: memory, a stream, a limit, a message beyond repair) outcome is still valid and
  * says what to do: never accept. Everything in outcome lives in arena or in the site. The caller drains
- * outcome->message.body before it believes an accept: a stream's error turns it into try later (gate_failed). */
+ * outcome->message.body and the copies' before it believes an accept: a stream's error turns it into try later (gate_failed). */
 int gate_process(const struct gate_env *env, const struct envelope *envelope, const struct message *message,
 		 struct arena *arena, struct outcome *outcome, struct err *err);
+
+/* Turns an outcome that accepts into a final refusal of the whole transaction. detail: as in outcome->reply_detail. */
+void gate_refuse(struct outcome *outcome, enum reply reply, const char *detail);
 
 /* Turns outcome into the one for a failure with err (by class), also when draining fails. */
 void gate_failed(const struct site *site, const struct err *err, struct outcome *outcome);

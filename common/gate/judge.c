@@ -39,22 +39,22 @@ static void judge_env(const struct site *site, const struct rule *rule, struct v
 }
 
 int judge_verify(const struct site *site, const struct facts *facts, const struct message *message,
-		 struct arena *arena, struct plan *plan, struct err *err)
+		 struct arena *arena, struct group *group, struct err *err)
 {
 	struct layer_list layers = { NULL, 0 };
 	struct verify_env env;
 
 	if (facts->mime.root == NULL) {
-		plan->verdict = (struct verdict){ .result = RESULT_NEUTRAL,
-						  .reason = arena_strdup(arena, facts->mime_err.text) };
-		plan->verified = true;
-		return plan->verdict.reason != NULL ? 0 : err_memory(err);
+		group->verdict = (struct verdict){ .result = RESULT_NEUTRAL,
+						   .reason = arena_strdup(arena, facts->mime_err.text) };
+		group->verified = true;
+		return group->verdict.reason != NULL ? 0 : err_memory(err);
 	}
-	judge_env(site, plan->treatment.rule, &env);
+	judge_env(site, group->treatment->rule, &env);
 	if (verify_message(arena, message, &facts->mime, &env, &layers, err) != 0)
 		return -1;
-	verdict_make(&layers, &plan->verdict);
-	plan->verified = true;
+	verdict_make(&layers, &group->verdict);
+	group->verified = true;
 	return 0;
 }
 
@@ -78,51 +78,58 @@ static bool integrity_bad(const struct verdict *verdict)
 	return false;
 }
 
+/* What a verdict is held against, and what comes of it. */
+struct judgement {
+	const struct verdict *verdict;
+	struct refusal *refusal;
+};
+
 /* The log is told the verdict; the reply says no more than what rule was not met. */
-static void refuse(struct plan *plan, enum reply reply, enum action action, const char *detail)
+static void refuse(const struct judgement *j, enum reply reply, enum action action, const char *detail)
 {
-	if (plan->refusal.reply == REPLY_NONE)
-		plan->refusal = (struct refusal){ reply, action, detail, plan->verdict.reason };
+	if (j->refusal->reply == REPLY_NONE)
+		*j->refusal = (struct refusal){ reply, action, detail, j->verdict->reason };
 }
 
-static void refuse_verdict(struct plan *plan)
+static void refuse_verdict(const struct judgement *j)
 {
-	const struct verdict *verdict = &plan->verdict;
+	const struct verdict *verdict = j->verdict;
 
 	if (verdict->result == RESULT_PASS || verdict->result == RESULT_NONE || is_envelope(verdict))
 		return;
 	if (integrity_bad(verdict))
-		refuse(plan, REPLY_INTEGRITY, ACTION_REJECT, "the signature does not fit the message");
+		refuse(j, REPLY_INTEGRITY, ACTION_REJECT, "the signature does not fit the message");
 	else if (verdict->result == RESULT_TEMPERROR)
-		refuse(plan, REPLY_REVOCATION, ACTION_TEMPFAIL, "revocation could not be checked");
+		refuse(j, REPLY_REVOCATION, ACTION_TEMPFAIL, "revocation could not be checked");
 	else
-		refuse(plan, REPLY_VERDICT, ACTION_REJECT, "the signature is not acceptable here");
+		refuse(j, REPLY_VERDICT, ACTION_REJECT, "the signature is not acceptable here");
 }
 
-static void refuse_protection(struct plan *plan, enum protection wanted)
+static void refuse_protection(const struct judgement *j, enum protection wanted)
 {
-	const struct verdict *verdict = &plan->verdict;
+	const struct verdict *verdict = j->verdict;
 
 	if (is_envelope(verdict))
 		return;
 	if (wanted == PROTECTION_ENCRYPTED)
-		refuse(plan, REPLY_PROTECTION, ACTION_REJECT, "mail from this sender must be encrypted");
+		refuse(j, REPLY_PROTECTION, ACTION_REJECT, "mail from this sender must be encrypted");
 	else if (verdict->result == RESULT_TEMPERROR)
-		refuse(plan, REPLY_REVOCATION, ACTION_TEMPFAIL, "revocation could not be checked");
+		refuse(j, REPLY_REVOCATION, ACTION_TEMPFAIL, "revocation could not be checked");
 	else if (verdict->result != RESULT_PASS)
-		refuse(plan, REPLY_PROTECTION, ACTION_REJECT, "mail from this sender must bear a valid signature");
+		refuse(j, REPLY_PROTECTION, ACTION_REJECT, "mail from this sender must bear a valid signature");
 }
 
 /* An excused report quotes nothing that a signature would have to vouch for. */
-void judge_refuse(const struct facts *facts, struct plan *plan)
+void judge_refuse(const struct facts *facts, const struct group *group, struct refusal *refusal)
 {
-	const struct rule *rule = plan->treatment.rule;
+	const struct judgement j = { &group->verdict, refusal };
+	const struct rule *rule = group->treatment->rule;
 	size_t i;
 
-	if (rule == NULL || !plan->verified)
+	if (rule == NULL || !group->verified)
 		return;
 	if (rule->settings->verify == VERIFY_REJECT)
-		refuse_verdict(plan);
+		refuse_verdict(&j);
 	for (i = 0; i < rule->settings->require_protection.n && !facts->excused; i++)
-		refuse_protection(plan, (enum protection)rule->settings->require_protection.items[i]);
+		refuse_protection(&j, (enum protection)rule->settings->require_protection.items[i]);
 }

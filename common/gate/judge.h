@@ -7,11 +7,11 @@
 /* The configured limits, as verification wants them. */
 void judge_limits(const struct limits *limits, struct verify_env *env);
 
-/* Verifies the message by the treatment's rule; fills plan->verdict. 0, or -1: a stream or memory failed. */
+/* Verifies the message by the group's rule; fills group->verdict. 0, or -1: a stream or memory failed. */
 int judge_verify(const struct site *site, const struct facts *facts, const struct message *message,
-		 struct arena *arena, struct plan *plan, struct err *err);
+		 struct arena *arena, struct group *group, struct err *err);
 
-/* Sets plan->refusal where the rule does not let the verdict pass. */
-void judge_refuse(const struct facts *facts, struct plan *plan);
+/* Sets the refusal, unless there is one, where the group's rule does not let its verdict pass. */
+void judge_refuse(const struct facts *facts, const struct group *group, struct refusal *refusal);
 
 #endif

@@ -9,6 +9,8 @@ static const char *action_of(const struct treatment *treatment, const struct ref
 {
 	if (refusal->reply != REPLY_NONE)
 		return action_names[refusal->action];
+	if (treatment->drop)
+		return "drop";
 	if (treatment->sign && treatment->encrypt)
 		return "sign+encrypt";
 	if (treatment->sign)
@@ -31,7 +33,7 @@ static int fill_encrypted(const struct envelope *envelope, const struct plan *pl
 	to->encrypted_to->source = used->source;
 	to->encrypted_to->role = "recipient";
 	to->encrypted_count = 1;
-	to->cipher = cipher_name(plan->cipher);
+	to->cipher = cipher_name(plan->groups[to->message].cipher);
 	return to->encrypted_to->address != NULL ? 0 : err_memory(err);
 }
 
@@ -47,13 +49,41 @@ static int fill_one(const struct envelope *envelope, const struct facts *facts, 
 	to->action = action_of(treatment, &plan->refusal);
 	to->reason = refused ? plan->refusal.detail : treatment->why != NULL ? treatment->why : "";
 	to->candidates = plan->looked_up[i] ? &plan->candidates[i] : NULL;
-	if (treatment->sign && treatment->key != NULL && !refused) {
+	if (refused || treatment->drop)
+		return 0;
+	if (treatment->sign && treatment->key != NULL) {
 		to->signed_by = key_cert(treatment->key);
 		to->key_source = key_source(treatment->key);
 	}
-	if (treatment->encrypt && !refused)
+	if (treatment->encrypt)
 		return fill_encrypted(envelope, plan, arena, i, to, err);
 	return 0;
+}
+
+static void fill_messages(const struct plan *plan, struct outcome *outcome)
+{
+	const struct group *group = NULL;
+	size_t i, k;
+
+	for (i = 0; i < outcome->recipient_count; i++)
+		outcome->recipients[i].message = OUTCOME_NONE;
+	for (i = 0; i < plan->group_count; i++)
+		for (group = &plan->groups[i], k = 0; k < group->member_count; k++)
+			outcome->recipients[group->members[k]].message = i;
+}
+
+static void fill_verdict(const struct plan *plan, struct outcome *outcome)
+{
+	const struct group *group = NULL;
+
+	for (group = plan->groups; group < plan->groups + plan->group_count; group++) {
+		if (!group->verified)
+			continue;
+		outcome->verdict = group->verdict;
+		outcome->verified = true;
+		outcome->verified_by = group->treatment->rule;
+		return;
+	}
 }
 
 int outcome_fill(const struct envelope *envelope, const struct facts *facts, const struct plan *plan,
@@ -62,12 +92,12 @@ int outcome_fill(const struct envelope *envelope, const struct facts *facts, con
 	size_t i;
 
 	outcome->kind = facts->policy.kind;
-	outcome->verdict = plan->verdict;
-	outcome->verified = plan->verified;
+	fill_verdict(plan, outcome);
 	outcome->recipients = arena_array(arena, envelope->recipient_count, sizeof(*outcome->recipients));
 	if (outcome->recipients == NULL)
 		return err_memory(err);
 	outcome->recipient_count = envelope->recipient_count;
+	fill_messages(plan, outcome);
 	for (i = 0; i < envelope->recipient_count; i++)
 		if (fill_one(envelope, facts, plan, arena, i, &outcome->recipients[i], err) != 0)
 			return -1;

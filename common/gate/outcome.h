@@ -2,6 +2,8 @@
 #ifndef GATE_OUTCOME_H
 #define GATE_OUTCOME_H
 
+#include <stdint.h>
+
 #include "gate/envelope.h"
 #include "mail/edit.h"
 #include "pki/candidate.h"
@@ -41,7 +43,7 @@ struct recipient_outcome {
 	const struct recipient *recipient;
 	enum direction direction;
 	const struct rule *rule;	/* NULL: none matched */
-	const char *action;		/* "sign" "encrypt" "sign+encrypt" "verify" "pass" "reject" "tempfail" … */
+	const char *action;		/* "sign" "encrypt" "sign+encrypt" "verify" "pass" "drop", or the refusal's */
 	const char *reason;		/* why so, one line; "" */
 	const struct cert *signed_by;	/* NULL: not signed by us */
 	const char *key_source;		/* where that key is */
@@ -49,7 +51,10 @@ struct recipient_outcome {
 	size_t encrypted_count;
 	const char *cipher;		/* NULL: not encrypted by us */
 	const struct candidate_list *candidates;	/* NULL: no certificate was looked up */
+	size_t message;			/* which one he gets: 0 is the original, 1 the first copy …; OUTCOME_NONE */
 };
+
+#define OUTCOME_NONE SIZE_MAX		/* dropped: he gets nothing, and the sender is to be told */
 
 struct outcome {
 	enum action action;
@@ -61,8 +66,11 @@ struct outcome {
 	bool body_changed;
 	struct message message;		/* the one that goes on; its body is lazy: provisional until drained */
 	struct edit_list edits;		/* header edits from the one that came */
-	struct verdict verdict;		/* of inbound and internal mail */
+	struct message *copies;		/* for recipients who need another message; as provisional as the original */
+	size_t copy_count;
+	struct verdict verdict;		/* of inbound and internal mail; of the first group that was looked at */
 	bool verified;			/* the verdict was made */
+	const struct rule *verified_by;	/* by this rule's settings; NULL: no rule matched */
 	enum kind kind;
 	struct recipient_outcome *recipients;
 	size_t recipient_count;

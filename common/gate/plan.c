@@ -1,4 +1,4 @@
-/* plan.c - rule by recipient, keys, certificates, refusals, agreement: in this order.
+/* plan.c - rule by recipient, keys, certificates, refusals, groups: in this order.
  *
  * "Could not ask" always comes before "none": a directory that is down must never make a 550, nor plaintext.
  */
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gate/gate.h"
+#include "gate/group.h"
 #include "gate/treatment.h"
 
 struct planner {
@@ -228,88 +229,37 @@ static void judge_candidates(struct planner *p, size_t i)
 			       list->failure);
 		return;
 	}
-	explain(p, treatment, "not encrypted: no usable certificate");
+	treatment->drop = must && treatment->rule->settings->no_certificate == NO_CERTIFICATE_DROP_RECIPIENT;
+	explain(p, treatment, treatment->drop ? "dropped: no usable certificate" :
+		"not encrypted: no usable certificate");
 	if (must && treatment->rule->settings->no_certificate == NO_CERTIFICATE_TEMPFAIL)
 		refuse(p->plan, REPLY_NO_CERTIFICATE_LATER, ACTION_TEMPFAIL, name_missing(p, treatment->rule));
-	else if (must)
+	else if (must && !treatment->drop)
 		refuse(p->plan, REPLY_NO_CERTIFICATE, ACTION_REJECT, name_missing(p, treatment->rule));
 }
 
-/* Everything is encrypted in one CMS object, in which each recipient sees the others' certificates. */
-static bool hidden_recipient(const struct planner *p)
+/* Where nobody is left, there is nothing to accept. */
+static void plan_dropped(struct planner *p)
 {
-	const struct treatment *treatment = &p->plan->treatment;
-	size_t i;
-
-	if (!treatment->encrypt || p->envelope->recipient_count < 2 ||
-	    treatment->rule->settings->bcc == BCC_TOGETHER)
-		return false;
-	for (i = 0; i < p->envelope->recipient_count; i++)
-		if (!p->facts->visible[i])
-			return true;
-	return false;
-}
-
-/* The recipient whose treatment serves all, if one does: the first for whom what came is looked at, else the first. */
-static size_t leading_recipient(const struct planner *p)
-{
+	const struct treatment *each = p->plan->each;
 	size_t i;
 
 	for (i = 0; i < p->envelope->recipient_count; i++)
-		if (p->plan->each[i].clean)
-			return i;
-	return 0;
-}
-
-static void plan_agreement(struct planner *p)
-{
-	const struct recipient *recipients = p->envelope->recipients;
-	size_t i, lead = leading_recipient(p);
-
-	p->plan->treatment = p->plan->each[lead];
-	for (i = 0; i < p->envelope->recipient_count; i++)
-		if (!treatment_equal(&p->plan->each[lead], &p->plan->each[i]))
-			refuse(p->plan, REPLY_SEPARATE, ACTION_REJECT,
-			       arena_printf(p->arena, "<%.*s> and <%.*s> need different treatment: "
-					    "send to them separately",
-					    SLICE_ARGS(recipients[lead].address.text),
-					    SLICE_ARGS(recipients[i].address.text)));
-	if (hidden_recipient(p))
-		refuse(p->plan, REPLY_SEPARATE, ACTION_REJECT,
-		       "a Bcc recipient of an encrypted message needs a copy of his own: send to him separately");
+		if (!each[i].drop)
+			return;
+	refuse(p->plan, REPLY_NO_CERTIFICATE, ACTION_REJECT, name_missing(p, each[0].rule));
 }
 
 /* A message whose skeleton could not be read cannot be signed or encrypted. */
 static void plan_skeleton(struct planner *p)
 {
-	const struct treatment *treatment = &p->plan->treatment;
+	const struct treatment *each = p->plan->each;
+	size_t i;
 
-	if (p->facts->mime.root == NULL && (treatment->sign || treatment->encrypt))
-		refuse(p->plan, REPLY_MALFORMED, ACTION_REJECT, arena_strdup(p->arena, p->facts->mime_err.text));
-}
-
-static int plan_certs(struct planner *p, struct err *err)
-{
-	const struct conf_enums *ciphers = NULL;
-	enum cipher listed[CIPHER_COUNT];
-	size_t i, n = p->envelope->recipient_count;
-
-	if (!p->plan->treatment.encrypt)
-		return 0;
-	p->plan->certs = arena_array(p->arena, n, sizeof(*p->plan->certs));
-	p->plan->peers = arena_array(p->arena, n, sizeof(*p->plan->peers));
-	if (p->plan->certs == NULL || p->plan->peers == NULL)
-		return err_memory(err);
-	p->plan->cert_count = n;
-	for (i = 0; i < n; i++) {
-		p->plan->certs[i] = p->plan->candidates[i].items[0].cert;
-		p->plan->peers[i] = p->plan->candidates[i].items[0].capabilities;
-	}
-	ciphers = &p->plan->treatment.rule->settings->ciphers;
-	for (i = 0; i < ciphers->n; i++)
-		listed[i] = (enum cipher)ciphers->items[i];
-	p->plan->cipher = cipher_choose(listed, ciphers->n, p->plan->peers, n);
-	return 0;
+	for (i = 0; i < p->envelope->recipient_count; i++)
+		if (p->facts->mime.root == NULL && (each[i].sign || each[i].encrypt))
+			refuse(p->plan, REPLY_MALFORMED, ACTION_REJECT,
+			       arena_strdup(p->arena, p->facts->mime_err.text));
 }
 
 static int plan_allocate(struct planner *p, struct err *err)
@@ -344,9 +294,9 @@ int plan_make(const struct gate_env *env, const struct envelope *envelope, const
 	for (i = 0; i < envelope->recipient_count; i++)
 		if (plan->looked_up[i])
 			judge_candidates(&planner, i);
-	plan_agreement(&planner);
+	plan_dropped(&planner);
 	plan_skeleton(&planner);
 	if (plan->refusal.reply != REPLY_NONE)
 		return 0;
-	return plan_certs(&planner, err);
+	return group_make(planner.site, envelope, facts, arena, plan, err);
 }

@@ -1,7 +1,7 @@
-/* plan.h - what is to be done with a message: one treatment for all its recipients, or a refusal.
+/* plan.h - what is to be done with a message: a treatment for each recipient, groups of those who can share a message,
+ * or a refusal of the whole.
  *
- * Looks keys and certificates up, since they decide what is possible. Recipients whose treatments differ would need
- * copies; until the gateway makes copies that is a refusal too.
+ * Looks keys and certificates up, since they decide what is possible.
  */
 #ifndef GATE_PLAN_H
 #define GATE_PLAN_H
@@ -16,6 +16,7 @@ struct treatment {
 	bool unwrap;			/* the signatures of a message that passes are removed */
 	bool sign;
 	bool encrypt;
+	bool drop;			/* no certificate: this recipient gets nothing, and the sender is told */
 	struct key *key;		/* sign: with it */
 	const struct cert *own_encryption_cert;	/* sign: announced; NULL: none */
 	const char *why;		/* one line for explain */
@@ -28,18 +29,26 @@ struct refusal {
 	const char *reason;		/* for the log and explain: may name what a stranger need not know; NULL: as detail */
 };
 
+struct group {				/* recipients who get the very same message */
+	const struct treatment *treatment;	/* of its leading recipient */
+	size_t *members;		/* indices of the envelope's recipients, ascending */
+	size_t member_count;
+	bool hidden;			/* its members stand in no field of an encrypted message (Bcc) */
+	const struct cert **certs;	/* encrypt: one a member */
+	size_t cert_count;
+	struct capabilities *peers;	/* of the members; what no listed cipher meets counts as not known */
+	enum cipher cipher;
+	struct verdict verdict;		/* set by judge.c */
+	bool verified;
+};
+
 struct plan {
-	struct treatment treatment;	/* of all */
 	struct treatment *each;		/* per recipient */
 	struct candidate_list *candidates;	/* per recipient; meaningful where looked_up */
 	bool *looked_up;
 	struct refusal refusal;
-	const struct cert **certs;	/* encrypt: one a recipient */
-	size_t cert_count;
-	struct capabilities *peers;
-	enum cipher cipher;
-	struct verdict verdict;		/* set by gate.c after verification */
-	bool verified;
+	struct group *groups;		/* the first one's message is the original transaction's, the others' are copies */
+	size_t group_count;
 };
 
 struct gate_env;

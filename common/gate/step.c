@@ -7,18 +7,18 @@
 
 struct step {
 	const char *name;
-	bool (*applies)(const struct plan *plan);
+	bool (*applies)(const struct group *group);
 	int (*run)(const struct step_env *env, const struct message *in, struct message *out, struct err *err);
 };
 
-static bool applies_clean(const struct plan *plan)
+static bool applies_clean(const struct group *group)
 {
-	return plan->treatment.clean;
+	return group->treatment->clean;
 }
 
 static int run_clean(const struct step_env *env, const struct message *in, struct message *out, struct err *err)
 {
-	const struct rule *rule = env->plan->treatment.rule;
+	const struct rule *rule = env->group->treatment->rule;
 	bool all = rule != NULL && rule->settings->remove_results != 0;
 	size_t removed = 0;
 
@@ -31,35 +31,35 @@ static int run_clean(const struct step_env *env, const struct message *in, struc
 }
 
 /* A message that we sign or encrypt ourselves keeps the signatures that it has: they are part of what is protected. */
-static bool applies_unwrap(const struct plan *plan)
+static bool applies_unwrap(const struct group *group)
 {
-	const struct treatment *treatment = &plan->treatment;
+	const struct treatment *treatment = group->treatment;
 
-	return treatment->unwrap && plan->verified && !treatment->sign && !treatment->encrypt;
+	return treatment->unwrap && group->verified && !treatment->sign && !treatment->encrypt;
 }
 
 static int run_unwrap(const struct step_env *env, const struct message *in, struct message *out, struct err *err)
 {
-	return unwrap_message(env->arena, in, &env->plan->verdict, out, err);
+	return unwrap_message(env->arena, in, &env->group->verdict, out, err);
 }
 
 /* With verify = "off" a verdict may have been made for require_protection: it is not told. */
-static bool applies_mark(const struct plan *plan)
+static bool applies_mark(const struct group *group)
 {
-	const struct rule *rule = plan->treatment.rule;
+	const struct rule *rule = group->treatment->rule;
 
-	return plan->verified && (rule == NULL || rule->settings->verify != VERIFY_OFF);
+	return group->verified && (rule == NULL || rule->settings->verify != VERIFY_OFF);
 }
 
 /* Our fields go to the top, before everything that came. */
 static int run_mark(const struct step_env *env, const struct message *in, struct message *out, struct err *err)
 {
-	const struct rule *rule = env->plan->treatment.rule;
+	const struct rule *rule = env->group->treatment->rule;
 	struct field *fields = NULL;
 	size_t n = 0, i;
 	int bad = 0;
 
-	if (verdict_fields(env->arena, &env->plan->verdict, env->site->authserv_id, rule != NULL ? rule->id : "none",
+	if (verdict_fields(env->arena, &env->group->verdict, env->site->authserv_id, rule != NULL ? rule->id : "none",
 			   &fields, &n, err) != 0)
 		return -1;
 	out->header = (struct header){ NULL, 0 };
@@ -71,26 +71,26 @@ static int run_mark(const struct step_env *env, const struct message *in, struct
 	return bad == 0 ? 0 : err_memory(err);
 }
 
-static bool applies_sign(const struct plan *plan)
+static bool applies_sign(const struct group *group)
 {
-	return plan->treatment.sign;
+	return group->treatment->sign;
 }
 
-static bool applies_encrypt(const struct plan *plan)
+static bool applies_encrypt(const struct group *group)
 {
-	return plan->treatment.encrypt;
+	return group->treatment->encrypt;
 }
 
-static bool applies_wrap(const struct plan *plan)
+static bool applies_wrap(const struct group *group)
 {
-	return plan->treatment.sign && plan->treatment.encrypt && plan->treatment.rule->settings->triple_wrap;
+	return group->treatment->sign && group->treatment->encrypt && group->treatment->rule->settings->triple_wrap;
 }
 
 /* What came is brought into canonical form once, by the first of sign and encrypt (canon_make); what a step of ours made
  * is in that form already (canon_split). */
 static int sign(const struct step_env *env, const struct canon *canon, struct message *out, struct err *err)
 {
-	const struct treatment *treatment = &env->plan->treatment;
+	const struct treatment *treatment = env->group->treatment;
 	const struct rule_settings *settings = treatment->rule->settings;
 	enum digest listed[16];
 	struct sign_options options = {
@@ -111,7 +111,7 @@ static int sign(const struct step_env *env, const struct canon *canon, struct me
 
 static int run_sign(const struct step_env *env, const struct message *in, struct message *out, struct err *err)
 {
-	bool clear = env->plan->treatment.rule->settings->sign_format == SIGN_CLEAR;
+	bool clear = env->group->treatment->rule->settings->sign_format == SIGN_CLEAR;
 	struct canon canon;
 
 	if (canon_make(env->arena, in, &env->facts->mime, clear, &canon, err) != 0)
@@ -130,19 +130,19 @@ static int run_wrap(const struct step_env *env, const struct message *in, struct
 
 static int run_encrypt(const struct step_env *env, const struct message *in, struct message *out, struct err *err)
 {
-	const struct plan *plan = env->plan;
+	const struct group *group = env->group;
 	const struct encrypt_options options = {
-		.certs = plan->certs,
-		.n = plan->cert_count,
-		.cipher = plan->cipher,
-		.key_transport = (enum key_transport)plan->treatment.rule->settings->key_transport,
+		.certs = group->certs,
+		.n = group->cert_count,
+		.cipher = group->cipher,
+		.key_transport = (enum key_transport)group->treatment->rule->settings->key_transport,
 		.recipient_identifier =
-			(enum recipient_identifier)plan->treatment.rule->settings->recipient_identifier,
+			(enum recipient_identifier)group->treatment->rule->settings->recipient_identifier,
 	};
 	struct canon canon;
 	int rc;
 
-	rc = plan->treatment.sign ? canon_split(env->arena, in, &canon, err) :
+	rc = group->treatment->sign ? canon_split(env->arena, in, &canon, err) :
 				    canon_make(env->arena, in, &env->facts->mime, false, &canon, err);
 	if (rc != 0)
 		return -1;
@@ -164,7 +164,7 @@ int step_run(const struct step_env *env, const struct message *in, struct messag
 	size_t i;
 
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		if (!steps[i].applies(env->plan))
+		if (!steps[i].applies(env->group))
 			continue;
 		if (steps[i].run(env, &now, &next, err) != 0)
 			return err_prefix(err, "%s", steps[i].name);

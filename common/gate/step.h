@@ -7,11 +7,11 @@
 struct step_env {
 	const struct site *site;
 	const struct facts *facts;
-	const struct plan *plan;
+	const struct group *group;
 	struct arena *arena;
 };
 
-/* Runs the plan's steps in their order. out: the last step's message, in itself if there was none. 0 or -1. */
+/* Runs the group's steps in their order. out: the last step's message, in itself if there was none. 0 or -1. */
 int step_run(const struct step_env *env, const struct message *in, struct message *out, struct err *err);
 
 #endif

@@ -85,3 +85,11 @@ enum cipher cipher_choose(const enum cipher *listed, size_t n, const struct capa
 	}
 	return chosen;
 }
+
+bool cipher_readable(enum cipher cipher, const struct capabilities *peers, size_t peer_count)
+{
+	for (size_t i = 0; i < peer_count; i++)
+		if (peers[i].known && (peers[i].ciphers & 1U << cipher) == 0)
+			return false;
+	return true;
+}

@@ -24,5 +24,7 @@ int capabilities_parse(struct slice der, struct capabilities *capabilities, stru
 /* The cipher for a message (INTERFACE 2, `ciphers`): peers are all its recipients. All known: the strongest common one
  * (aes256-gcm, aes128-gcm, aes256-cbc, aes128-cbc) that is listed; one unknown, or nothing common: the first listed. */
 enum cipher cipher_choose(const enum cipher *listed, size_t n, const struct capabilities *peers, size_t peer_count);
+/* Can every peer that said what it can read, read this one? */
+bool cipher_readable(enum cipher cipher, const struct capabilities *peers, size_t peer_count);
 
 #endif

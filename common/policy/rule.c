@@ -113,7 +113,6 @@ static int refuse_later(const struct rule_settings *s, struct conf *conf, struct
 		{ "encrypt_to", &s->encrypt_to, !strings_are(&s->encrypt_to, "recipient") },
 		{ "additional_recipients", &s->additional_recipients, s->additional_recipients.n != 0 },
 		{ "strip_headers", &s->strip_headers, s->strip_headers.n != 0 },
-		{ "no_certificate", &s->no_certificate, s->no_certificate > NO_CERTIFICATE_TEMPFAIL },
 		{ "send_revocation", &s->send_revocation, s->send_revocation == SEND_REVOCATION_HARD },
 		{ "header_protection", &s->header_protection, s->header_protection != 0 },
 		{ "harvest", &s->harvest, s->harvest != 0 },

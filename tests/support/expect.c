@@ -125,6 +125,10 @@ static const char *recipient_is(struct expect *expect, const struct recipient_ou
 		return same_number(expect, to->encrypted_count, wanted);
 	if (strcmp(what, "source") == 0)
 		return within(expect, to->encrypted_count > 0 ? to->encrypted_to[0].source : NULL, wanted);
+	if (strcmp(what, "message") == 0 && to->message == OUTCOME_NONE)
+		return same(expect, "none", wanted);
+	if (strcmp(what, "message") == 0)
+		return same_number(expect, to->message, wanted);
 	return WHY(expect, "%s: no such thing of a recipient", what);
 }
 
@@ -280,7 +284,7 @@ static const char *d_header_count(struct expect *expect, const struct words *wor
 
 static const char *d_header_top(struct expect *expect, const struct words *words)
 {
-	const struct header *header = &expect->passage->outcome.message.header;
+	const struct header *header = &expect->current->header;
 
 	for (size_t i = 1; i < words->n; i++)
 		if (i > header->n || !slice_is_nocase(header->fields[i - 1].name, words->items[i]))
@@ -291,7 +295,7 @@ static const char *d_header_top(struct expect *expect, const struct words *words
 static const char *d_header_kept(struct expect *expect, const struct words *words)
 {
 	const struct header *before = &expect->passage->message.header;
-	const struct header *after = &expect->passage->outcome.message.header;
+	const struct header *after = &expect->current->header;
 	const char *name = words->items[1];
 	size_t n = header_count(before, name);
 
@@ -580,6 +584,35 @@ static const char *d_outer(struct expect *expect, const struct words *words)
 	return buf_append_slice(&expect->inner, buf_slice(&expect->output)) == 0 ? NULL : "memory";
 }
 
+static const char *show_message(struct expect *expect, size_t n)
+{
+	const struct passage *passage = expect->passage;
+	const struct buf *body = n == 0 ? &passage->body : &passage->copies[n - 1];
+	struct slice header;
+
+	expect->current = n == 0 ? &passage->outcome.message : &passage->outcome.copies[n - 1];
+	header = message_header_bytes(expect->arena, &expect->current->header);
+	buf_reset(&expect->output);
+	buf_reset(&expect->inner);
+	if (header.p == NULL || buf_append_slice(&expect->output, header) != 0 ||
+	    buf_append_slice(&expect->output, buf_slice(body)) != 0 ||
+	    buf_append_slice(&expect->inner, buf_slice(&expect->output)) != 0)
+		return "memory";
+	return NULL;
+}
+
+static const char *d_message(struct expect *expect, const struct words *words)
+{
+	size_t n = strtoul(words->items[1], NULL, 10);
+
+	return n <= expect->passage->copy_count ? show_message(expect, n) : "there is no such copy";
+}
+
+static const char *d_copies(struct expect *expect, const struct words *words)
+{
+	return same_number(expect, expect->passage->copy_count, words->items[1]);
+}
+
 static const struct row {
 	const char *name;
 	size_t words;			/* behind it, at least */
@@ -587,7 +620,7 @@ static const struct row {
 } rows[] = {
 	{ "action", 1, d_action }, { "reply", 2, d_reply }, { "observed", 0, d_observed },
 	{ "unchanged", 0, d_unchanged }, { "body-unchanged", 0, d_body_unchanged }, { "kind", 1, d_kind },
-	{ "edits", 1, d_edits }, { "recipient", 3, d_recipient },
+	{ "edits", 1, d_edits }, { "recipient", 3, d_recipient }, { "copies", 1, d_copies }, { "message", 1, d_message },
 	{ "result", 1, d_result }, { "unverified", 0, d_unverified }, { "reason", 1, d_reason },
 	{ "layers", 1, d_layers }, { "layer", 3, d_layer },
 	{ "header-has", 1, d_header_has }, { "header-lacks", 1, d_header_lacks }, { "header-count", 2, d_header_count },
@@ -613,25 +646,32 @@ static const char *check_line(struct expect *expect, const struct words *words)
 	return "no such demand, or words are missing";
 }
 
-static const char *make_output(struct expect *expect)
+/* Copies that nobody expected are a failure, so this is asked of every case. */
+static const char *check_copies(struct expect *expect, struct slice demands)
 {
-	struct slice header = message_header_bytes(expect->arena, &expect->passage->outcome.message.header);
+	struct words words;
+	struct slice line;
+	const char *wanted = "0";
 
-	buf_init(&expect->output, 0);
-	buf_init(&expect->inner, 0);
-	if (header.p == NULL || buf_append_slice(&expect->output, header) != 0 ||
-	    buf_append_slice(&expect->output, buf_slice(&expect->passage->body)) != 0 ||
-	    buf_append_slice(&expect->inner, buf_slice(&expect->output)) != 0)
-		return "memory";
-	return NULL;
+	while (words_next_line(&demands, &line))
+		if (words_parse(expect->arena, line, &words) == 0 && words.n == 2 &&
+		    strcmp(words.items[0], "copies") == 0)
+			wanted = words.items[1];
+	return same_number(expect, expect->passage->outcome.copy_count, wanted);
 }
 
 const char *expect_demands(struct expect *expect, struct slice demands)
 {
 	struct words words;
 	struct slice line;
-	const char *why = make_output(expect);
+	const char *why = check_copies(expect, demands);
 	size_t checked = 0;
+
+	if (why != NULL)
+		return WHY(expect, "copies: %s", why);
+	buf_init(&expect->output, 0);
+	buf_init(&expect->inner, 0);
+	why = show_message(expect, 0);
 
 	while (why == NULL && words_next_line(&demands, &line)) {
 		if (words_parse(expect->arena, line, &words) != 0)

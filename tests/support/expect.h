@@ -5,12 +5,14 @@
  *	action accept|reject|tempfail		reply CODE XCODE [TEXT in it]
  *	observed				unchanged	(not a byte, no edit)
  *	body-unchanged				kind NAME	edits N
- *	recipient ADDRESS action|rule|direction|cipher|signed-by|reason|encrypted|source TEXT
- *		(rule "none"; signed-by an address of the certificate, or "nobody"; encrypted N: number of certificates)
+ *	recipient ADDRESS action|rule|direction|cipher|signed-by|reason|encrypted|source|message TEXT
+ *		(rule "none"; signed-by an address of the certificate, or "nobody"; encrypted N: number of certificates;
+ *		message N: the one he gets, "none")
+ *	copies N				(there are none where this does not stand)
  * The verdict
  *	result NAME | unverified		reason TEXT (in it)
  *	layers N				layer I NAME VALUE	(I from 1; NAME as in X-SMIME-Layer, or part)
- * The message that goes on; "inner" is all of it at first
+ * The message that goes on, and after `message N` the N. copy (0: the original again); "inner" is all of it at first
  *	header-has NAME [TEXT]			header-lacks NAME [TEXT]	header-count NAME N
  *	header-top NAME…			the first fields, in that order
  *	header-kept NAME			these fields are byte for byte those that came
@@ -43,6 +45,7 @@ struct expect {
 	const char *folder;		/* of the case */
 	struct slice wire;		/* as the message came */
 	struct arena *arena;
+	const struct message *current;	/* the one that is looked at */
 	struct buf output, inner;
 	struct oracle_signature signature;
 	char cipher[32];

@@ -107,7 +107,7 @@ static int make_message(struct passage *passage, struct slice wire, const struct
 
 struct drain {
 	struct passage *passage;
-	bool keep;
+	struct buf *to;			/* NULL: not kept */
 };
 
 static int take(void *arg, const void *p, size_t n, struct err *err)
@@ -115,19 +115,35 @@ static int take(void *arg, const void *p, size_t n, struct err *err)
 	struct drain *drain = arg;
 
 	drain->passage->body_bytes += n;
-	if (drain->keep && buf_append(&drain->passage->body, p, n) != 0)
+	if (drain->to != NULL && buf_append(drain->to, p, n) != 0)
 		return err_memory(err);
 	return 0;
 }
 
-static int drain_body(struct passage *passage, bool keep)
+static int drain_body(struct passage *passage, const struct body *body, struct buf *to)
 {
-	struct drain drain = { passage, keep };
-	struct stream *stream = body_open(passage->outcome.message.body, &passage->err);
+	struct drain drain = { passage, to };
+	struct stream *stream = body_open(body, &passage->err);
 	int rc = stream != NULL ? stream_drain(stream, take, &drain, &passage->err) : -1;
 
 	stream_close(stream);
 	return rc;
+}
+
+/* Copies first, as the daemon does it. */
+static int drain_all(struct passage *passage, bool keep)
+{
+	const struct outcome *outcome = &passage->outcome;
+
+	passage->copies = arena_array(passage->arena, outcome->copy_count + 1, sizeof(*passage->copies));
+	if (passage->copies == NULL)
+		return err_memory(&passage->err);
+	for (size_t i = 0; i < outcome->copy_count; i++) {
+		buf_init(&passage->copies[passage->copy_count++], 0);
+		if (drain_body(passage, outcome->copies[i].body, keep ? &passage->copies[i] : NULL) != 0)
+			return -1;
+	}
+	return drain_body(passage, outcome->message.body, keep ? &passage->body : NULL);
 }
 
 void passage_run(const struct site *site, struct slice wire, const struct passage_options *options,
@@ -137,6 +153,7 @@ void passage_run(const struct site *site, struct slice wire, const struct passag
 
 	buf_init(&passage->body, 0);
 	passage->body_bytes = 0;
+	passage->copy_count = 0;
 	memset(&passage->outcome, 0, sizeof(passage->outcome));
 	passage->err = (struct err){ .class = ERR_NONE };
 	if (make_message(passage, wire, options) != 0) {
@@ -144,13 +161,15 @@ void passage_run(const struct site *site, struct slice wire, const struct passag
 		return;
 	}
 	gate_process(&env, &passage->envelope, &passage->message, passage->arena, &passage->outcome, &passage->err);
-	if (passage->outcome.action == ACTION_ACCEPT && drain_body(passage, !options->no_output) != 0)
+	if (passage->outcome.action == ACTION_ACCEPT && drain_all(passage, !options->no_output) != 0)
 		gate_failed(site, &passage->err, &passage->outcome);
 }
 
 void passage_clear(struct passage *passage)
 {
 	buf_clear(&passage->body);
+	for (size_t i = 0; i < passage->copy_count; i++)
+		buf_clear(&passage->copies[i]);
 	arena_free(passage->arena);
 	passage->arena = NULL;
 }

@@ -28,7 +28,9 @@ struct passage {
 	struct outcome outcome;
 	struct err err;			/* why gate_process or draining failed */
 	struct buf body;		/* the outcome's body, drained; wiped by passage_clear */
-	uint64_t body_bytes;
+	struct buf *copies;		/* the copies' bodies, likewise: outcome.copy_count of them */
+	size_t copy_count;
+	uint64_t body_bytes;		/* of all of them */
 };
 
 /* "a@b", "<a@b>"; "", "<>": the null sender. -1: no address. */
@@ -39,7 +41,7 @@ int passage_address(struct arena *arena, const char *text, struct address *addre
  * drained to its end; an error there has turned it into another (gate_failed). */
 void passage_run(const struct site *site, struct slice wire, const struct passage_options *options,
 		 struct passage *passage);
-/* Frees the arena and wipes the body. */
+/* Frees the arena and wipes the bodies. */
 void passage_clear(struct passage *passage);
 
 #endif

@@ -42,6 +42,7 @@ static const struct row {
 	/* partners */
 	{ "carol", "carol@partner.example", TESTPKI_RSA2048, SIGN_RSA, MAIL, PUBLISHED, BY_CA, false },
 	{ "dave", "dave@partner.example", TESTPKI_P256, SIGN_EC, MAIL, PUBLISHED, BY_CA, false },
+	{ "ivan", "ivan@partner.example", TESTPKI_P256, SIGN_EC, MAIL, PUBLISHED, BY_CA, false },
 	{ "frank", "frank@partner.example", TESTPKI_RSA2048, SIGN, MAIL, PUBLISHED, BY_CA, false },
 	{ "server", "server@partner.example", TESTPKI_P256, SIGN_EC, "serverAuth", PUBLISHED, BY_CA, false },
 	{ "late", "late@partner.example", TESTPKI_P256, SIGN_EC, MAIL, PUBLISHED, BY_CA, true },

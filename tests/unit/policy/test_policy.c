@@ -200,7 +200,7 @@ static void test_defaults(void **state)
 static void test_what_comes_later_is_refused(void **state)
 {
 	static const char *const keys[] = {
-		"encrypt_to = [ \"domain\" ];", "no_certificate = \"drop-recipient\";", "send_revocation = \"hard\";",
+		"encrypt_to = [ \"domain\" ];", "send_revocation = \"hard\";",
 		"header_protection = \"cipher\";", "harvest = \"on\";",
 		"sign_for = \"login\";", "additional_recipients = \"escrow@example.com\";", "reply = \"encrypted\";",
 	};
