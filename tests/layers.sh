@@ -38,6 +38,7 @@ only 'openssl/' 'common/base/crypt\.c|common/pki/[a-z0-9_]*\.[ch]|common/smime/[
 only 'jansson' 'milter/report\.c|milter/version\.c'
 only 'idn2' 'common/mail/idn\.c'
 only 'ldap\.h|lber\.h' 'ldap/[a-z_]*\.[ch]|milter/version\.c'
+only 'sqlite3' 'milter/journal_sqlite\.c'
 only 'libmilter' 'milter/(callbacks|apply|version)\.[ch]'
 only 'syslog' 'milter/log\.c'
 only 'sys/socket|netdb' 'milter/[a-z_]*\.[ch]|ldap/[a-z_]*\.[ch]'
