@@ -395,6 +395,17 @@ int site_load(const char *path, const struct site_env *env, struct site **site, 
 	return 0;
 }
 
+void site_forget_secrets(struct site *site)
+{
+	size_t i;
+
+	for (i = 0; i < site->keystore_count; i++)
+		site->keystores[i].class->free(site->keystores[i].self);
+	for (i = 0; i < site->directory_count; i++)
+		directory_free(&site->directories[i]);
+	site->keystore_count = site->directory_count = 0;
+}
+
 void site_free(struct site *site)
 {
 	struct conf *conf = NULL;
@@ -402,10 +413,7 @@ void site_free(struct site *site)
 
 	if (site == NULL)
 		return;
-	for (i = 0; i < site->keystore_count; i++)
-		site->keystores[i].class->free(site->keystores[i].self);
-	for (i = 0; i < site->directory_count; i++)
-		directory_free(&site->directories[i]);
+	site_forget_secrets(site);
 	for (i = 0; i < site->collection_count; i++)
 		collection_free((struct collection *)(uintptr_t)site->collections[i]);
 	conf = site->conf;

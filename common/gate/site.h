@@ -48,5 +48,7 @@ struct site_env {
 /* Loads path. -1: *err is the first finding. */
 int site_load(const char *path, const struct site_env *env, struct site **site, struct err *err);
 void site_free(struct site *site);	/* NULL is fine */
+/* Gives back keys, which are wiped, and directories: for a process that needs neither and shares the site with none. */
+void site_forget_secrets(struct site *site);
 
 #endif
