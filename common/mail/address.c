@@ -474,9 +474,11 @@ static struct tokens comments_trim(struct tokens tokens)
 	return tokens;
 }
 
-/* True if the tokens may stand before '<': words, dots and comments. */
+/* True if the tokens may stand before '<': words and comments, and dots behind the first word (RFC 5322 4.1). */
 static bool phrase_is_plain(struct tokens tokens)
 {
+	if (tokens.n > 0 && tokens.items[0].kind == TOKEN_DOT)
+		return false;
 	for (size_t i = 0; i < tokens.n; i++) {
 		if (tokens.items[i].kind == TOKEN_SPECIAL || tokens.items[i].kind == TOKEN_LITERAL)
 			return false;

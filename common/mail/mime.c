@@ -45,8 +45,10 @@ static int type_read(struct mime_scan *scan, struct mime_part *part, struct err 
 	part->type_given = type != NULL;
 	if (type != NULL && param_parse(scan->arena, type->value, &part->type, err) < 0)
 		return -1;
-	if (!is_type(part->type.value))
+	if (!is_type(part->type.value)) {
+		part->type.malformed = type != NULL;
 		part->type.value = slice_of(default_type(part));
+	}
 	return 0;
 }
 
@@ -61,9 +63,11 @@ static void boundary_read(struct mime_scan *scan, struct mime_part *part)
 		scan->mime->facts |= MIME_MALFORMED;
 	if (boundary.n > MIME_BOUNDARY_MAX)
 		boundary.n = 0;
-	for (const struct mime_part *p = part->parent; p != NULL && boundary.n > 0; p = p->parent) {
-		if (is_open(p) && slice_equal(p->boundary, boundary))
-			scan->mime->facts |= MIME_MALFORMED;
+	for (struct mime_part *p = part->parent; p != NULL && boundary.n > 0; p = p->parent) {
+		if (!is_open(p) || !slice_equal(p->boundary, boundary))
+			continue;
+		scan->mime->facts |= MIME_MALFORMED;
+		p->traits |= MIME_FALSE_DELIMITER;
 	}
 	part->boundary = boundary;
 }
@@ -229,8 +233,9 @@ static struct mime_part *delimited(const struct mime_scan *scan, bool *closing)
 		int found = is_open(part) ? mime_line_delimiter(&scan->line, part->boundary) : 0;
 
 		*closing = found == 2;
-		if (found != 0)
+		if (found == 1 || found == 2)
 			return part;
+		part->traits |= found == 3 ? (unsigned)MIME_FALSE_DELIMITER : 0U;
 	}
 	return NULL;
 }

@@ -34,7 +34,9 @@ enum mime_trait {
 	MIME_HEADER_LONG = 128,	/* a line over 998 in the part's header fields */
 	MIME_HEADER_BARE = 256,	/* CR without LF or the reverse in the part's header or the empty line behind it */
 	MIME_BARE_CR = 512,	/* CR without LF, which some readers take for a line end */
-	MIME_FALSE_DELIMITER = 1024	/* a container's: a line before or behind its parts begins as a delimiter does */
+	/* a container's: a line before or behind its parts begins as a delimiter does; one anywhere in it is one but for
+	 * control characters at its end; a multipart in it has its boundary */
+	MIME_FALSE_DELIMITER = 1024
 };
 
 struct mime_part {

@@ -103,7 +103,8 @@ void mime_line_end(struct mime_line *line, bool lf)
 
 int mime_line_delimiter(const struct mime_line *line, struct slice boundary)
 {
-	size_t n = boundary.n + 2, found = 1;
+	size_t n = boundary.n + 2;
+	int found = 1;
 
 	if (line->prefix_n < n || memcmp(line->prefix, "--", 2) != 0 || line->junk > 0 ||
 	    memcmp(line->prefix + 2, boundary.p, boundary.n) != 0)
@@ -113,8 +114,10 @@ int mime_line_delimiter(const struct mime_line *line, struct slice boundary)
 		n += 2;
 	}
 	for (; n < line->prefix_n; n++) {
-		if (!is_blank(line->prefix[n]))
+		if (strchr("\r\v\f", line->prefix[n]) != NULL && line->prefix[n] != '\0')
+			found = 3;
+		else if (!is_blank(line->prefix[n]))
 			return 0;
 	}
-	return (int)found;
+	return found;
 }

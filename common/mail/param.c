@@ -114,13 +114,22 @@ bool word_take(struct arena *arena, struct slice *rest, struct slice *word)
 	return n > 0;
 }
 
+static bool is_ascii(struct slice text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		if ((unsigned char)text.p[i] > 0x7f)
+			return false;
+	}
+	return true;
+}
+
 static bool all_token(struct slice text)
 {
 	for (size_t i = 0; i < text.n; i++) {
-		if (!is_token(text.p[i]) || (unsigned char)text.p[i] > 0x7f)
+		if (!is_token(text.p[i]))
 			return false;
 	}
-	return text.n > 0;
+	return text.n > 0 && is_ascii(text);
 }
 
 char *word_quote(struct arena *arena, struct slice text)
@@ -196,8 +205,10 @@ static int value_take(struct arena *arena, struct slice *rest, struct param_list
 	if (out == NULL)
 		return err_memory(err);
 	n = head_take(rest, out, &list->malformed);
+	list->skipped = list->malformed;
 	ascii_lower(out, n);
 	list->value = slice_make(out, n);
+	list->malformed |= !is_ascii(list->value);
 	*rest = slice_from(*rest, until_semicolon(*rest));
 	return 0;
 }
@@ -254,7 +265,7 @@ static bool section_value(struct arena *arena, struct slice *rest, struct sectio
 }
 
 /* Takes "name = value" off rest up to the next ';' (left standing). False: skipped. */
-static bool section_take(struct arena *arena, struct slice *rest, struct section *section, bool *malformed)
+static bool section_take(struct arena *arena, struct slice *rest, struct section *section, struct param_list *list)
 {
 	struct slice word = { NULL, 0 };
 	char *name = NULL;
@@ -269,10 +280,10 @@ static bool section_take(struct arena *arena, struct slice *rest, struct section
 	}
 	if (good) {
 		*rest = slice_from(*rest, 1);
-		good = section_value(arena, rest, section, malformed);
+		good = section_value(arena, rest, section, &list->malformed);
 	}
 	if (!cfws_skip(rest) || (rest->n > 0 && rest->p[0] != ';') || !good)
-		*malformed = true;
+		list->malformed = list->skipped = true;
 	*rest = slice_from(*rest, until_semicolon(*rest));
 	return good;
 }
@@ -296,7 +307,7 @@ static size_t sections_count(struct slice rest)
 
 /* All parameters as written, at most max. */
 static size_t sections_take(struct arena *arena, struct slice rest, struct section *sections, size_t max,
-			    bool *malformed)
+			    struct param_list *list)
 {
 	size_t n = 0;
 
@@ -307,10 +318,10 @@ static size_t sections_take(struct arena *arena, struct slice rest, struct secti
 			continue;
 		}
 		if (n == max) {
-			*malformed = true;
+			list->malformed = list->skipped = true;
 			break;
 		}
-		if (section_take(arena, &rest, &sections[n], malformed))
+		if (section_take(arena, &rest, &sections[n], list))
 			n++;
 	}
 	return n;
@@ -430,14 +441,14 @@ int param_parse(struct arena *arena, struct slice value, struct param_list *list
 	struct section *sections = NULL;
 	size_t max = 0, n = 0;
 
-	*list = (struct param_list){ { NULL, 0 }, NULL, 0, false, false };
+	*list = (struct param_list){ .n = 0 };
 	if (value_take(arena, &rest, list, err) < 0)
 		return -1;
 	max = sections_count(rest);
 	sections = arena_array(arena, max + 1, sizeof(*sections));
 	if (sections == NULL)
 		return err_memory(err);
-	n = sections_take(arena, rest, sections, max, &list->malformed);
+	n = sections_take(arena, rest, sections, max, list);
 	list->params = arena_array(arena, n + 1, sizeof(*list->params));
 	if (list->params == NULL)
 		return err_memory(err);

@@ -19,7 +19,8 @@ struct param_list {
 	struct slice value;	/* what stands before the first ';', lower case: "multipart/signed", "attachment" */
 	struct param *params;
 	size_t n;
-	bool malformed;		/* something was skipped to get here */
+	bool malformed;		/* something is not as RFC 2045 has it, skipped or not */
+	bool skipped;		/* text was passed over to get here: other readers may stop where it stands */
 	bool duplicate;		/* a parameter stands twice: the first counts */
 };
 

@@ -129,19 +129,21 @@ static bool is_boundary_plain(struct slice value)
 	return rest.n == 0 || rest.p[0] == ';';
 }
 
-/* "multipart/signed" and parameters, without comments in between and without control characters but those of folds. */
-static bool is_type_plain(struct slice value)
+/* The type itself and then parameters or the end, without comments in between and without control characters but those of
+ * folds: it is what every reader takes it for. */
+static bool is_type_plain(const struct mime_part *part)
 {
-	static const char type[] = "multipart/signed";
+	const struct field *field = header_find(&part->header, "Content-Type", 0);
+	struct slice value = field == NULL ? slice_make("", 0) : field->value;
 	struct slice rest = slice_trim(value);
 
 	for (size_t i = 0; i < value.n; i++)
 		if ((unsigned char)value.p[i] < ' ' && memchr("\t\r\n", value.p[i], 3) == NULL)
 			return false;
-	if (!slice_starts_nocase(rest, type))
+	if (!slice_equal_nocase(slice_first(rest, part->type.value.n), part->type.value))
 		return false;
-	rest = slice_trim(slice_from(rest, sizeof(type) - 1));
-	return rest.n > 0 && rest.p[0] == ';';
+	rest = slice_trim(slice_from(rest, part->type.value.n));
+	return rest.n == 0 || rest.p[0] == ';';
 }
 
 /* "boundary" twice, with RFC 2231 marks, or such that not every reader finds the same one. */
@@ -152,7 +154,9 @@ static bool is_boundary_odd(const struct mime_part *part)
 	struct slice rest = field == NULL ? slice_make("", 0) : field->value;
 	size_t n = 0;
 
-	if (part->boundary.n == 0 || part->type.duplicate || !is_type_plain(rest))
+	if (part->boundary.n == 0 || part->type.duplicate || !is_type_plain(part))
+		return true;
+	if (memmem(rest.p, rest.n, "=?", 2) != NULL)	/* some readers decode encoded words before they look for it */
 		return true;
 	for (; rest.n > sizeof(name); rest = slice_from(rest, 1)) {
 		struct slice behind;
@@ -184,6 +188,8 @@ static const char *clear_fault(const struct mime_part *part)
 
 	if (is_duplicate(part) || (signature != NULL && is_duplicate(signature)))
 		return "RFC 5322 3.6: a Content-* field stands twice";
+	if (part->type.skipped)
+		return "RFC 2045 5.1: a parameter of Content-Type cannot be read";
 	if (is_boundary_odd(part))
 		return "RFC 2046 5.1.1: boundary missing, twice, or written so that readers differ";
 	if (part->encoding == CTE_BASE64 || part->encoding == CTE_QUOTED_PRINTABLE || part->encoding == CTE_UNKNOWN)
@@ -346,6 +352,9 @@ static int walk_opaque(struct verify_run *run, const struct entity *entity, cons
 		return err_memory(err);
 	if (is_duplicate(part))
 		return unreadable(run, entity, part, covers, "RFC 5322 3.6: a Content-* field stands twice", err);
+	if (!is_type_plain(part))
+		return unreadable(run, entity, part, covers, "RFC 2045 5.1: Content-Type is written so that readers differ",
+				  err);
 	if (walk_object(run, entity, part, object, &content, err) != 0)
 		return -1;
 	return content.p == NULL ? 0 : walk_content(run, entity, object->part, content, covers, err);

@@ -90,6 +90,8 @@ static const struct single_case singles[] = {
 	{ " a@b:, <c@d>", MAILBOX_AMBIGUOUS, "c@d" },
 	{ " a@b@c, <c@d>", MAILBOX_AMBIGUOUS, "c@d" },
 	{ " c@d, a@b..c", MAILBOX_AMBIGUOUS, "c@d" },
+	{ " .<a@b>", MAILBOX_AMBIGUOUS, "a@b" },
+	{ " J. R. <a@b>", MAILBOX_SINGLE, "a@b" },
 	{ " a..b@c", MAILBOX_AMBIGUOUS, "a..b@c" },
 	{ " A <.a@c>", MAILBOX_AMBIGUOUS, ".a@c" },
 	{ " a.@c", MAILBOX_AMBIGUOUS, "a.@c" },

@@ -274,6 +274,19 @@ static void test_false_delimiters(void **state)
 	assert_int_equal(container_traits(*state, "--bx\r\n--b\r\n\r\n--b--\r\n"), MIME_FALSE_DELIMITER);
 	assert_int_equal(container_traits(*state, "--b\r\n\r\n--b--\r\n--b\r\n"), MIME_FALSE_DELIMITER);
 	assert_int_equal(container_traits(*state, "--b\r\n\r\n--b--\r\n--b--"), MIME_FALSE_DELIMITER);
+	assert_int_equal(container_traits(*state, "--b\r\n\r\nx\r\n--b\r\r\n\r\nshown\r\n--b--\r\n"), MIME_FALSE_DELIMITER);
+	assert_int_equal(container_traits(*state, "--b\r\n\r\nx\r\n--b--\v\r\n\r\n--b--\r\n"), MIME_FALSE_DELIMITER);
+	assert_int_equal(container_traits(*state, "--b\r\n\r\nx\r\n--b\rx\r\n\r\n--b--\r\n"), 0);
+}
+
+static void test_boundary_of_the_multipart_around(void **state)
+{
+	struct message message = message_of(*state, MIXED("b") "--b\r\n" MIXED("b") "--b\r\n\r\n--b--\r\n--b--\r\n");
+	struct mime mime = parsed(*state, &message);
+
+	assert_int_equal(mime.facts, MIME_MALFORMED);
+	assert_int_equal(mime.root->traits, MIME_FALSE_DELIMITER);
+	assert_int_equal(mime.root->child->traits, 0);
 }
 
 static void test_traits_of_containers(void **state)
@@ -405,6 +418,7 @@ int main(void)
 		with_arena(test_entity_of_odd_parts),
 		with_arena(test_traits),
 		with_arena(test_false_delimiters),
+		with_arena(test_boundary_of_the_multipart_around),
 		with_arena(test_traits_of_containers),
 		with_arena(test_long_lines_in_little_memory),
 		with_arena(test_limits),

@@ -41,7 +41,10 @@ static void test_careless_values(void **state)
 	assert_slice(param_get(&list, "boundary"), "----=_Part/1");
 	assert_slice(param_get(&list, "name"), "a");
 	assert_slice(param_get(&list, "charset"), "utf-8");
+	assert_true(list.malformed && list.skipped);
+	list = parsed(*state, "multipart/mixed; boundary=----=_Part/1");
 	assert_true(list.malformed);
+	assert_false(list.skipped);
 }
 
 static void test_garbage(void **state)
@@ -50,8 +53,16 @@ static void test_garbage(void **state)
 
 	assert_slice(list.value, "text/plain");
 	assert_true(list.malformed);
+	assert_true(parsed(*state, "text/pl\xe4in").malformed);
 	assert_int_equal(list.n, 1);
 	assert_slice(param_get(&list, "e"), "f");
+	assert_true(list.skipped);
+	list = parsed(*state, "a/b; c; d=e");
+	assert_true(list.malformed && list.skipped);
+	list = parsed(*state, "a/b; c=d e; f=g");
+	assert_true(list.malformed && list.skipped);
+	list = parsed(*state, "a/b; c=d;; f=g; ");
+	assert_false(list.malformed || list.skipped);
 	list = parsed(*state, "");
 	assert_int_equal(list.value.n, 0);
 	list = parsed(*state, "a/b; c=\"unclosed; d=e");

@@ -45,7 +45,7 @@ static struct collection *load(const char *name, const char *const *files, size_
 		.crls = { crls, crl == NULL ? 0 : 1 }, .connect_ms = 1000, .total_ms = 1000,
 	};
 	struct err err = { 0 };
-	struct collection *collection = collection_load(&settings, NULL, &err);
+	struct collection *collection = collection_load(&settings, &(struct collection_env){ .report = NULL }, &err);
 
 	if (collection == NULL)
 		fprintf(stderr, "%s\n", err.text);
@@ -995,6 +995,10 @@ static void shape_of_multipart_signed(void **state)
 		{ "\r\n\r\nThis is a signed message.", "\r\nContent-Type: text/plain\r\n\r\nx", "twice" },
 		{ "boundary=\"=-cut\"", "boundary=\"=-cut\"; boundary=\"=-other\"", "boundary" },
 		{ "boundary=\"=-cut\"", "boundary*=us-ascii''%3D-cut", "boundary" },
+		{ "boundary=", "x=\"=?utf-8?q?=22=3B_boundary=3Dz=3B?=\"; boundary=", "boundary" },
+		{ "boundary=", "x; boundary=", "parameter" },
+		{ "boundary=", "x=y z; boundary=", "parameter" },
+		{ "This is a signed message.", "x\r\n--=-cut\r\r\n\r\ny", "some readers show" },
 		{ "Content-Type: application/pkcs7-signature", "Content-Type: application/pgp-signature",
 			"second part" },
 		{ "protocol=\"application/pkcs7-signature\"", "protocol=\"application/pgp-signature\"", "protocol" },
@@ -1018,6 +1022,17 @@ static void first_type_of_two_does_not_hide_a_signature(void **state)
 	replace(w, "Content-Type: text/html\r\n", "");
 	replace(w, "MIME-Version: 1.0\r\n", "MIME-Version: 1.0\r\nContent-Type: text/html\r\n");
 	assert_true(verify(w) == RESULT_NONE || verify(w) == RESULT_NEUTRAL);
+}
+
+static void type_of_an_object_is_plain(void **state)
+{
+	struct world *w = *state;
+
+	make_opaque(w, HEADER, &(struct craft){ .signers = { { .pki = w->alice } } });
+	assert_int_equal(verify(w), RESULT_PASS);
+	replace(w, "application/pkcs7-mime", "(=?utf-8?q?=29_text/html=3B?=) application/pkcs7-mime");
+	assert_int_equal(verify(w), RESULT_NEUTRAL);
+	reason_has(w, "readers differ");
 }
 
 static void preamble_and_epilogue_are_no_matter(void **state)
@@ -1205,6 +1220,7 @@ int main(void)
 		TEST(accepted_gateways_sign_for_their_domain), TEST(signed_part_in_mixed_covers_a_part),
 		TEST(lone_part_of_a_mixed_covers_a_part), TEST(forwarded_message_covers_a_part),
 		TEST(shape_of_multipart_signed), TEST(first_type_of_two_does_not_hide_a_signature),
+		TEST(type_of_an_object_is_plain),
 		TEST(preamble_and_epilogue_are_no_matter), TEST(nested_signatures_both_cover), TEST(clear_inside_clear),
 		TEST(unopened_envelope_is_neutral), TEST(signature_around_an_envelope_counts),
 		TEST(many_certificates_are_bounded), TEST(many_objects_are_bounded), TEST(detached_verification_does_not_hold_the_content),
