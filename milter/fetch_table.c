@@ -127,15 +127,22 @@ static int64_t between(int64_t value, int64_t least, int64_t most)
 	return value < least ? least : value > most ? most : value;
 }
 
+time_t fetch_renew_s(time_t this_update, time_t ages, time_t now)
+{
+	time_t end = ages + (ages - this_update) / 3, late = (end - now) / 4;
+
+	return ages - now > late ? ages - now : late;
+}
+
 /* Up to a tenth sooner. */
 static int64_t jitter(int64_t ms, uint32_t random)
 {
 	return ms - (int64_t)((uint64_t)ms / 10 * (random % 1024) / 1024);
 }
 
-void fetch_entry_succeeded(struct fetch_entry *entry, bool is_new, time_t ages_s, uint32_t random, int64_t now_ms)
+void fetch_entry_succeeded(struct fetch_entry *entry, bool is_new, time_t renew_s, uint32_t random, int64_t now_ms)
 {
-	int64_t ms = (int64_t)between(ages_s, 0, FETCH_LONGEST_MS / 1000) * 1000;
+	int64_t ms = (int64_t)between(renew_s, 0, FETCH_LONGEST_MS / 1000) * 1000;
 
 	entry->failures = 0;
 	entry->due_ms = now_ms + between(jitter(ms, random), is_new ? FETCH_EAGER_MS : FETCH_SHORTEST_MS, FETCH_LONGEST_MS);

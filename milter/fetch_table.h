@@ -63,8 +63,11 @@ struct fetch_entry *fetch_table_due(const struct fetch_table *table, int64_t now
 int64_t fetch_table_next_ms(const struct fetch_table *table);
 void fetch_table_clear(struct fetch_table *table);
 
-/* When to ask next. ages_s: seconds until the answer should be renewed; random: any number, so that not all ask at once. */
-void fetch_entry_succeeded(struct fetch_entry *entry, bool is_new, time_t ages_s, uint32_t random, int64_t now_ms);
+/* In how many seconds to renew an answer: when it ages, at 3/4 of its life; if that is over, after a quarter of what is
+ * left, so that an issuer who is punctual and no more is not asked every minute. */
+time_t fetch_renew_s(time_t this_update, time_t ages, time_t now);
+/* When to ask next, within the bounds above. random: any number, so that not all ask at once. */
+void fetch_entry_succeeded(struct fetch_entry *entry, bool is_new, time_t renew_s, uint32_t random, int64_t now_ms);
 void fetch_entry_failed(struct fetch_entry *entry, uint32_t random, int64_t now_ms);
 
 #endif

@@ -43,7 +43,7 @@ static int setup(void **state)
 	path = testdir_path(f->scratch, "root.pem");
 	testpki_write_pem(path, f->root, TESTPKI_CERT);
 	items[0] = path;
-	f->collection = collection_load(&settings, NULL, &err);
+	f->collection = collection_load(&settings, &(struct collection_env){ .report = NULL }, &err);
 	assert_non_null(f->collection);
 	free(path);
 	*state = f;
@@ -209,6 +209,16 @@ static void test_times(void **state)
 	fetch_entry_free(e);
 }
 
+static void test_renewal(void **state)
+{
+	(void)state;
+	assert_int_equal(fetch_renew_s(NOW, NOW + 300, NOW), 300);	/* lives 400 s */
+	assert_int_equal(fetch_renew_s(NOW, NOW + 300, NOW + 290), 27);
+	assert_int_equal(fetch_renew_s(NOW, NOW + 300, NOW + 300), 25);
+	assert_int_equal(fetch_renew_s(NOW, NOW + 300, NOW + 380), 5);
+	assert_true(fetch_renew_s(NOW, NOW + 300, NOW + 1000) <= 0);
+}
+
 struct walk {
 	char text[200];
 };
@@ -288,6 +298,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_expire, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_times, setup, teardown),
+		cmocka_unit_test(test_renewal),
 		cmocka_unit_test_setup_teardown(test_store, setup, teardown),
 	};
 
