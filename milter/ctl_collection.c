@@ -210,7 +210,7 @@ static const char *ask_revocation(const struct question *q)
 		return "it could not be checked";
 	if (result.chain != CHAIN_GOOD || result.revocation == REV_GOOD || result.revocation == REV_OFF)
 		return NULL;
-	return result.revocation == REV_REVOKED ? "pinned, and revoked by its CA's CRL" :
+	return result.revocation == REV_REVOKED ? "pinned, and revoked by its CA" :
 	       result.revocation == REV_STALE ? "pinned, and its CA's CRL is out of date" :
 	       "pinned, and neither its CA nor a CRL in the collection tells whether it is revoked";
 }
@@ -265,7 +265,7 @@ static int check_set(struct ctl *ctl, const struct collection_settings *settings
 	if (add_files(ctl->arena, &settings->files, set, err) != 0)
 		return -1;
 	set->settings = settings;
-	set->loaded = collection_load(settings, NULL, &why);
+	set->loaded = collection_load(settings, &(struct collection_env){ .report = NULL }, &why);
 	if (set->loaded != NULL && arena_defer(ctl->arena, free_loaded, set->loaded) != 0)
 		return err_memory(err);
 	for (question.index = 0; question.index < set->n; question.index++)

@@ -31,7 +31,7 @@ static void print_warning(void *self, const char *line)
 int ctl_site(struct ctl *ctl, struct err *err)
 {
 	const struct conf_report findings = { print_finding, ctl }, warnings = { print_warning, ctl };
-	const struct site_env env = { &drivers_all, &clock_system, &ctl->sink, &findings, &warnings };
+	const struct site_env env = { &drivers_all, &clock_system, &ctl->sink, &findings, &warnings, NULL };
 
 	if (site_load(ctl->args.config, &env, &ctl->site, err) != 0)
 		return -1;
@@ -75,10 +75,16 @@ static int open_collection(struct ctl *ctl, const struct collection_settings *se
 			   const struct collection **collection, struct err *err)
 {
 	const struct conf_report warnings = { print_warning, ctl };
+	struct collection_env env = { .report = &warnings };
 	struct collection *loaded = NULL;
 	struct err why;
 
-	loaded = collection_load(settings, &warnings, &why);
+	if (settings->fetch_hosts.n > 0) {
+		env.fetched_dir = arena_printf(ctl->arena, "%s/revocation", ctl->settings->state_dir);
+		if (env.fetched_dir == NULL)
+			return err_memory(err);
+	}
+	loaded = collection_load(settings, &env, &why);
 	if (loaded == NULL)
 		return conf_finding(ctl->conf, settings, err, "%s", why.text);
 	*collection = loaded;

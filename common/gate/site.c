@@ -80,6 +80,22 @@ static int load_authserv_id(struct site *site, struct err *err)
 	return site->authserv_id != NULL ? 0 : err_memory(err);
 }
 
+/* Only a collection for which something is fetched looks at what was fetched. */
+static struct collection *load_collection(const struct site *site, const struct collection_settings *settings,
+					  const struct site_env *env, struct err *err)
+{
+	struct collection_env collection_env = { .report = env->warnings, .wanted = env->wanted };
+
+	if (settings->fetch_hosts.n > 0) {
+		collection_env.fetched_dir = arena_printf(site->arena, "%s/revocation", site->settings.state_dir);
+		if (collection_env.fetched_dir == NULL) {
+			err_memory(err);
+			return NULL;
+		}
+	}
+	return collection_load(settings, &collection_env, err);
+}
+
 static int load_collections(struct site *site, const struct site_env *env, struct err *err)
 {
 	const struct conf_groups *groups = &site->settings.collections;
@@ -92,7 +108,7 @@ static int load_collections(struct site *site, const struct site_env *env, struc
 	if (site->collections == NULL)
 		return err_memory(err);
 	for (i = 0; i < groups->n; i++) {
-		collection = collection_load(groups->items[i], env->warnings, &why);
+		collection = load_collection(site, groups->items[i], env, &why);
 		if (collection == NULL) {
 			rc = conf_finding(site->conf, groups->items[i], err, "%s", why.text);
 			continue;
@@ -321,14 +337,17 @@ static void warn_rule(const struct site *site, const struct rule *rule, const st
 static void warn_collection(const struct site *site, const struct collection_settings *collection,
 			    const struct conf_report *warnings)
 {
-	if (collection->crls.n > 0)
+	if (collection->revocation == REVOCATION_OFF && collection->fetch_hosts.n > 0)
+		report(site, &collection->fetch_hosts, warnings, "fetch_hosts has no effect: revocation is \"off\"");
+	if (collection->crls.n > 0 || collection->fetch_hosts.n > 0)
 		return;
 	if (collection->revocation == REVOCATION_SOFT)
 		report(site, &collection->revocation, warnings,
-		       "revocation = \"soft\" without crls: every answer will be unknown");
+		       "revocation = \"soft\" with neither crls nor fetch_hosts: every answer will be unknown");
 	if (collection->revocation == REVOCATION_HARD)
 		report(site, &collection->revocation, warnings,
-		       "revocation = \"hard\" without crls: no signature will pass, no certificate will be used");
+		       "revocation = \"hard\" with neither crls nor fetch_hosts: no signature will pass, no certificate "
+		       "will be used");
 }
 
 static void warn(const struct site *site, const struct conf_report *warnings)

@@ -43,6 +43,7 @@ struct site_env {
 	const struct event_sink *sink;
 	const struct conf_report *findings;	/* errors: the site is refused */
 	const struct conf_report *warnings;	/* worth a word: no last rule, an expired anchor … */
+	const struct revocation_wanted *wanted;	/* told what is to be fetched; outlives the site; NULL: nobody fetches */
 };
 
 /* Loads path. -1: *err is the first finding. */

@@ -61,6 +61,20 @@ bool cert_may_encrypt(const struct cert *cert);	/* RSA: keyEncipherment; EC: key
 bool cert_has_address(const struct cert *cert, const struct address *address);
 bool cert_equal(const struct cert *a, const struct cert *b);
 
+#define CERT_MAX_URLS 8
+#define CERT_URL_BYTES 1024
+
+struct cert_urls {
+	char items[CERT_MAX_URLS][CERT_URL_BYTES];
+	size_t n;
+};
+
+/* The http URLs of its cRLDistributionPoints (fullName), and those of OCSP responders in its authorityInfoAccess: the first
+ * CERT_MAX_URLS, each once, of printable ASCII without blanks and shorter than CERT_URL_BYTES; others are left out. Whoever
+ * issued the certificate wrote them: hosts and addresses are not looked at. */
+void cert_crl_urls(const struct cert *cert, struct cert_urls *urls);
+void cert_ocsp_urls(const struct cert *cert, struct cert_urls *urls);
+
 /* A set without order or owner other than the list: each entry is one reference. */
 struct cert_list {
 	struct cert **items;

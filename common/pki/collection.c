@@ -3,11 +3,11 @@
  * `smimectl collection`.
  *
  * Certificates stay in our own sorted arrays: an X509_STORE fills in quadratic time (SPECS B5) and would hand out every
- * certificate as a trusted one. Only the CRLs are in a store. */
+ * certificate as a trusted one. CRLs are evidence_store.c's, who follows their files. */
 #include "pki/collection.h"
 
 #include <openssl/err.h>
-#include <openssl/x509_vfy.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/file.h"
+#include "pki/evidence.h"
 #include "pki/path_memory.h"
 #include "pki/pki_internal.h"
 
@@ -34,9 +35,10 @@ struct collection {
 	enum revocation_mode revocation;
 	STACK_OF(ASN1_OBJECT) *policies;	/* NULL: any will do */
 	struct cert_array parts[PARTS];	/* by enum collection_part */
-	X509_STORE *crls;
-	STACK_OF(X509_CRL) *deltas;	/* delta CRLs: not in crls, see collection_delta_revokes */
-	struct buf crl_times;	/* of time_t */
+	struct evidence_store *evidence;	/* NULL: revocation is off */
+	const struct revocation_wanted *wanted;	/* NULL: nobody fetches */
+	struct conf_strings fetch_hosts;
+	int64_t connect_ms, total_ms;
 	struct path_memory *memory;
 };
 
@@ -128,49 +130,16 @@ static int add_cert(struct loading *l, const char *path, const struct bundle_ent
 	return buf_append(&l->found, &found, sizeof(found)) != 0 ? err_memory(err) : 0;
 }
 
-/* A time that cannot be read is the same at all times. */
-static int add_crl_time(struct loading *l, const ASN1_TIME *from)
+static int add_crl(struct loading *l, const char *path, const struct bundle_entry *entry, struct err *err)
 {
-	time_t at = 0;
+	struct err reason;
 
-	if (from == NULL || cert_read_time(from, &at) != 0)
+	if (evidence_store_add_crl(l->collection->evidence, entry->crl_der, &reason) == 0)
 		return 0;
-	return buf_append(&l->collection->crl_times, &at, sizeof(at));
-}
-
-/* A CRL for looking serials up, or one that tells what came since another one. Takes a reference. */
-static int keep_crl(struct collection *collection, X509_CRL *crl)
-{
-	if (X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) < 0)
-		return X509_STORE_add_crl(collection->crls, crl) == 1 ? 0 : -1;
-	if (X509_CRL_up_ref(crl) != 1)
-		return -1;
-	if (sk_X509_CRL_push(collection->deltas, crl) > 0)
-		return 0;
-	X509_CRL_free(crl);
-	return -1;
-}
-
-static int add_crl(struct loading *l, const char *path, struct slice der, struct err *err)
-{
-	const unsigned char *p = (const unsigned char *)der.p;
-	X509_CRL *crl = d2i_X509_CRL(NULL, &p, (long)der.n);
-	const ASN1_TIME *next;
-	int rc = -1;
-
-	if (crl == NULL || keep_crl(l->collection, crl) != 0 ||
-	    add_crl_time(l, X509_CRL_get0_lastUpdate(crl)) != 0 || add_crl_time(l, X509_CRL_get0_nextUpdate(crl)) != 0) {
-		err_memory(err);
-		goto out;
-	}
-	next = X509_CRL_get0_nextUpdate(crl);
-	if (next != NULL && ASN1_TIME_cmp_time_t(next, l->now) == -1)
-		note(l, path, "a CRL that is out of date");
-	rc = 0;
-out:
-	X509_CRL_free(crl);
-	ERR_clear_error();
-	return rc;
+	if (reason.class == ERR_TEMP)
+		return err_memory(err);
+	note(l, path, "at offset %zu: %s", entry->offset, reason.text);
+	return 0;
 }
 
 static int add_entry(struct loading *l, const char *path, const struct bundle_entry *entry, struct err *err)
@@ -181,7 +150,7 @@ static int add_entry(struct loading *l, const char *path, const struct bundle_en
 	}
 	if (entry->cert != NULL)
 		return add_cert(l, path, entry, err);
-	return l->collection->revocation == REVOCATION_OFF ? 0 : add_crl(l, path, entry->crl_der, err);
+	return l->collection->evidence == NULL ? 0 : add_crl(l, path, entry, err);
 }
 
 static int load_file(struct loading *l, const char *path, struct err *err)
@@ -227,44 +196,23 @@ out:
 	return rc;
 }
 
-static int load_crl_file(struct loading *l, const char *path, struct err *err)
+/* Own files first: what the fetch process brings does not keep them away, when there is too much. */
+static int load_evidence(struct loading *l, const struct collection_env *env, struct err *err)
 {
-	struct bundle bundle;
-	int rc = 0;
+	const struct conf_strings *crls = &l->settings->crls;
+	struct evidence_store *store = l->collection->evidence;
 
-	if (bundle_load(l->collection->arena, path, &bundle, err) != 0)
+	if (store == NULL)
+		return 0;
+	for (size_t i = 0; i < crls->n; i++)
+		if (evidence_store_add(store, crls->items[i], false, err) != 0)
+			return -1;
+	if (env->fetched_dir != NULL && evidence_store_add(store, env->fetched_dir, true, err) != 0)
 		return -1;
-	for (size_t i = 0; i < bundle.n && rc == 0; i++) {
-		if (bundle.entries[i].problem != NULL)
-			note(l, path, "at offset %zu: %s", bundle.entries[i].offset, bundle.entries[i].problem);
-		else if (bundle.entries[i].cert == NULL)
-			rc = add_crl(l, path, bundle.entries[i].crl_der, err);
-	}
-	return rc;
+	return evidence_store_load(store, l->report, err);
 }
 
-/* A bad file among many does not take the good ones' CRLs away: certificates of its CA are "unknown" then. */
-static int load_crls(struct loading *l, const char *path, struct err *err)
-{
-	struct err reason = { 0 };
-	char **paths = NULL;
-	size_t n = 0;
-
-	if (!file_is_directory(path))
-		return load_crl_file(l, path, err);
-	if (file_list(l->collection->arena, path, &paths, &n, err) != 0)
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		if (load_crl_file(l, paths[i], &reason) == 0)
-			continue;
-		if (reason.class != ERR_CONFIG)
-			return err_set(err, reason.class, "%s", reason.text);
-		note(l, path, "%s", reason.text);
-	}
-	return 0;
-}
-
-static int load_all(struct loading *l, struct err *err)
+static int load_all(struct loading *l, const struct collection_env *env, struct err *err)
 {
 	const struct collection_settings *settings = l->settings;
 
@@ -273,12 +221,7 @@ static int load_all(struct loading *l, struct err *err)
 			return -1;
 	if (settings->system && load_system(l, err) != 0)
 		return -1;
-	for (size_t i = 0; i < settings->crls.n && settings->revocation != REVOCATION_OFF; i++)
-		if (load_crls(l, settings->crls.items[i], err) != 0)
-			return -1;
-	if (settings->fetch_hosts.n > 0)
-		note(l, settings->name, "fetch_hosts has no effect: CRLs are read from `crls` only");
-	return 0;
+	return load_evidence(l, env, err);
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -427,42 +370,59 @@ static int read_policies(struct collection *collection, const struct conf_string
 	return 0;
 }
 
-static struct collection *create(const struct collection_settings *settings, struct err *err)
+static int copy_strings(struct arena *arena, const struct conf_strings *from, struct conf_strings *to)
+{
+	to->items = arena_array(arena, from->n, sizeof(*to->items));
+	for (to->n = 0; to->items != NULL && to->n < from->n; to->n++)
+		if ((to->items[to->n] = arena_strdup(arena, from->items[to->n])) == NULL)
+			return -1;
+	return to->items == NULL ? -1 : 0;
+}
+
+static int fill(struct collection *collection, const struct collection_settings *settings,
+		const struct collection_env *env)
+{
+	collection->arena = arena_new(0);
+	collection->memory = path_memory_new();
+	if (collection->arena == NULL || collection->memory == NULL ||
+	    (collection->name = arena_strdup(collection->arena, settings->name)) == NULL ||
+	    copy_strings(collection->arena, &settings->fetch_hosts, &collection->fetch_hosts) != 0)
+		return -1;
+	collection->connect_ms = settings->connect_ms;
+	collection->total_ms = settings->total_ms;
+	collection->revocation = (enum revocation_mode)settings->revocation;
+	if (collection->revocation == REVOCATION_OFF)
+		return 0;
+	if (settings->fetch_hosts.n > 0)
+		collection->wanted = env->wanted;
+	collection->evidence = evidence_store_new(&clock_system);
+	return collection->evidence == NULL ? -1 : 0;
+}
+
+static struct collection *create(const struct collection_settings *settings, const struct collection_env *env,
+				 struct err *err)
 {
 	struct collection *collection = calloc(1, sizeof(*collection));
 
-	if (collection == NULL)
-		goto out;
-	collection->arena = arena_new(0);
-	collection->crls = X509_STORE_new();
-	collection->deltas = sk_X509_CRL_new_null();
-	collection->memory = path_memory_new();
-	if (collection->crls != NULL)
-		X509_STORE_set_get_issuer(collection->crls, path_crl_anchor);
-	buf_init(&collection->crl_times, 0);
-	if (collection->arena == NULL || collection->crls == NULL || collection->deltas == NULL || collection->memory == NULL ||
-	    (collection->name = arena_strdup(collection->arena, settings->name)) == NULL)
-		goto out;
-	collection->revocation = (enum revocation_mode)settings->revocation;
-	return collection;
-out:
+	if (collection != NULL && fill(collection, settings, env) == 0)
+		return collection;
 	collection_free(collection);
 	err_memory(err);
 	return NULL;
 }
 
-struct collection *collection_load(const struct collection_settings *settings, const struct conf_report *report,
+struct collection *collection_load(const struct collection_settings *settings, const struct collection_env *env,
 				   struct err *err)
 {
-	struct collection *collection = create(settings, err);
-	struct loading l = { .settings = settings, .report = report, .collection = collection,
+	struct collection *collection = create(settings, env, err);
+	struct loading l = { .settings = settings, .report = env->report, .collection = collection,
 			     .pinned = settings->pinned, .now = time(NULL) };
 
 	if (collection == NULL)
 		return NULL;
 	buf_init(&l.found, 0);
 	if (parse_domains(collection, &settings->domains, err) != 0 ||
-	    read_policies(collection, &settings->policies, err) != 0 || load_all(&l, err) != 0 ||
+	    read_policies(collection, &settings->policies, err) != 0 || load_all(&l, env, err) != 0 ||
 	    sort_out(&l, err) != 0)
 		goto out;
 	if (collection->parts[COLLECTION_ANCHORS].n + collection->parts[COLLECTION_PINNED].n == 0) {
@@ -483,9 +443,7 @@ void collection_free(struct collection *collection)
 	if (collection == NULL)
 		return;
 	path_memory_free(collection->memory);
-	buf_clear(&collection->crl_times);
-	X509_STORE_free(collection->crls);
-	sk_X509_CRL_pop_free(collection->deltas, X509_CRL_free);
+	evidence_store_free(collection->evidence);
 	sk_ASN1_OBJECT_pop_free(collection->policies, ASN1_OBJECT_free);
 	arena_free(collection->arena);
 	free(collection);
@@ -511,31 +469,34 @@ STACK_OF(ASN1_OBJECT) *collection_policies(const struct collection *collection)
 	return collection->policies;
 }
 
-X509_STORE *collection_crls(const struct collection *collection)
+const struct conf_strings *collection_fetch_hosts(const struct collection *collection)
 {
-	return collection->crls;
+	return &collection->fetch_hosts;
 }
 
-bool collection_delta_revokes(const struct collection *collection, X509 *cert, X509 *issuer)
+int64_t collection_connect_ms(const struct collection *collection)
 {
-	X509_REVOKED *entry = NULL;
-
-	for (int i = 0; i < sk_X509_CRL_num(collection->deltas); i++) {
-		X509_CRL *delta = sk_X509_CRL_value(collection->deltas, i);
-
-		/* 2 would be removeFromCRL: who was on hold waits for the next complete CRL. */
-		if (X509_NAME_cmp(X509_CRL_get_issuer(delta), X509_get_subject_name(issuer)) == 0 &&
-		    X509_CRL_get0_by_cert(delta, &entry, cert) == 1 &&
-		    X509_CRL_verify(delta, X509_get0_pubkey(issuer)) == 1)
-			return true;
-	}
-	return false;
+	return collection->connect_ms;
 }
 
-const time_t *collection_crl_times(const struct collection *collection, size_t *n)
+int64_t collection_total_ms(const struct collection *collection)
 {
-	*n = collection->crl_times.n / sizeof(time_t);
-	return (const time_t *)(const void *)collection->crl_times.p;
+	return collection->total_ms;
+}
+
+struct evidence *collection_evidence(const struct collection *collection)
+{
+	return collection->evidence == NULL ? NULL : evidence_store_get(collection->evidence);
+}
+
+struct evidence_store *collection_evidence_store(const struct collection *collection)
+{
+	return collection->evidence;
+}
+
+const struct revocation_wanted *collection_wanted(const struct collection *collection)
+{
+	return collection->wanted;
 }
 
 struct path_memory *collection_memory(const struct collection *collection)

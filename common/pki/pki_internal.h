@@ -10,6 +10,8 @@
 #include "pki/collection.h"
 #include "pki/key.h"
 
+struct evidence;
+struct evidence_store;
 struct path_memory;
 
 X509 *cert_x509(const struct cert *cert);	/* borrowed; use as const */
@@ -33,18 +35,12 @@ struct cert *const *collection_find(const struct collection *collection, enum co
 				    const X509_NAME *name, size_t *n);
 /* One of which a path must be valid for; NULL: none is asked for. Borrowed; use as const. */
 STACK_OF(ASN1_OBJECT) *collection_policies(const struct collection *collection);
-/* Its CRLs and nothing else; empty when revocation is off. Borrowed. */
-X509_STORE *collection_crls(const struct collection *collection);
-/* For the store of CRLs: the only anchor of the paths of CRLs' signers is that of the path in question (path.c). As
- * X509_STORE_CTX_get_issuer_fn. */
-int path_crl_anchor(X509 **issuer, X509_STORE_CTX *context, X509 *x509);
-/* Does a delta CRL of the issuer, signed with this key of it, revoke the certificate? Delta CRLs are looked at by our own
- * code: OpenSSL 3.0 and 3.5 make different things of them, and 3.5.7 takes one for a complete CRL. */
-bool collection_delta_revokes(const struct collection *collection, X509 *cert, X509 *issuer);
-/* Every moment at which one of its CRLs starts or ends being valid, in no order: *n of them. */
-const time_t *collection_crl_times(const struct collection *collection, size_t *n);
-/* What was proven with it. It outlives no change of anchors, intermediates or CRLs, of which there is none after
- * loading. */
+/* What tells of revocation now: a reference (evidence_free); NULL: revocation is off. */
+struct evidence *collection_evidence(const struct collection *collection);
+struct evidence_store *collection_evidence_store(const struct collection *collection);	/* borrowed, NULL likewise */
+/* Who is told what to fetch; NULL: nobody. */
+const struct revocation_wanted *collection_wanted(const struct collection *collection);
+/* What was proven with it. Anchors and intermediates never change; answers name the evidence they were made with. */
 struct path_memory *collection_memory(const struct collection *collection);
 
 /* The text of the first entry of OpenSSL's error queue, which is cleared: for err_set. out: 120 bytes or so. */

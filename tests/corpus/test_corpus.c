@@ -106,7 +106,7 @@ static struct collection *load_anchors(struct row *row)
 		paths[n++] = path;
 	}
 	settings.files = (struct conf_strings){ paths, n };
-	return n == 0 ? NULL : collection_load(&settings, NULL, &err);
+	return n == 0 ? NULL : collection_load(&settings, &(struct collection_env){ .report = NULL }, &err);
 }
 
 /* A CMS object becomes the body of a mail; PEM is base64 already. */

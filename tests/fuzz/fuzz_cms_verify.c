@@ -28,7 +28,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	PROMISE(fd >= 0);
 	close(fd);
 	testpki_write_pem(path, root, TESTPKI_CERT);
-	collection = collection_load(&settings, NULL, NULL);
+	collection = collection_load(&settings, &(struct collection_env){ .report = NULL }, NULL);
 	PROMISE(collection != NULL);
 	unlink(path);
 	testpki_free(root);

@@ -37,7 +37,7 @@ static void collect(void *self, const char *line)
 static int load(struct fixture *f, const char *text)
 {
 	const struct conf_report findings = { collect, f->findings }, warnings = { collect, f->warnings };
-	const struct site_env env = { &drivers, &clock_system, NULL, &findings, &warnings };
+	const struct site_env env = { &drivers, &clock_system, NULL, &findings, &warnings, NULL };
 	FILE *file = fopen(f->path, "w");
 
 	assert_non_null(file);

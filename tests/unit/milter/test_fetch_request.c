@@ -111,7 +111,7 @@ static struct collection *open_collection(const char *scratch, const struct test
 	struct err err;
 
 	testpki_write_pem(path, root, TESTPKI_CERT);
-	collection = collection_load(&settings, NULL, &err);
+	collection = collection_load(&settings, &(struct collection_env){ .report = NULL }, &err);
 	assert_non_null(collection);
 	free(path);
 	return collection;

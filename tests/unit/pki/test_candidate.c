@@ -147,7 +147,7 @@ static void add_collection(struct state *s, const char *name, const struct testp
 	struct err err = { .text = "" };
 
 	testpki_write_pem(path, pki, TESTPKI_CERT | TESTPKI_CHAIN);
-	s->collections[s->collection_count] = collection_load(&settings, NULL, &err);
+	s->collections[s->collection_count] = collection_load(&settings, &(struct collection_env){ .report = NULL }, &err);
 	free(path);
 	if (s->collections[s->collection_count++] == NULL)
 		fail_msg("%s", err.text);
@@ -364,7 +364,7 @@ static void revoked_ones_are_refused(void **state)
 	testpki_crl(s->sub, revoked, 1, 0, 0, false, &bytes);
 	testpki_write(crl, &bytes, 0644);
 	buf_clear(&bytes);
-	s->collections[s->collection_count] = collection_load(&settings, NULL, &err);
+	s->collections[s->collection_count] = collection_load(&settings, &(struct collection_env){ .report = NULL }, &err);
 	assert_non_null(s->collections[s->collection_count++]);
 	put_cert(s, 0, testpki_cert(alice), "attr");
 	list = ask(s);
@@ -388,7 +388,7 @@ static void unknown_revocation_is_no_none(void **state)
 	struct err err;
 
 	testpki_write_pem(ca, s->sub, TESTPKI_CERT | TESTPKI_CHAIN);
-	s->collections[s->collection_count] = collection_load(&settings, NULL, &err);
+	s->collections[s->collection_count] = collection_load(&settings, &(struct collection_env){ .report = NULL }, &err);
 	assert_non_null(s->collections[s->collection_count++]);
 	put(s, 0, (struct testpki_spec){ .key = TESTPKI_P256 });
 	list = ask(s);

@@ -62,7 +62,7 @@ static void collect(struct fixture *f, const struct testpki *const *cas, size_t 
 		testpki_pem(cas[i], TESTPKI_CERT, &bytes);
 	testpki_write(path, &bytes, 0644);
 	buf_clear(&bytes);
-	f->collections[f->n] = collection_load(&settings, NULL, NULL);
+	f->collections[f->n] = collection_load(&settings, &(struct collection_env){ .report = NULL }, NULL);
 	assert_non_null(f->collections[f->n++]);
 	free(path);
 }

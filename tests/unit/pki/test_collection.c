@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "pki/collection.h"
+#include "pki/evidence.h"
 #include "pki/pki_internal.h"
 #include "support/testpki.h"
 
@@ -77,7 +78,7 @@ static bool load_with(struct fixture *f, struct collection_settings *settings)
 	settings->name = "test";
 	if (settings->domains.n == 0)
 		settings->domains = (struct conf_strings){ domains, 1 };
-	f->collection = collection_load(settings, &report, &f->err);
+	f->collection = collection_load(settings, &(struct collection_env){ .report = &report }, &f->err);
 	return f->collection != NULL;
 }
 
@@ -286,6 +287,15 @@ static void covers_domains(void **state)
 	assert_int_equal(f->err.class, ERR_CONFIG);
 }
 
+static size_t evidence_count(const struct fixture *f)
+{
+	struct evidence *evidence = collection_evidence(f->collection);
+	size_t n = evidence_size(evidence);
+
+	evidence_free(evidence);
+	return n;
+}
+
 static void reads_crls(void **state)
 {
 	struct fixture *f = *state;
@@ -307,13 +317,14 @@ static void reads_crls(void **state)
 	buf_append_text(&bad, "no CRL");
 	testpki_write(path_of(f, "crls/c"), &bad, 0644);
 	assert_true(load_with(f, &settings));
-	assert_int_equal(sk_X509_OBJECT_num(X509_STORE_get0_objects(collection_crls(f->collection))), 2);
+	assert_int_equal(evidence_count(f), 2);
 	assert_true(said(f, "out of date"));
 	assert_true(said(f, "crls/c"));
 	assert_int_equal(collection_revocation(f->collection), REVOCATION_HARD);
 	settings.revocation = REVOCATION_OFF;
 	assert_true(load_with(f, &settings));
-	assert_int_equal(sk_X509_OBJECT_num(X509_STORE_get0_objects(collection_crls(f->collection))), 0);
+	assert_null(collection_evidence_store(f->collection));
+	assert_null(collection_evidence(f->collection));
 	buf_clear(&crl);
 	buf_clear(&bad);
 }

@@ -74,7 +74,7 @@ static void load(struct fixture *f, const struct buf *anchors, const struct buf 
 	testpki_write(file, anchors, 0644);
 	if (crls != NULL)
 		testpki_write(crl, crls, 0644);
-	f->collections[f->n] = collection_load(&settings, NULL, &err);
+	f->collections[f->n] = collection_load(&settings, &(struct collection_env){ .report = NULL }, &err);
 	unlink(file);
 	unlink(crl);
 	if (f->collections[f->n++] == NULL)

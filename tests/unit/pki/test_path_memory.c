@@ -158,7 +158,7 @@ static struct collection *load(const struct world *w)
 	snprintf(crl, sizeof(crl), "%s/crl.pem", w->directory);
 	testpki_write(file, &w->anchors, 0644);
 	testpki_write(crl, &w->crls, 0644);
-	collection = collection_load(&settings, NULL, NULL);
+	collection = collection_load(&settings, &(struct collection_env){ .report = NULL }, NULL);
 	unlink(file);
 	unlink(crl);
 	assert_non_null(collection);

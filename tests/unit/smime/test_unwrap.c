@@ -48,7 +48,7 @@ static int setup_group(void **state)
 	w->alice = testpki_leaf(w->root, "alice@example.com");
 	w->bob = testpki_leaf(w->root, "bob@example.org");
 	testpki_write_pem(path, w->root, TESTPKI_CERT);
-	w->trusted = collection_load(&settings, NULL, &w->err);
+	w->trusted = collection_load(&settings, &(struct collection_env){ .report = NULL }, &w->err);
 	unlink(path);
 	*state = w;
 	return w->trusted == NULL ? -1 : 0;
