@@ -10,6 +10,7 @@
 void judge_limits(const struct limits *limits, struct verify_env *env)
 {
 	env->limits.object_bytes = (size_t)limits->message_mb << 20;
+	env->limits.recipient_infos = (size_t)limits->recipient_infos;
 	env->limits.signer_infos = (size_t)limits->signer_infos;
 	env->limits.certificates = (size_t)limits->certificates;
 	env->limits.cms_layers = (size_t)limits->cms_layers;
@@ -58,12 +59,12 @@ int judge_verify(const struct site *site, const struct facts *facts, const struc
 	return 0;
 }
 
-/* Is the outermost layer an envelope that was not opened? */
+/* Is the outermost layer an envelope that was not opened? What only says so, or is cut, or followed by text, is none. */
 static bool is_envelope(const struct verdict *verdict)
 {
 	const struct layer *outer = verdict->layers.n > 0 ? &verdict->layers.items[0] : NULL;
 
-	return outer != NULL && outer->covers_message &&
+	return outer != NULL && outer->covers_message && outer->sealed &&
 	       (outer->type == LAYER_ENVELOPED || outer->type == LAYER_AUTH_ENVELOPED);
 }
 

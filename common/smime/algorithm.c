@@ -1,7 +1,8 @@
-/* algorithm.c - tables of digests and signatures, RSA-PSS parameters, and the public-key operation itself.
+/* algorithm.c - tables of digests, signatures, ciphers and ways of a content key, their parameters, and the public-key
+ * operation of a signature.
  *
  * What is not in a table is unsupported, never "unsigned": a newer library or a new row makes it known. Strength is
- * told, not enforced: verdicts are signer.c's. Called by verify_object.c and signer.c. No state, thread-safe.
+ * told, not enforced: verdicts are signer.c's. Called by verify_object.c, signer.c and the prescans. No state, thread-safe.
  */
 #include "smime/algorithm.h"
 
@@ -22,14 +23,16 @@ static const struct digest_algorithm digests[] = {
 	{ NID_md4, "md4", true }, { NID_md2, "md2", true }, { NID_ripemd160, "ripemd160", true },
 };
 
-static const struct {
-	int nid;
-	const char *name;
-} ciphers[] = {
-	{ NID_aes_128_cbc, "aes128-cbc" }, { NID_aes_192_cbc, "aes192-cbc" }, { NID_aes_256_cbc, "aes256-cbc" },
-	{ NID_aes_128_gcm, "aes128-gcm" }, { NID_aes_192_gcm, "aes192-gcm" }, { NID_aes_256_gcm, "aes256-gcm" },
-	{ NID_des_ede3_cbc, "3des-cbc" }, { NID_rc2_cbc, "rc2-cbc" }, { NID_des_cbc, "des-cbc" },
-	{ NID_chacha20_poly1305, "chacha20-poly1305" },
+static const struct content_cipher ciphers[] = {
+	{ NID_aes_128_cbc, "aes128-cbc", CIPHER_READ, false, 16 },
+	{ NID_aes_192_cbc, "aes192-cbc", CIPHER_READ, false, 16 },
+	{ NID_aes_256_cbc, "aes256-cbc", CIPHER_READ, false, 16 },
+	{ NID_aes_128_gcm, "aes128-gcm", CIPHER_READ, true, 0 },
+	{ NID_aes_192_gcm, "aes192-gcm", CIPHER_READ, true, 0 },
+	{ NID_aes_256_gcm, "aes256-gcm", CIPHER_READ, true, 0 },
+	{ NID_des_ede3_cbc, "3des-cbc", CIPHER_LEGACY, false, 8 },
+	{ NID_rc2_cbc, "rc2-cbc", CIPHER_NOT_READ, false, 0 }, { NID_des_cbc, "des-cbc", CIPHER_NOT_READ, false, 0 },
+	{ NID_chacha20_poly1305, "chacha20-poly1305", CIPHER_NOT_READ, false, 0 },
 };
 
 /* An OID's number in OpenSSL's table (whole item); NID_undef: unknown. */
@@ -48,14 +51,35 @@ static int algorithm_nid(struct slice oid)
 	return nid;
 }
 
-const char *algorithm_cipher_name(struct slice oid)
+const struct content_cipher *content_cipher_find(struct slice oid)
 {
 	int nid = algorithm_nid(oid);
 
 	for (size_t i = 0; nid != NID_undef && i < sizeof(ciphers) / sizeof(ciphers[0]); i++)
 		if (ciphers[i].nid == nid)
-			return ciphers[i].name;
+			return &ciphers[i];
 	return NULL;
+}
+
+int gcm_parameters(struct slice parameters, struct gcm_parameters *gcm)
+{
+	struct der der = der_whole(parameters);
+	struct der_item item, nonce, tag;
+	int got;
+
+	*gcm = (struct gcm_parameters){ .tag_bytes = 12 };
+	if (der_take(&der, DER_SEQUENCE, &item) != 1 || der.rest.n != 0)
+		return -1;
+	der = der_inside(&item);
+	if (der_take(&der, DER_OCTETS, &nonce) != 1)
+		return -1;
+	gcm->nonce_bytes = nonce.content.n;
+	got = der_take(&der, DER_INTEGER, &tag);
+	if (got < 0 || der.rest.n != 0 || (got == 1 && tag.content.n != 1))
+		return -1;
+	if (got == 1)
+		gcm->tag_bytes = (unsigned char)tag.content.p[0];
+	return 0;
 }
 
 static const struct digest_algorithm *digest_by_nid(int nid)
@@ -135,8 +159,8 @@ out:
 	return rc;
 }
 
-/* An EXPLICIT [n] of RSASSA-PSS-params, if it stands there: 1, 0, -1. */
-static int pss_field(struct der *der, unsigned n, unsigned tag, struct der_item *inner)
+/* An EXPLICIT [n] of parameters, if it stands there: 1, 0, -1. */
+static int explicit_field(struct der *der, unsigned n, unsigned tag, struct der_item *inner)
 {
 	struct der_item item;
 	struct der inside;
@@ -149,7 +173,7 @@ static int pss_field(struct der *der, unsigned n, unsigned tag, struct der_item 
 }
 
 /* The digest named by an AlgorithmIdentifier of hash or, with mgf, of MGF1 over a hash. */
-static int pss_digest(const struct der_item *item, bool mgf)
+static int named_digest(const struct der_item *item, bool mgf)
 {
 	struct prescan_algorithm algorithm;
 	struct der parameters;
@@ -190,16 +214,16 @@ static int pss_parse(struct slice parameters, struct pss *pss)
 	if (der_take(&der, DER_SEQUENCE, &item) != 1 || der.rest.n != 0)
 		return -1;
 	der = der_inside(&item);
-	got[0] = pss_field(&der, 0, DER_SEQUENCE, &item);
+	got[0] = explicit_field(&der, 0, DER_SEQUENCE, &item);
 	if (got[0] == 1)
-		pss->digest = pss_digest(&item, false);
-	got[1] = pss_field(&der, 1, DER_SEQUENCE, &item);
+		pss->digest = named_digest(&item, false);
+	got[1] = explicit_field(&der, 1, DER_SEQUENCE, &item);
 	if (got[1] == 1)
-		pss->mgf_digest = pss_digest(&item, true);
-	got[2] = pss_field(&der, 2, DER_INTEGER, &item);
+		pss->mgf_digest = named_digest(&item, true);
+	got[2] = explicit_field(&der, 2, DER_INTEGER, &item);
 	if (got[2] == 1)
 		pss->salt_bytes = small_integer(&item);
-	got[3] = pss_field(&der, 3, DER_INTEGER, &item);
+	got[3] = explicit_field(&der, 3, DER_INTEGER, &item);
 	if (got[3] == 1)
 		pss->trailer = small_integer(&item);
 	return got[0] < 0 || got[1] < 0 || got[2] < 0 || got[3] < 0 || der.rest.n != 0 ? -1 : 0;
@@ -218,6 +242,103 @@ static void find_pss(const struct prescan_algorithm *algorithm, const struct dig
 		found->fault = "RFC 4055 3.1: RSASSA-PSS salt length or trailer out of range";
 	else
 		found->salt_bytes = pss.salt_bytes;
+}
+
+/* [2] of RSAES-OAEP-params: RFC 3560 3 wants the label to be empty. */
+static bool is_empty_label(const struct der_item *item)
+{
+	struct prescan_algorithm source;
+
+	return prescan_algorithm(item, &source) == 0 && algorithm_nid(source.oid) == NID_pSpecified &&
+	       slice_equal(source.parameters, slice_make("\x04\x00", 2));
+}
+
+/* RFC 4055 4.1, whose defaults are SHA-1, MGF1 with it, and no label. */
+static const char *oaep_fault(struct slice parameters, bool *malformed)
+{
+	struct der der = der_whole(parameters);
+	struct der_item item, hash, mgf, label;
+	bool known, empty;
+	int got[3];
+
+	*malformed = true;
+	if (der_take(&der, DER_SEQUENCE, &item) != 1 || der.rest.n != 0)
+		return "RFC 3560 3: RSAES-OAEP parameters missing or malformed";
+	der = der_inside(&item);
+	got[0] = explicit_field(&der, 0, DER_SEQUENCE, &hash);
+	got[1] = explicit_field(&der, 1, DER_SEQUENCE, &mgf);
+	got[2] = explicit_field(&der, 2, DER_SEQUENCE, &label);
+	if (got[0] < 0 || got[1] < 0 || got[2] < 0 || der.rest.n != 0)
+		return "RFC 3560 3: RSAES-OAEP parameters missing or malformed";
+	*malformed = false;
+	known = (got[0] == 0 || digest_by_nid(named_digest(&hash, false)) != NULL) &&
+		(got[1] == 0 || digest_by_nid(named_digest(&mgf, true)) != NULL);
+	empty = got[2] == 0 || is_empty_label(&label);
+	return known && empty ? NULL : "RFC 3560 3: RSAES-OAEP with a label, or with a hash that is not known";
+}
+
+static bool is_null(struct slice parameters)
+{
+	return slice_equal(parameters, slice_make("\x05\x00", 2));
+}
+
+const char *key_transport_fault(const struct prescan_algorithm *algorithm, bool *malformed)
+{
+	*malformed = false;
+	switch (algorithm_nid(algorithm->oid)) {
+	case NID_rsaEncryption:
+		*malformed = !is_null(algorithm->parameters);
+		return *malformed ? "RFC 3370 4.2.1: the parameters of rsaEncryption are not NULL" : NULL;
+	case NID_rsaesOaep:
+		return oaep_fault(algorithm->parameters, malformed);
+	default:
+		return "RFC 8551 2.3: key transport by an unknown algorithm";
+	}
+}
+
+/* RFC 5753 7.1.4: ECDH with one of X9.63's key derivations. */
+static bool is_ecdh(int nid)
+{
+	static const int nids[] = {
+		NID_dhSinglePass_stdDH_sha256kdf_scheme, NID_dhSinglePass_stdDH_sha384kdf_scheme,
+		NID_dhSinglePass_stdDH_sha512kdf_scheme, NID_dhSinglePass_stdDH_sha224kdf_scheme,
+		NID_dhSinglePass_stdDH_sha1kdf_scheme,
+	};
+
+	for (size_t i = 0; i < sizeof(nids) / sizeof(nids[0]); i++)
+		if (nids[i] == nid)
+			return true;
+	return false;
+}
+
+/* RFC 3565 2.3.2 wants no parameters; some write NULL. */
+static const char *wrap_fault(const struct prescan_algorithm *wrap, bool *malformed)
+{
+	switch (algorithm_nid(wrap->oid)) {
+	case NID_id_aes128_wrap:
+	case NID_id_aes192_wrap:
+	case NID_id_aes256_wrap:
+		*malformed = wrap->parameters.n > 0 && !is_null(wrap->parameters);
+		return *malformed ? "RFC 3565 2.3.2: AES key wrap with parameters" : NULL;
+	default:
+		return "RFC 5753 7.1.5: a key wrap that is not AES without padding";
+	}
+}
+
+const char *key_agreement_fault(const struct prescan_algorithm *algorithm, bool *malformed)
+{
+	struct der der = der_whole(algorithm->parameters);
+	struct prescan_algorithm wrap;
+	struct der_item item;
+
+	*malformed = false;
+	if (!is_ecdh(algorithm_nid(algorithm->oid)))
+		return "RFC 5753 7.1.4: key agreement by an unknown algorithm";
+	if (der_take(&der, DER_SEQUENCE, &item) != 1 || prescan_algorithm(&item, &wrap) != 0) {
+		*malformed = true;
+		return "RFC 5753 7.1.4: the key wrap algorithm of the key agreement missing or malformed";
+	}
+	return wrap_fault(&wrap, malformed);
 }
 
 static const struct {

@@ -1,5 +1,6 @@
-/* algorithm.h - which digests and signature algorithms are known, and how strong they are (RFC 8551 2.1, 2.2, 4.3; RFC
- * 4056; RFC 5754). Verification of one signature value. Internal to smime/: used by verify_object.c and signer.c.
+/* algorithm.h - which digests, signature algorithms, content ciphers and ways of a content key are known, and how strong
+ * they are (RFC 8551 2.1 to 2.3, 2.7, 4.3; RFC 4056; RFC 5754). Verification of one signature value. Internal to smime/:
+ * used by verify_object.c, signer.c and the prescans.
  */
 #ifndef SMIME_ALGORITHM_H
 #define SMIME_ALGORITHM_H
@@ -54,7 +55,29 @@ int signature_verify(const struct cert *cert, const struct signature_algorithm *
 		     const struct digest_algorithm *digest, const struct prescan_signer *signer,
 		     enum signature_check *check, struct err *err);
 
-/* "aes256-cbc" …; NULL: unknown. */
-const char *algorithm_cipher_name(struct slice oid);
+enum cipher_use { CIPHER_NOT_READ, CIPHER_LEGACY, CIPHER_READ };
+
+struct content_cipher {
+	int nid;
+	const char *name;		/* as in the field cipher=: "aes256-cbc" … */
+	enum cipher_use use;		/* NOT_READ: nothing of what follows is known */
+	bool aead;			/* AES-GCM */
+	size_t block_bytes;		/* of CBC, and of its IV; 0: AEAD */
+};
+
+/* oid: the whole item. NULL: unknown. */
+const struct content_cipher *content_cipher_find(struct slice oid);
+
+struct gcm_parameters {
+	size_t nonce_bytes, tag_bytes;
+};
+
+/* RFC 5084 3.2: shape alone, with ICVlen's default. 0, or -1: malformed. */
+int gcm_parameters(struct slice parameters, struct gcm_parameters *gcm);
+
+/* Why a content key that came this way cannot be had: "RULE: text"; NULL: it can, as far as the algorithm goes.
+ * *malformed: by nobody, since the algorithm's rule is broken. */
+const char *key_transport_fault(const struct prescan_algorithm *algorithm, bool *malformed);
+const char *key_agreement_fault(const struct prescan_algorithm *algorithm, bool *malformed);
 
 #endif

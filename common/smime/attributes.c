@@ -1,7 +1,7 @@
 /* attributes.c - which attributes a signature covers, each known one at most once and with one value.
  *
  * A second instance is refused even where the library would take the first: another reader may take the other. Called
- * by signer.c. No state, thread-safe.
+ * by signer.c; prescan_envelope.c asks for the shape of one attribute. No state, thread-safe.
  */
 #include "smime/attributes.h"
 
@@ -45,18 +45,30 @@ static int one_value(const struct der_item *set, struct der_item *value)
 	return der_next(&inside, value) == 1 && inside.rest.n == 0 ? 0 : -1;
 }
 
-static int scan_attribute(const struct der_item *item, struct der_item *values, bool *seen, struct err *err)
+int attribute_open(const struct der_item *item, const char *what, struct slice *oid, struct der_item *values,
+		   struct err *err)
 {
 	struct der inside = der_inside(item);
-	struct der_item oid, set;
+	struct der_item name;
+
+	if (item->tag != DER_SEQUENCE || der_take(&inside, DER_OID, &name) != 1 ||
+	    der_take(&inside, DER_SET, values) != 1 || inside.rest.n != 0)
+		return err_set(err, ERR_MESSAGE, "%s: an attribute is malformed", what);
+	if (item->indefinite || values->indefinite)
+		return err_set(err, ERR_MESSAGE, "%s: not DER", what);
+	*oid = name.content;
+	return 0;
+}
+
+static int scan_attribute(const struct der_item *item, struct der_item *values, bool *seen, struct err *err)
+{
+	struct der_item set;
+	struct slice oid;
 	enum known which;
 
-	if (item->tag != DER_SEQUENCE || der_take(&inside, DER_OID, &oid) != 1 ||
-	    der_take(&inside, DER_SET, &set) != 1 || inside.rest.n != 0)
-		return err_set(err, ERR_MESSAGE, "RFC 5652 5.3: signed attribute malformed");
-	if (item->indefinite || set.indefinite)
-		return err_set(err, ERR_MESSAGE, "RFC 5652 5.3: signed attributes are not DER");
-	which = find(oid.content);
+	if (attribute_open(item, "RFC 5652 5.3: signed attributes", &oid, &set, err) != 0)
+		return -1;
+	which = find(oid);
 	if (which == KNOWN_COUNT)
 		return 0;
 	if (seen[which])

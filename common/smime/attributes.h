@@ -22,4 +22,9 @@ struct attributes {
  * one value in each; unknown ones are ignored. ERR_MESSAGE names the rule. 0 or -1. */
 int attributes_parse(struct slice set, struct attributes *attributes, struct err *err);
 
+/* One Attribute: its OID's content and the SET of its values; definite lengths only. what: the rule and the attributes'
+ * name, which begin the error's text. 0 or -1: ERR_MESSAGE. */
+int attribute_open(const struct der_item *item, const char *what, struct slice *oid, struct der_item *values,
+		   struct err *err);
+
 #endif

@@ -1,5 +1,5 @@
 /* der.c - framing of DER and BER items (X.690 8.1), without recursion and without looking at contents.
- * Called by kind.c, sign.c and prescan.c on hostile bytes; OpenSSL decodes what has passed. Pure. */
+ * Called by kind.c, sign.c, der_stream.c and prescan*.c on hostile bytes; OpenSSL decodes what has passed. Pure. */
 #include "smime/der.h"
 
 #define OID(text) { .p = (text), .n = sizeof(text) - 1 }
@@ -9,12 +9,6 @@ const struct slice der_oid_signed_data = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x07\x
 const struct slice der_oid_enveloped_data = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03");
 const struct slice der_oid_auth_enveloped_data = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x17");
 const struct slice der_oid_compressed_data = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x09");
-
-struct head {
-	unsigned tag;
-	bool indefinite;
-	size_t header_bytes, content_bytes;
-};
 
 struct der der_whole(struct slice bytes)
 {
@@ -38,7 +32,7 @@ static unsigned octet(struct slice bytes, size_t i)
 
 /* The length octets behind the identifier: 1, 0 (bytes end among them), -1. A length that does not fit size_t is
  * malformed: nothing here is so long. */
-static int read_length(struct slice bytes, struct head *head)
+static int read_length(struct slice bytes, struct der_head *head)
 {
 	size_t octets = octet(bytes, 1) & 0x7f;
 
@@ -62,10 +56,10 @@ static int read_length(struct slice bytes, struct head *head)
 	return 1;
 }
 
-/* As read_length. Tag 0 is end-of-contents, no item. */
-static int read_head(struct slice bytes, struct head *head)
+/* Tag 0 is end-of-contents, no item. */
+int der_read_head(struct slice bytes, struct der_head *head)
 {
-	*head = (struct head){ .tag = 0 };
+	*head = (struct der_head){ .tag = 0 };
 	if (bytes.n < 2)
 		return 0;
 	head->tag = octet(bytes, 0);
@@ -74,7 +68,7 @@ static int read_head(struct slice bytes, struct head *head)
 	return read_length(bytes, head);
 }
 
-static bool is_end_of_contents(struct slice bytes)
+bool der_is_end_of_contents(struct slice bytes)
 {
 	return bytes.n >= 2 && octet(bytes, 0) == 0 && octet(bytes, 1) == 0;
 }
@@ -82,13 +76,13 @@ static bool is_end_of_contents(struct slice bytes)
 /* How many bytes the contents of an item with indefinite length have. 1 found, 0 they are longer than bytes, -1. */
 static int find_end(struct slice bytes, size_t *content_bytes)
 {
-	struct head head;
+	struct der_head head;
 	size_t at = 0;
 	unsigned depth = 1;
 	int rc;
 
 	while (at < bytes.n) {
-		if (is_end_of_contents(slice_from(bytes, at))) {
+		if (der_is_end_of_contents(slice_from(bytes, at))) {
 			if (--depth == 0) {
 				*content_bytes = at;
 				return 1;
@@ -96,7 +90,7 @@ static int find_end(struct slice bytes, size_t *content_bytes)
 			at += 2;
 			continue;
 		}
-		rc = read_head(slice_from(bytes, at), &head);
+		rc = der_read_head(slice_from(bytes, at), &head);
 		if (rc <= 0)
 			return rc;
 		if (head.indefinite && ++depth > DER_INDEFINITE_DEPTH)
@@ -108,7 +102,7 @@ static int find_end(struct slice bytes, size_t *content_bytes)
 	return 0;
 }
 
-static int set_indefinite(struct der *der, const struct head *head, struct der_item *item)
+static int set_indefinite(struct der *der, const struct der_head *head, struct der_item *item)
 {
 	struct slice behind = slice_from(der->rest, head->header_bytes);
 	size_t content_bytes = 0;
@@ -123,7 +117,7 @@ static int set_indefinite(struct der *der, const struct head *head, struct der_i
 	return 0;
 }
 
-static int set_definite(struct der *der, const struct head *head, struct der_item *item)
+static int set_definite(struct der *der, const struct der_head *head, struct der_item *item)
 {
 	struct slice behind = slice_from(der->rest, head->header_bytes);
 
@@ -137,12 +131,12 @@ static int set_definite(struct der *der, const struct head *head, struct der_ite
 
 int der_next(struct der *der, struct der_item *item)
 {
-	struct head head;
+	struct der_head head;
 
 	*item = (struct der_item){ .tag = 0 };
 	if (der->rest.n == 0 && !der->cut)
 		return 0;
-	if (read_head(der->rest, &head) <= 0)
+	if (der_read_head(der->rest, &head) <= 0)
 		return -1;
 	item->tag = head.tag;
 	if ((head.indefinite ? set_indefinite(der, &head, item) : set_definite(der, &head, item)) != 0)

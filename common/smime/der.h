@@ -12,6 +12,7 @@
 #include "base/slice.h"
 
 #define DER_INTEGER 0x02u
+#define DER_BITS 0x03u
 #define DER_OCTETS 0x04u
 #define DER_NULL 0x05u
 #define DER_OID 0x06u
@@ -23,6 +24,8 @@
 
 /* Nesting of indefinite lengths that is followed to find an item's end. */
 #define DER_INDEFINITE_DEPTH 32
+/* OCTET STRINGs made of OCTET STRINGs are followed as deep as OpenSSL does it. */
+#define DER_CHUNK_DEPTH 5
 
 struct der {			/* a place between items */
 	struct slice rest;
@@ -47,6 +50,17 @@ struct der der_inside(const struct der_item *item);
 int der_next(struct der *der, struct der_item *item);
 /* The same if the next item has that tag: 1; 0: another one or the end stands there and stays; -1 malformed. */
 int der_take(struct der *der, unsigned tag, struct der_item *item);
+
+struct der_head {		/* identifier and length octets */
+	unsigned tag;
+	bool indefinite;
+	size_t header_bytes, content_bytes;
+};
+
+/* The head of the item that bytes begin with, whether or not its content is at hand: 1, 0 (they end inside it), -1. */
+int der_read_head(struct slice bytes, struct der_head *head);
+bool der_is_end_of_contents(struct slice bytes);	/* of an item of indefinite length */
+
 /* The number of items that are left, at most limit + 1 (so > limit means too many); -1 malformed. */
 long der_count(struct der der, size_t limit);
 

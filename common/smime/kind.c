@@ -8,6 +8,7 @@
 #include "mail/param.h"
 #include "smime/der.h"
 #include "smime/prescan.h"
+#include "smime/prescan_envelope.h"
 
 /* Everything down to eContent's tag; a set of digest algorithms longer than that serves no purpose but hiding. */
 #define PREFIX_BYTES 16384
@@ -179,74 +180,34 @@ static bool two_parts(const struct mime_part *container, const struct mime_part 
 	return *second != NULL && (*second)->next == NULL;
 }
 
-/* What a part's decoded bytes are at both ends, and how many. */
-struct extent {
-	uint64_t n;
-	unsigned char first[2 + sizeof(uint64_t)], last[4];
-};
-
-static int extent_feed(void *arg, const void *p, size_t n, struct err *err)
+/* Are the part's bytes an envelope and nothing else, read as strictly as can be, which a cipher closes that hides its
+ * content? Whatever is wrong with it, and be it a limit, speaks against it: then it is encrypted once more, or not taken
+ * for protected. Who could open it, and whether we could, is no matter here. 1, 0, -1. */
+static int is_sealed(struct arena *arena, const struct message *message, const struct mime_part *part, struct err *err)
 {
-	struct extent *extent = arg;
-	const unsigned char *bytes = p;
-
-	(void)err;
-	for (size_t i = 0; i < n && extent->n + i < sizeof(extent->first); i++)
-		extent->first[extent->n + i] = bytes[i];
-	for (size_t i = n > sizeof(extent->last) ? n - sizeof(extent->last) : 0; i < n; i++) {
-		memmove(extent->last, extent->last + 1, sizeof(extent->last) - 1);
-		extent->last[sizeof(extent->last) - 1] = bytes[i];
-	}
-	extent->n += n;
-	return 0;
-}
-
-/* True if the object that begins the bytes also ends them, but for a line end of `slack` bytes; where it tells no length,
- * if its end stands there. */
-static bool extent_is_object(const struct extent *extent, unsigned slack)
-{
-	const unsigned char *end = extent->last + sizeof(extent->last) - 2 - slack;
-	unsigned octets = extent->first[1] & 0x7f;
-	uint64_t length = 0;
-
-	if (extent->first[1] == 0x80)
-		return end[0] == 0 && end[1] == 0;
-	if (extent->first[1] < 0x80)
-		return extent->n == (uint64_t)octets + 2 + slack;
-	if (octets >= sizeof(length))
-		return false;
-	for (unsigned i = 0; i < octets; i++)
-		length = length << 8 | extent->first[2 + i];
-	return extent->n == length + octets + 2 + slack;
-}
-
-/* Are the part's bytes a CMS object and nothing else, read as strictly as can be? Text that somebody put behind one is
- * not encrypted. 1, 0, -1. */
-static int is_object_alone(struct arena *arena, const struct message *message, const struct mime_part *part,
-			   struct err *err)
-{
-	bool base64 = part->encoding == CTE_BASE64;
+	const bool base64 = part->encoding == CTE_BASE64;
+	const struct envelope_limits limits = { .recipients = 10000, .certificates = 1000, .crls = 1000,
+						.line_end = !base64 };
 	const struct body *body = base64 ? mime_body(arena, message, part) : mime_decoded(arena, message, part);
-	struct extent extent = { .n = 0 };
+	struct arena *scratch = arena_new(0);
+	struct stream *stream = body != NULL && scratch != NULL ? body_open(body, err) : NULL;
+	struct envelope envelope = { .sealed = false };
 	struct err why = { .class = ERR_NONE };
-	struct stream *stream = NULL;
-	int rc;
+	int rc = -1;
 
-	if (body == NULL)
-		return err_memory(err);
-	stream = body_open(body, err);
-	if (base64)
+	if (base64 && stream != NULL)
 		stream = decode_base64(stream, true, err);
-	if (stream == NULL)
-		return -1;
-	rc = stream_drain(stream, extent_feed, &extent, &why);
+	if (stream != NULL)
+		rc = prescan_envelope(scratch, stream, &limits, &envelope, &why);
+	else if (body == NULL || scratch == NULL)
+		err_memory(err);
 	stream_close(stream);
-	if (rc != 0 && why.class != ERR_MESSAGE && err != NULL)
-		*err = why;
-	if (rc != 0)
-		return why.class == ERR_MESSAGE ? 0 : -1;
-	return extent_is_object(&extent, 0) ||	/* or with the line end that any body ends with */
-	       (!base64 && memcmp(extent.last + 2, "\r\n", 2) == 0 && extent_is_object(&extent, 2));
+	arena_free(scratch);
+	if (rc == 0)
+		return envelope.sealed;
+	if (why.class == ERR_MESSAGE || why.class == ERR_LIMIT)
+		return 0;
+	return why.class == ERR_NONE ? -1 : err_set(err, why.class, "%s", why.text);
 }
 
 /* Two fields, of which readers take the one or the other. */
@@ -505,7 +466,7 @@ static int find_protection(struct arena *arena, const struct message *message, c
 	}
 	if (kind_cms_type(arena, message, root, &type, err) != 0)
 		return -1;
-	rc = type == CMS_ENVELOPED || type == CMS_AUTH_ENVELOPED ? is_object_alone(arena, message, root, err) :
+	rc = type == CMS_ENVELOPED || type == CMS_AUTH_ENVELOPED ? is_sealed(arena, message, root, err) :
 	     is_multipart_encrypted(arena, message, root, err);
 	if (rc != 0) {
 		*kind = KIND_ENCRYPTED;

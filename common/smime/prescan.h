@@ -14,10 +14,13 @@ struct prescan_limits {
 	size_t signer_infos, certificates, crls;
 };
 
-struct prescan_algorithm {
+struct prescan_algorithm {		/* an AlgorithmIdentifier */
 	struct slice oid;		/* the whole item */
 	struct slice parameters;	/* the whole item; n == 0: absent */
 };
+
+/* item: the SEQUENCE. 0 or -1. */
+int prescan_algorithm(const struct der_item *item, struct prescan_algorithm *algorithm);
 
 struct prescan_signer {			/* one SignerInfo (RFC 5652 5.3) */
 	struct slice issuer;		/* the whole Name; n == 0: named by key_id */
@@ -49,12 +52,5 @@ int prescan_signed(struct arena *arena, struct slice der, const struct prescan_l
 /* The eContent in one piece: the object's own bytes where they lie together, else joined (wiped with the arena). Only
  * when attached. 0 or -1 as above. */
 int prescan_content(struct arena *arena, const struct prescan *scan, struct slice *content, struct err *err);
-
-/* AlgorithmIdentifier: its item's content taken apart. 0 or -1. */
-int prescan_algorithm(const struct der_item *item, struct prescan_algorithm *algorithm);
-
-/* The content cipher's OID (whole item) of an (Auth)EnvelopedData from the object's first bytes; p == NULL: not to be
- * found there. */
-struct slice prescan_cipher(struct slice first_bytes);
 
 #endif

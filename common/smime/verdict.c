@@ -175,6 +175,8 @@ static void put_layer(struct text *text, const struct layer *layer)
 	if (layer->type != LAYER_SIGNED) {
 		put(text, "result", layer->envelope_result);
 		put(text, "cipher", layer->cipher);
+		if (layer->envelope_result != NULL && strcmp(layer->envelope_result, "failed") == 0)
+			put_quoted(text, "reason", layer->reason);
 		if (layer->type != LAYER_COMPRESSED)
 			put(text, "authenticated", "no");	/* nothing was opened, so nothing was proven */
 		if (!layer->covers_message)

@@ -10,10 +10,12 @@
 #include <string.h>
 
 #include "smime/kind.h"
+#include "smime/prescan_envelope.h"
 #include "smime/verify_internal.h"
 
 #define OBJECT_LIMIT 32u
-#define CIPHER_BYTES 65536u
+#define RECIPIENT_LIMIT 1000u
+#define ORIGINATOR_CRLS 8u
 #define HEADER_BYTES 262144u
 #define HEADER_FIELDS 2000u
 #define BOUNDARY_CHARACTERS 70u	/* RFC 2046 5.1.1 */
@@ -360,21 +362,35 @@ static int walk_opaque(struct verify_run *run, const struct entity *entity, cons
 	return content.p == NULL ? 0 : walk_content(run, entity, object->part, content, covers, err);
 }
 
-/* The name of the cipher is told, nothing is opened. NULL: it does not stand at the beginning, or is unknown. */
-static const char *read_cipher(struct verify_run *run, const struct message *message, const struct mime_part *part)
+/* What shows of an envelope without a key. 0, or -1: ERR_TEMP. */
+static int scan_envelope(struct verify_run *run, const struct message *message, const struct mime_part *part,
+			 struct layer *layer, struct err *err)
 {
+	const size_t recipients = run->env->limits.recipient_infos;
+	const struct envelope_limits limits = {
+		.recipients = recipients != 0 ? recipients : RECIPIENT_LIMIT, .crls = ORIGINATOR_CRLS,
+		.certificates = run->env->limits.certificates, .line_end = part->encoding != CTE_BASE64,
+	};
 	const struct body *body = mime_decoded(run->arena, message, part);
-	const char *name = NULL;
-	struct err ignored;
-	struct buf buf;
+	struct arena *scratch = arena_new(0);
+	struct stream *stream = body != NULL && scratch != NULL ? body_open(body, err) : NULL;
+	struct envelope envelope;
+	struct err why = { .class = ERR_NONE };
+	int rc = -1;
 
-	if (body != NULL)
-		body = body_range(run->arena, body, 0, CIPHER_BYTES);
-	buf_init(&buf, CIPHER_BYTES);
-	if (body != NULL && body_read_all(body, &buf, &ignored) == 0)
-		name = algorithm_cipher_name(prescan_cipher(buf_slice(&buf)));
-	buf_clear(&buf);
-	return name;
+	if (stream == NULL) {
+		arena_free(scratch);
+		return body == NULL || scratch == NULL ? err_memory(err) : -1;
+	}
+	rc = prescan_envelope(scratch, stream, &limits, &envelope, &why);
+	layer->cipher = envelope.cipher_name;
+	layer->sealed = rc == 0 && envelope.sealed;
+	layer->envelope_result = rc != 0 || envelope.unsupported != NULL ? "failed" : "kept";
+	layer->reason = rc == 0 && envelope.unsupported == NULL ? "encrypted" :
+			arena_strdup(run->arena, rc != 0 ? why.text : envelope.unsupported);
+	stream_close(stream);
+	arena_free(scratch);
+	return why.class != ERR_TEMP && layer->reason != NULL ? 0 : err_set(err, ERR_TEMP, "%s", why.text);
 }
 
 static int add_envelope(struct verify_run *run, const struct entity *entity, const struct mime_part *part,
@@ -389,10 +405,10 @@ static int add_envelope(struct verify_run *run, const struct entity *entity, con
 	layer = run_layer(run, type, covers, section, err);
 	if (layer == NULL)
 		return -1;
-	layer->envelope_result = "kept";
-	layer->reason = type == LAYER_COMPRESSED ? "compressed" : "encrypted";
 	if (type != LAYER_COMPRESSED)
-		layer->cipher = read_cipher(run, entity->message, part);
+		return scan_envelope(run, entity->message, part, layer, err);
+	layer->envelope_result = "kept";
+	layer->reason = "compressed";
 	return 0;
 }
 

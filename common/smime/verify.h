@@ -1,7 +1,8 @@
 /* verify.h - are the signatures on a message good, and whose are they? Own per-signer verification (SPECS B5), every
  * doubt against the message. Facts come out here; what they mean together is verdict.h.
  *
- * Nothing is opened that is encrypted (a later room); an envelope is a layer of its own with result `kept`.
+ * Nothing is opened that is encrypted (a later room); an envelope is a layer of its own with result `kept`, or `failed`
+ * where it breaks a rule that shows from outside.
  */
 #ifndef SMIME_VERIFY_H
 #define SMIME_VERIFY_H
@@ -56,7 +57,9 @@ struct layer {			/* one signer of one layer, or one envelope; all text printable
 	 * opaque layer, which IMAP cannot look into, behind that layer's as RFC 7281 does it for envelopes: "1/2". */
 	const char *part;
 	const char *headers;		/* "unprotected": the payload does not claim RFC 9788; NULL: not known */
-	const char *envelope_result;	/* envelopes: "kept"; NULL for signatures */
+	const char *envelope_result;	/* envelopes: "kept" "failed"; NULL for signatures */
+	/* envelopes: one indeed, by a cipher that hides what is inside; nothing but a key could tell more */
+	bool sealed;
 	const char *cipher;		/* envelopes: "aes256-cbc" …, or NULL */
 	const struct cert *cert;	/* the signer's, or NULL */
 	struct layer_attribute *mismatch;	/* mismatch_attributes that the signer's name has, if not From's */
@@ -90,6 +93,7 @@ struct verify_env {
 	struct {
 		size_t object_bytes;	/* a CMS object held in memory (opaque); over it: neutral */
 		size_t signer_infos, certificates, cms_layers;
+		size_t recipient_infos;	/* 0: 1000 */
 		struct mime_limits mime;
 	} limits;
 };

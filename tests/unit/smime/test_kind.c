@@ -198,14 +198,68 @@ static void objects_with_text(void **state)
 /* Of indefinite length, as streams are written. */
 static void streamed_objects(void **state)
 {
-	static const char start[] = "\x30\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03\xa0\x80\x30\x80\x02\x01\x00"
-				    "\x31\x02\x30\x00\x30\x80\x06\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-				    "plain";
-	const size_t whole = sizeof(start) - sizeof("plain");
+	BIO *in = BIO_new_mem_buf(ENTITY, -1), *out = BIO_new(BIO_s_mem());
+	STACK_OF(X509) *certs = sk_X509_new_null();
+	CMS_ContentInfo *cms;
+	char *p = NULL;
+	struct buf buf;
+	long n;
 
 	(void)state;
-	is_cms(PKCS7, slice_make(start, whole), KIND_ENCRYPTED, CMS_ENVELOPED);
-	is_cms(PKCS7, slice_make(start, sizeof(start) - 1), KIND_PLAIN, CMS_ENVELOPED);
+	sk_X509_push(certs, leaf->x509);
+	cms = CMS_encrypt(certs, in, EVP_aes_256_cbc(), CMS_BINARY | CMS_STREAM);
+	assert_non_null(cms);
+	assert_int_equal(i2d_CMS_bio_stream(out, cms, in, CMS_BINARY | CMS_STREAM), 1);
+	n = BIO_get_mem_data(out, &p);
+	assert_memory_equal(p, "\x30\x80", 2);
+	is_cms(PKCS7, slice_make(p, (size_t)n), KIND_ENCRYPTED, CMS_ENVELOPED);
+	buf_init(&buf, 0);
+	assert_int_equal(buf_append(&buf, p, (size_t)n), 0);
+	assert_int_equal(buf_append_text(&buf, "plain"), 0);
+	is_cms(PKCS7, buf_slice(&buf), KIND_PLAIN, CMS_ENVELOPED);
+	buf_clear(&buf);
+	CMS_ContentInfo_free(cms);
+	sk_X509_free(certs);
+	BIO_free(out);
+	BIO_free(in);
+}
+
+/* The frame of an envelope around something that is not encrypted, or by nothing that is known to encrypt. */
+static void frames_without_ciphertext(void **state)
+{
+	static const char text[] = "the secret is 4711, and that is all, 48 octets..";
+	static const struct { const char *cipher; size_t n; enum kind kind; } rows[] = {
+		{ "aes-128-cbc", 0, KIND_ENCRYPTED },
+		{ "aes-128-cbc", sizeof(text) - 1, KIND_PLAIN },	/* readable */
+		{ "aes-128-cbc", 15, KIND_PLAIN },			/* no whole block */
+		{ "des-ede3-cbc", 0, KIND_ENCRYPTED },
+		{ "des-cbc", 0, KIND_PLAIN },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		BIO *in = BIO_new_mem_buf("01234567890123456789012345678901234567890", 41);
+		STACK_OF(X509) *certs = sk_X509_new_null();
+		CMS_ContentInfo *cms;
+		unsigned char *p = NULL;
+		int n;
+
+		sk_X509_push(certs, leaf->x509);
+		cms = CMS_encrypt(certs, in, EVP_get_cipherbyname(rows[i].cipher), CMS_BINARY);
+		if (cms == NULL) {	/* DES needs the legacy provider */
+			assert_string_equal(rows[i].cipher, "des-cbc");
+		} else {
+			if (rows[i].n > 0)
+				ASN1_STRING_set(*CMS_get0_content(cms), text, (int)rows[i].n);
+			n = i2d_CMS_ContentInfo(cms, &p);
+			is_cms(PKCS7, slice_make(p, (size_t)n), rows[i].kind, CMS_ENVELOPED);
+		}
+		OPENSSL_free(p);
+		CMS_ContentInfo_free(cms);
+		sk_X509_free(certs);
+		BIO_free(in);
+	}
+	ERR_clear_error();
 }
 
 static void own_messages(void **state)
@@ -417,7 +471,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cms_objects), cmocka_unit_test(compressed), cmocka_unit_test(broken_objects),
-		cmocka_unit_test(objects_with_text), cmocka_unit_test(streamed_objects),
+		cmocka_unit_test(objects_with_text), cmocka_unit_test(streamed_objects), cmocka_unit_test(frames_without_ciphertext),
 		cmocka_unit_test(own_messages), cmocka_unit_test(multipart_signed),
 		cmocka_unit_test(multipart_encrypted),
 		cmocka_unit_test(inline_pgp), cmocka_unit_test(other_kinds), cmocka_unit_test(reports),

@@ -126,7 +126,7 @@ static void refuses_trailing_bytes(void **state)
 	assert_int_equal(buf_append(&f->der, "\0", 1), 0);
 	assert_int_equal(scan(f), -1);
 	assert_int_equal(f->err.class, ERR_MESSAGE);
-	assert_non_null(strstr(f->err.text, "bytes behind the CMS object"));
+	assert_non_null(strstr(f->err.text, "RFC 5652 3: the CMS object has bytes behind it"));
 }
 
 static void refuses_every_truncation(void **state)
@@ -188,20 +188,6 @@ static void refuses_other_content_types(void **state)
 	craft_envelope(f->alice, EVP_aes_128_cbc(), slice_of("x"), &f->der);
 	assert_int_equal(scan(f), -1);
 	assert_non_null(strstr(f->err.text, "not signedData"));
-}
-
-static void finds_the_cipher_in_a_prefix(void **state)
-{
-	struct fixture *f = *state;
-	struct testpki *rsa = testpki_leaf_rsa(f->root, "r@example.com");
-	struct slice oid;
-
-	craft_envelope(rsa, EVP_aes_256_cbc(), slice_of("secret"), &f->der);
-	oid = prescan_cipher(slice_make(f->der.p, f->der.n - 4));
-	assert_true(slice_equal(oid, slice_make("\x06\x09\x60\x86\x48\x01\x65\x03\x04\x01\x2a", 11)));
-	assert_null(prescan_cipher(slice_make(f->der.p, 40)).p);
-	assert_null(prescan_cipher(slice_of("")).p);
-	testpki_free(rsa);
 }
 
 /* ---- attributes ---- */
@@ -348,8 +334,7 @@ int main(void)
 			TEST(joins_chunks_of_indefinite_length),
 		TEST(refuses_trailing_bytes), TEST(refuses_every_truncation), TEST(survives_every_changed_byte),
 		TEST(refuses_too_many_signers), TEST(refuses_too_many_certificates), TEST(refuses_other_content_types),
-		TEST(finds_the_cipher_in_a_prefix), TEST(reads_attributes_and_times),
-			TEST(wants_content_type_and_digest),
+		TEST(reads_attributes_and_times), TEST(wants_content_type_and_digest),
 		TEST(refuses_a_second_digest), TEST(refuses_two_values),
 			TEST(refuses_wrong_types_and_indefinite_lengths),
 		TEST(ignores_unknown_attributes), TEST(refuses_a_flood_of_attributes),
