@@ -69,9 +69,9 @@ struct cert_urls {
 	size_t n;
 };
 
-/* The http URLs of its cRLDistributionPoints (fullName), and those of OCSP responders in its authorityInfoAccess: the first
- * CERT_MAX_URLS, each once, of printable ASCII without blanks and shorter than CERT_URL_BYTES; others are left out. Whoever
- * issued the certificate wrote them: hosts and addresses are not looked at. */
+/* The http URLs of its cRLDistributionPoints (fullName), and those of OCSP responders in its authorityInfoAccess: the
+ * first CERT_MAX_URLS, each once, of printable ASCII without blanks and shorter than CERT_URL_BYTES; others are left
+ * out. Whoever issued the certificate wrote them: hosts and addresses are not looked at. */
 void cert_crl_urls(const struct cert *cert, struct cert_urls *urls);
 void cert_ocsp_urls(const struct cert *cert, struct cert_urls *urls);
 

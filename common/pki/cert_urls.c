@@ -1,5 +1,5 @@
-/* cert_urls.c - where a certificate says that news of its revocation are to be had (RFC 5280 4.2.1.13, 4.2.2.1). The text
- * is its issuer's: who fetches decides what of it may be asked. Called by the fetch process. */
+/* cert_urls.c - where a certificate says that news of its revocation are to be had (RFC 5280 4.2.1.13, 4.2.2.1). The
+ * text is its issuer's: who fetches decides what of it may be asked. Called by the fetch process. */
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <string.h>

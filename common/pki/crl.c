@@ -1,5 +1,5 @@
-/* crl.c - decodes one CRL (RFC 5280 5), and finds out beforehand whether it may be used at all: critical extensions that
- * nobody here knows, a scope that contradicts itself. What it says of certificates is revocation.c's. Called by
+/* crl.c - decodes one CRL (RFC 5280 5), and finds out beforehand whether it may be used at all: critical extensions
+ * that nobody here knows, a scope that contradicts itself. What it says of certificates is revocation.c's. Called by
  * evidence.c and revocation.c.
  *
  * OpenSSL's own reading of issuing distribution points and deltas is not used: it differs between 3.0 and 3.5. */
@@ -41,8 +41,8 @@ static bool has_unknown_critical(const X509_CRL *crl)
 	return false;
 }
 
-/* An entry that cannot be understood makes the list useless: with a certificateIssuer that cannot be read, nobody knows
- * whose serial numbers follow. */
+/* An entry that cannot be understood makes the list useless: with a certificateIssuer that cannot be read, nobody
+ * knows whose serial numbers follow. */
 static const char *entry_problem(X509_REVOKED *entry)
 {
 	static const int known[] = {

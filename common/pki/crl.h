@@ -1,5 +1,5 @@
-/* crl.h - a certificate revocation list, decoded once: its times, numbers and scope as plain values (RFC 5280 5). Whether
- * it is genuine and what it says of a certificate is revocation.c's. For the sources of pki/ only. */
+/* crl.h - a certificate revocation list, decoded once: its times, numbers and scope as plain values (RFC 5280 5).
+ * Whether it is genuine and what it says of a certificate is revocation.c's. For the sources of pki/ only. */
 #ifndef PKI_CRL_H
 #define PKI_CRL_H
 
@@ -37,8 +37,8 @@ bool crl_is_current(const struct crl *crl, time_t at);
 /* May the delta CRL, which came later, be applied to the complete one (RFC 5280 5.2.4, 6.3.3 (c))? */
 bool crl_delta_fits(const struct crl *delta, const struct crl *complete);
 
-/* A distribution point's name, as full names: of those, or of issuer's name and what is relative to it (NULL: none to be
- * had). The caller frees it. */
+/* A distribution point's name, as full names: of those, or of issuer's name and what is relative to it (NULL: none
+ * to be had). The caller frees it. */
 GENERAL_NAMES *crl_point_names(const DIST_POINT_NAME *point, const X509_NAME *issuer);
 /* ReasonFlags as a mask of 1 << number; NULL: all reasons. */
 unsigned crl_reasons(const ASN1_BIT_STRING *flags);

@@ -1,5 +1,5 @@
-/* evidence.c - snapshots: what the files hold, and the ways to find it, by issuer and by serial number. When which file is
- * read is evidence_store.c's. Called by that one, collection.c, revocation.c. */
+/* evidence.c - snapshots: what the files hold, and the ways to find it, by issuer and by serial number. When which
+ * file is read is evidence_store.c's. Called by that one, collection.c, revocation.c. */
 #include "pki/evidence_internal.h"
 
 #include <stdarg.h>

@@ -1,4 +1,5 @@
-/* evidence_internal.h - files of evidence and snapshots of them: what evidence.c makes and evidence_store.c puts together. */
+/* evidence_internal.h - files of evidence and snapshots of them: what evidence.c makes and evidence_store.c puts
+ * together. */
 #ifndef PKI_EVIDENCE_INTERNAL_H
 #define PKI_EVIDENCE_INTERNAL_H
 
@@ -25,8 +26,8 @@ struct evidence_notes {
 	const char *path;
 };
 
-/* notes may say more than err: of single entries, and of CRLs that are out of date. ERR_CONFIG: nothing in it can be used;
- * the text does not name the file. */
+/* notes may say more than err: of single entries, and of CRLs that are out of date. ERR_CONFIG: nothing in it can be
+ * used; the text does not name the file. */
 struct evidence_file *evidence_file_parse(struct slice bytes, bool ocsp, const struct evidence_notes *notes,
 					  struct err *err);
 struct evidence_file *evidence_file_ref(struct evidence_file *file);

@@ -1,8 +1,8 @@
-/* ocsp.c - decodes OCSP responses, judges them for one certificate (RFC 6960 3.2, 4.2.2.2), and writes requests. Called by
- * evidence.c and revocation.c, and by the fetch process. Weighing answers against CRLs is revocation.c's.
+/* ocsp.c - decodes OCSP responses, judges them for one certificate (RFC 6960 3.2, 4.2.2.2), and writes requests.
+ * Called by evidence.c and revocation.c, and by the fetch process. Weighing answers against CRLs is revocation.c's.
  *
- * OpenSSL's own judgement of a responder (OCSP_basic_verify without OCSP_NOVERIFY) builds paths to a store; the responder
- * must be the issuer or directly below it, so its key is found here and OpenSSL does the signature. */
+ * OpenSSL's own judgement of a responder (OCSP_basic_verify without OCSP_NOVERIFY) builds paths to a store; the
+ * responder must be the issuer or directly below it, so its key is found here and OpenSSL does the signature. */
 #include "pki/ocsp.h"
 
 #include <limits.h>

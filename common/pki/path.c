@@ -1,17 +1,17 @@
 /* path.c - does a certificate lead to an anchor of a collection? Paths are found here, by name, key identifier and
- * signature, all of them until one is good; each is then checked by OpenSSL (path_verify.c: RFC 5280 6.1) and asked for its
- * revocation (path_revocation.c: 6.3). Usage of the certificate itself is cert.c's, its addresses and strength are the
- * callers': smime/verify.c, candidate.c. Pure, apart from memory and evidence.
+ * signature, all of them until one is good; each is then checked by OpenSSL (path_verify.c: RFC 5280 6.1) and asked
+ * for its revocation (path_revocation.c: 6.3). Usage of the certificate itself is cert.c's, its addresses and
+ * strength are the callers': smime/verify.c, candidate.c. Pure, apart from memory and evidence.
  *
- * OpenSSL's own path building is not used: it takes the first issuer of a name and does not come back, and it cannot tell
- * a forged certificate from one of another CA of the same name.
+ * OpenSSL's own path building is not used: it takes the first issuer of a name and does not come back, and it cannot
+ * tell a forged certificate from one of another CA of the same name.
  *
- * A pinned certificate is its own path, checked by OpenSSL as an anchor at the end of it is, for validity and critical
- * extensions. Its CA's word that it is revoked counts, whoever brings that CA's certificate; what else became of the CA
- * does not. The collection's policies ask something of CAs and are not for it.
+ * A pinned certificate is its own path, checked by OpenSSL as an anchor at the end of it is, for validity and
+ * critical extensions. Its CA's word that it is revoked counts, whoever brings that CA's certificate; what else
+ * became of the CA does not. The collection's policies ask something of CAs and are not for it.
  *
- * What was proven is remembered by the collection (path_memory.h), so that a known certificate is answered for without
- * a public-key operation. Answers belong to the snapshot of evidence they were made with. */
+ * What was proven is remembered by the collection (path_memory.h), so that a known certificate is answered for
+ * without a public-key operation. Answers belong to the snapshot of evidence they were made with. */
 #include "pki/path.h"
 
 #include <openssl/err.h>

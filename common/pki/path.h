@@ -1,5 +1,5 @@
-/* path.h - does a certificate lead to a collection? Own use of X509_STORE_CTX: purpose checks are cert.h's (RFC 8550),
- * not OpenSSL's. What is not checked here: addresses (verify.c, candidate.c), algorithms' strength.
+/* path.h - does a certificate lead to a collection? Own use of X509_STORE_CTX: purpose checks are cert.h's (RFC
+ * 8550), not OpenSSL's. What is not checked here: addresses (verify.c, candidate.c), algorithms' strength.
  */
 #ifndef PKI_PATH_H
 #define PKI_PATH_H

@@ -1,5 +1,5 @@
-/* path_internal.h - what the parts of path_check share: the search (path.c), OpenSSL's check of one path (path_verify.c), and
- * the question of its revocation (path_revocation.c). Not for others. */
+/* path_internal.h - what the parts of path_check share: the search (path.c), OpenSSL's check of one path
+ * (path_verify.c), and the question of its revocation (path_revocation.c). Not for others. */
 #ifndef PKI_PATH_INTERNAL_H
 #define PKI_PATH_INTERNAL_H
 
@@ -52,10 +52,11 @@ int path_verify(const struct path_trial *trial, struct path_fault *fault);
 
 /* The worst of what is known of the certificates below the anchor of s->certs; s->ages. */
 enum path_revocation path_revocation(struct search *s);
-/* Of a pinned certificate, s->certs[0] alone: what its issuers' CRLs and OCSP answers say, whoever brings the issuers. */
+/* Of a pinned certificate, s->certs[0] alone: what its issuers' CRLs and OCSP answers say, whoever brings the
+ * issuers. */
 enum path_revocation path_revocation_pinned(struct search *s);
-/* Tells whoever fetches for the collection that s->found lacks fresh answers, if it does, at most once a minute for one
- * certificate. */
+/* Tells whoever fetches for the collection that s->found lacks fresh answers, if it does, at most once a minute for
+ * one certificate. */
 void path_want(struct search *s);
 
 /* What a collection remembers, each under a digest of its own kind and of the certificates it is about. */

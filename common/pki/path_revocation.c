@@ -1,5 +1,5 @@
-/* path_revocation.c - the question of a path's revocation: asks revocation.c about each certificate below the anchor, finds
- * the paths of CRLs' signers for it, and tells who fetches what is lacking. Called by path.c. */
+/* path_revocation.c - the question of a path's revocation: asks revocation.c about each certificate below the
+ * anchor, finds the paths of CRLs' signers for it, and tells who fetches what is lacking. Called by path.c. */
 #include "pki/evidence.h"
 #include "pki/path_internal.h"
 #include "pki/pki_internal.h"

@@ -1,15 +1,15 @@
-/* path_verify.c - lets OpenSSL check one path that was found: RFC 5280 6.1 but for revocation. Finding paths is path.c's, who
- * calls; revocation is revocation.c's.
+/* path_verify.c - lets OpenSSL check one path that was found: RFC 5280 6.1 but for revocation. Finding paths is
+ * path.c's, who calls; revocation is revocation.c's.
  *
- * OpenSSL sees one path at a time, whose end is the only trusted certificate. Flags about CRLs are never set: 3.0 and 3.5
- * make different things of them.
+ * OpenSSL sees one path at a time, whose end is the only trusted certificate. Flags about CRLs are never set: 3.0
+ * and 3.5 make different things of them.
  *
- * Security level 2: chain signatures with SHA-1 or MD5 can be collided (2017 and 2008), and RSA below 2048 bits is no
- * longer within NIST SP 800-131A; one such CA makes every name forgeable, so the chain is bad. The certificate's own
- * key is left to the callers, who report it as a weak algorithm.
+ * Security level 2: chain signatures with SHA-1 or MD5 can be collided (2017 and 2008), and RSA below 2048 bits is
+ * no longer within NIST SP 800-131A; one such CA makes every name forgeable, so the chain is bad. The certificate's
+ * own key is left to the callers, who report it as a weak algorithm.
  *
- * X509_V_FLAG_X509_STRICT stays off: it refuses ordinary private CAs, namely those without key identifiers, without a
- * keyUsage extension, or with basicConstraints that is not critical (see the tests). */
+ * X509_V_FLAG_X509_STRICT stays off: it refuses ordinary private CAs, namely those without key identifiers, without
+ * a keyUsage extension, or with basicConstraints that is not critical (see the tests). */
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 

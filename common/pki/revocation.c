@@ -1,10 +1,11 @@
-/* revocation.c - judges one certificate of a proven path by the evidence: the algorithm of RFC 5280 6.3.3, point by point
- * (letters in comments are its steps), and OCSP beside it. Called by path.c for every certificate of a good path.
+/* revocation.c - judges one certificate of a proven path by the evidence: the algorithm of RFC 5280 6.3.3, point by
+ * point (letters in comments are its steps), and OCSP beside it. Called by path.c for every certificate of a good
+ * path.
  *
- * A CRL counts when a key has signed it whose certificate bears the CRL's issuer as subject and leads to the anchor of the
- * path in question: mostly the certificate's own issuer, else another key of that CA, or the cRLIssuer that the
- * certificate names (6.3.3 (f)). Such a signer's own revocation is asked for too. A CRL may speak for the certificate
- * of its own signer: who would not believe it has no other word of it.
+ * A CRL counts when a key has signed it whose certificate bears the CRL's issuer as subject and leads to the anchor
+ * of the path in question: mostly the certificate's own issuer, else another key of that CA, or the cRLIssuer that
+ * the certificate names (6.3.3 (f)). Such a signer's own revocation is asked for too. A CRL may speak for the
+ * certificate of its own signer: who would not believe it has no other word of it.
  *
  * CRLs of an issuer come newest first, so one that was replaced counts only for what newer ones do not cover. */
 #include "pki/revocation.h"
@@ -319,8 +320,8 @@ static void ask_named_point(struct asking *a, const DIST_POINT *from)
 	GENERAL_NAMES_free(names);
 }
 
-/* All points that the certificate names, and then, as the last paragraph of 6.3.3 says, its issuer's CRLs wherever they
- * are. */
+/* All points that the certificate names, and then, as the last paragraph of 6.3.3 says, its issuer's CRLs wherever
+ * they are. */
 static void ask_points(struct asking *a)
 {
 	CRL_DIST_POINTS *points = X509_get_ext_d2i(cert_x509(a->cert), NID_crl_distribution_points, NULL, NULL);
@@ -430,7 +431,7 @@ void revocation_check(const struct revocation_query *query, size_t index, struct
 }
 
 int revocation_accept_crl(struct slice der, const struct cert *cert, const struct cert *issuer, time_t at,
-			  struct err *err)
+			  struct revocation_times *times, struct err *err)
 {
 	struct crl *crl = crl_parse(der, err);
 	EVP_PKEY *pkey = X509_get0_pubkey(cert_x509(issuer));
@@ -449,13 +450,14 @@ int revocation_accept_crl(struct slice der, const struct cert *cert, const struc
 		err_set(err, ERR_MESSAGE, "RFC 5280 6.3.3: the CRL is not signed by the issuer's key");
 	else
 		rc = 0;
+	*times = (struct revocation_times){ crl->this_update, aging(crl->this_update, crl->next_update) };
 	ERR_clear_error();
 	crl_free(crl);
 	return rc;
 }
 
 int revocation_accept_ocsp(struct slice der, const struct cert *cert, const struct cert *issuer, time_t at,
-			   struct err *err)
+			   struct revocation_times *times, struct err *err)
 {
 	struct path_span unused = { .after = 0, .before = INT64_MAX };
 	struct ocsp *ocsp = ocsp_parse(der, err);
@@ -465,6 +467,7 @@ int revocation_accept_ocsp(struct slice der, const struct cert *cert, const stru
 		return -1;
 	ocsp_check(ocsp, cert, issuer, at, &unused, &answer, NULL);
 	ocsp_free(ocsp);
+	*times = (struct revocation_times){ answer.this_update, answer.ages };
 	if (answer.current && (answer.revocation == REV_GOOD || answer.revocation == REV_REVOKED))
 		return 0;
 	return err_set(err, ERR_MESSAGE, "RFC 6960 3.2: no valid answer of the issuer's about this certificate");

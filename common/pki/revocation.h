@@ -1,10 +1,10 @@
-/* revocation.h - what the evidence says of a certificate's revocation (RFC 5280 6.3, RFC 6960 3.2): complete and delta CRLs,
- * with their scopes, indirect ones, those of other keys of a CA; OCSP answers. Own code, so that every OpenSSL answers
- * alike.
+/* revocation.h - what the evidence says of a certificate's revocation (RFC 5280 6.3, RFC 6960 3.2): complete and
+ * delta CRLs, with their scopes, indirect ones, those of other keys of a CA; OCSP answers. Own code, so that every
+ * OpenSSL answers alike.
  *
- * Evidence is what the collection was given or has fetched (evidence.h). CRLs and OCSP answers in a message are never
- * looked at: their sender would choose the older one that still says nothing of his certificate. Certificates in a
- * message may serve to prove the key of a CRL's signer. For the sources of pki/, and for the fetch process. */
+ * Evidence is what the collection was given or has fetched (evidence.h). CRLs and OCSP answers in a message are
+ * never looked at: their sender would choose the older one that still says nothing of his certificate. Certificates
+ * in a message may serve to prove the key of a CRL's signer. For the sources of pki/, and for the fetch process. */
 #ifndef PKI_REVOCATION_H
 #define PKI_REVOCATION_H
 
@@ -37,24 +37,28 @@ struct revocation_query {
 	time_t at;
 	struct path_span *span;		/* shortened to the time in which all that was looked at says the same */
 	struct path_memory *memory;	/* for signatures that were found good */
-	/* The next certificate with that subject and a path to the same anchor: *path, proven but for revocation. *position
-	 * begins as 0 and is the callee's. false: no more. May be NULL. */
+	/* The next certificate with that subject and a path to the same anchor: *path, proven but for revocation.
+	 * *position begins as 0 and is the callee's. false: no more. May be NULL. */
 	bool (*signer)(void *self, const X509_NAME *subject, size_t *position, struct revocation_path *path);
 	void *self;
 	unsigned *signatures;		/* counts those that were verified: a few hundred, then everything is unknown */
 };
 
-/* Of chain[index], which is not the anchor: index + 1 < n. Never fails: what cannot be found out is unknown. Revoked is
- * what valid evidence says is revoked, and what evidence said that is out of date, unless a later one says good. A reason
- * of certificateHold counts as revoked. */
+/* Of chain[index], which is not the anchor: index + 1 < n. Never fails: what cannot be found out is unknown. Revoked
+ * is what valid evidence says is revoked, and what evidence said that is out of date, unless a later one says good.
+ * A reason of certificateHold counts as revoked. */
 void revocation_check(const struct revocation_query *query, size_t index, struct revocation_answer *answer);
 
-/* Is the DER worth being kept: a CRL that issuer's key has signed and that is about certificates like cert; an OCSP answer
- * about cert, good or revoked; valid now? CRLs of other signers are refused although evidence.h would use them: these need
- * a path. 0, or -1: ERR_MESSAGE says why not, ERR_TEMP memory. */
+struct revocation_times {
+	time_t this_update, ages;	/* as in revocation_answer */
+};
+
+/* Is the DER worth being kept: a CRL that issuer's key has signed and that is about certificates like cert; an OCSP
+ * answer about cert, good or revoked; valid now? CRLs of other signers are refused although evidence.h would use
+ * them: these need a path. 0 with its times, or -1: ERR_MESSAGE says why not, ERR_TEMP memory. */
 int revocation_accept_crl(struct slice der, const struct cert *cert, const struct cert *issuer, time_t at,
-			  struct err *err);
+			  struct revocation_times *times, struct err *err);
 int revocation_accept_ocsp(struct slice der, const struct cert *cert, const struct cert *issuer, time_t at,
-			   struct err *err);
+			   struct revocation_times *times, struct err *err);
 
 #endif
