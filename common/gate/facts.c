@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "gate/trigger.h"
+
 static bool is_originating(const struct site *site, const struct envelope *envelope)
 {
 	const struct conf_strings *names = &site->settings.originating;
@@ -147,6 +149,8 @@ int facts_gather(const struct site *site, const struct envelope *envelope, const
 	if (facts_skeleton(site, message, arena, facts, err) != 0 ||
 	    facts_recipients(site, envelope, arena, facts, err) != 0 ||
 	    facts_visible(envelope, message, arena, facts, err) != 0)
+		return -1;
+	if (facts->ours && trigger_find(site, header, arena, &facts->encryption_asked, err) != 0)
 		return -1;
 	if (envelope->sender.text.n == 0 && facts->mime.root != NULL &&
 	    kind_report_is_headers_only(arena, message, &facts->mime, &facts->excused, err) != 0)

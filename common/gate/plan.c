@@ -54,6 +54,9 @@ static void plan_rules(struct planner *p)
 		rule = policy_match(p->site->rules, p->site->rule_count, &p->facts->policy, &p->facts->lookup[i],
 				    p->facts->directions[i]);
 		treatment_wish(rule, p->facts->directions[i], p->facts, &p->plan->each[i]);
+		if (rule == NULL && p->facts->encryption_asked && p->facts->policy.kind != KIND_ENCRYPTED)
+			refuse(p->plan, REPLY_NO_CERTIFICATE, ACTION_REJECT,
+			       "encryption is asked for, and no rule says how for some recipient");
 	}
 }
 

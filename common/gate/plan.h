@@ -13,6 +13,8 @@ struct treatment {
 	const struct rule *rule;	/* NULL: none matched */
 	bool verify;			/* verdict and fields */
 	bool clean;			/* forged result fields are removed */
+	bool sends;			/* mail of ours */
+	bool raised;			/* the writer asked for encryption: it is as good as required */
 	bool unwrap;			/* the signatures of a message that passes are removed */
 	bool sign;
 	bool encrypt;

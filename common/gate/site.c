@@ -28,8 +28,6 @@ static int refuse_later(struct site *site, struct err *err)
 {
 	const struct settings *s = &site->settings;
 	const struct { const char *key; const void *member; bool wanted; } keys[] = {
-		{ "triggers.header", &s->triggers.header, s->triggers.header != NULL },
-		{ "triggers.subject_tag", &s->triggers.subject_tag, s->triggers.subject_tag != NULL },
 		{ "audit.path", &s->audit.path, s->audit.path != NULL },
 		{ "metrics.listen", &s->metrics.listen, s->metrics.listen != NULL },
 		{ "sender_login", &s->sender_login, s->sender_login != NULL && *s->sender_login != '\0' },
@@ -43,6 +41,14 @@ static int refuse_later(struct site *site, struct err *err)
 			rc = conf_finding(site->conf, keys[i].member, err,
 					  "%s: known, but not available in this version", keys[i].key);
 	return rc;
+}
+
+static int check_triggers(const struct site *site, struct err *err)
+{
+	const char *const *name = &site->settings.triggers.header;
+	const char *problem = *name != NULL ? rule_strip_problem(*name) : NULL;
+
+	return problem == NULL ? 0 : conf_finding(site->conf, name, err, "triggers.header: \"%s\" %s", *name, problem);
 }
 
 static int load_domains(struct site *site, struct err *err)
@@ -377,6 +383,7 @@ static int site_open(struct site *site, const char *path, const struct site_env 
 	if (conf_load(path, table, s, env->findings, &site->conf, err) != 0)
 		return -1;
 	bad |= refuse_later(site, err);
+	bad |= check_triggers(site, err);
 	bad |= load_authserv_id(site, err);
 	bad |= load_domains(site, err);
 	bad |= network_list_compile(site->arena, &s->internal_hosts, site->conf, &site->internal_hosts, err);

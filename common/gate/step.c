@@ -1,8 +1,11 @@
-/* step.c - the table of steps and the run through it. Order matters: what came is cleaned, freed of its signatures and
- * marked first, then signed, then encrypted, and with triple_wrap signed again.
+/* step.c - the table of steps and the run through it. Order matters: what came is stripped, cleaned, freed of its signatures
+ * and marked first, then signed, then encrypted, and with triple_wrap signed again.
  */
 #include "gate/step.h"
 
+#include <stdint.h>
+
+#include "gate/trigger.h"
 #include "smime/unwrap.h"
 
 struct step {
@@ -31,6 +34,43 @@ static int run_clean(const struct step_env *env, const struct message *in, struc
 }
 
 /* A message that we sign or encrypt ourselves keeps the signatures that it has: they are part of what is protected. */
+/* Bcc fields of what is protected, so that no reader learns of the others; what a rule strips; what asked for encryption. */
+static bool is_stripped(const struct group *group, const struct field *field)
+{
+	const struct treatment *treatment = group->treatment;
+	const struct conf_strings *names = treatment->rule != NULL ? &treatment->rule->settings->strip_headers : NULL;
+	size_t i;
+
+	if ((treatment->sign || treatment->encrypt) && (field_is(field, "Bcc") || field_is(field, "Resent-Bcc")))
+		return true;
+	for (i = 0; names != NULL && i < names->n; i++)
+		if (field_is(field, names->items[i]))
+			return true;
+	return false;
+}
+
+static bool keep_unless_stripped(const struct field *field, void *arg)
+{
+	return !is_stripped(arg, field);
+}
+
+static bool applies_strip(const struct group *group)
+{
+	return group->treatment->sends || group->treatment->rule != NULL;
+}
+
+static int run_strip(const struct step_env *env, const struct message *in, struct message *out, struct err *err)
+{
+	struct header header = in->header;
+
+	out->body = in->body;
+	if (env->group->treatment->sends && trigger_remove(env->site, &in->header, env->arena, &header, err) != 0)
+		return -1;
+	if (header_filter(env->arena, &header, keep_unless_stripped, (void *)(uintptr_t)env->group, &out->header) != 0)
+		return err_memory(err);
+	return 0;
+}
+
 static bool applies_unwrap(const struct group *group)
 {
 	const struct treatment *treatment = group->treatment;
@@ -150,6 +190,7 @@ static int run_encrypt(const struct step_env *env, const struct message *in, str
 }
 
 static const struct step steps[] = {
+	{ "strip", applies_strip, run_strip },
 	{ "clean", applies_clean, run_clean },
 	{ "unwrap", applies_unwrap, run_unwrap },
 	{ "mark", applies_mark, run_mark },

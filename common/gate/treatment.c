@@ -6,6 +6,7 @@
 /* Without a rule: inbound mail is verified against every collection and marked, everything else goes on unchanged. */
 static void wish_without_rule(enum direction direction, struct treatment *treatment)
 {
+	treatment->sends = direction != DIRECTION_INBOUND;
 	treatment->verify = direction == DIRECTION_INBOUND;
 	treatment->clean = direction == DIRECTION_INBOUND;
 }
@@ -28,7 +29,9 @@ void treatment_wish(const struct rule *rule, enum direction direction, const str
 	treatment->clean = receives;
 	treatment->unwrap = receives && rule->settings->remove_signature;
 	treatment->sign = sends && rule->settings->sign != SIGN_NO;
-	treatment->encrypt = sends && rule->settings->encrypt != ENCRYPT_NO;
+	treatment->sends = sends;
+	treatment->raised = sends && facts->encryption_asked;
+	treatment->encrypt = treatment->raised || (sends && rule->settings->encrypt != ENCRYPT_NO);
 	if (rule->settings->wrap_protected)
 		return;
 	if (kind == KIND_ENCRYPTED)
@@ -44,7 +47,8 @@ bool treatment_must_sign(const struct treatment *treatment, const struct facts *
 
 bool treatment_must_encrypt(const struct treatment *treatment, const struct facts *facts)
 {
-	return treatment->encrypt && treatment->rule->settings->encrypt == ENCRYPT_REQUIRE && !facts->excused;
+	return treatment->encrypt && !facts->excused &&
+	       (treatment->raised || treatment->rule->settings->encrypt == ENCRYPT_REQUIRE);
 }
 
 static bool enums_equal(const struct conf_enums *a, const struct conf_enums *b)
@@ -102,11 +106,21 @@ static bool receives_equal(const struct treatment *a, const struct treatment *b)
 	return !a->clean || !b->clean || (a->verify == b->verify && verify_equal(a, b));
 }
 
+static bool strip_equal(const struct rule *a, const struct rule *b)
+{
+	static const struct conf_strings none = { NULL, 0 };
+
+	return strings_equal(a != NULL ? &a->settings->strip_headers : &none,
+			     b != NULL ? &b->settings->strip_headers : &none);
+}
+
 bool treatment_equal(const struct treatment *a, const struct treatment *b)
 {
 	if (a->sign != b->sign || a->encrypt != b->encrypt || a->unwrap != b->unwrap)
 		return false;
 	if (a->rule == b->rule)
 		return true;
+	if (!strip_equal(a->rule, b->rule))
+		return false;
 	return receives_equal(a, b) && (!a->sign || sign_equal(a, b)) && (!a->encrypt || encrypt_equal(a, b));
 }

@@ -112,7 +112,6 @@ static int refuse_later(const struct rule_settings *s, struct conf *conf, struct
 		{ "reply", &s->reply, s->reply > REPLY_FALSE },
 		{ "encrypt_to", &s->encrypt_to, !strings_are(&s->encrypt_to, "recipient") },
 		{ "additional_recipients", &s->additional_recipients, s->additional_recipients.n != 0 },
-		{ "strip_headers", &s->strip_headers, s->strip_headers.n != 0 },
 		{ "send_revocation", &s->send_revocation, s->send_revocation == SEND_REVOCATION_HARD },
 		{ "header_protection", &s->header_protection, s->header_protection != 0 },
 		{ "harvest", &s->harvest, s->harvest != 0 },
@@ -224,6 +223,35 @@ static int compile_accept_signer(struct arena *arena, const struct rule_settings
 	return 0;
 }
 
+const char *rule_strip_problem(const char *name)
+{
+	/* Without these, what is left is no message, or another one. */
+	static const char *const needed[] = { "From", "Date", "MIME-Version" };
+	size_t i;
+
+	if (*name == '\0' || name[strcspn(name, " \t:\r\n")] != '\0')
+		return "is no field name";
+	for (i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		if (slice_is_nocase(slice_of(name), needed[i]))
+			return "cannot be spared";
+	return slice_starts_nocase(slice_of(name), "Content-") ? "cannot be spared" : NULL;
+}
+
+static int check_strip_headers(const struct rule_settings *settings, struct conf *conf, struct err *err)
+{
+	const struct conf_strings *names = &settings->strip_headers;
+	const char *problem = NULL;
+	size_t i;
+
+	for (i = 0; i < names->n; i++) {
+		problem = rule_strip_problem(names->items[i]);
+		if (problem != NULL)
+			return conf_finding(conf, &names->items[i], err, "strip_headers: \"%s\" %s", names->items[i],
+					    problem);
+	}
+	return 0;
+}
+
 int rule_compile(struct arena *arena, const struct rule_settings *settings, struct conf *conf, struct rule *rule,
 		 struct err *err)
 {
@@ -240,6 +268,7 @@ int rule_compile(struct arena *arena, const struct rule_settings *settings, stru
 	bad |= compile_patterns(arena, &settings->from, conf, &rule->from, err);
 	bad |= network_list_compile(arena, &settings->client, conf, &rule->client, err);
 	bad |= compile_sign_as(arena, settings, conf, rule, err);
+	bad |= check_strip_headers(settings, conf, err);
 	bad |= compile_accept_signer(arena, settings, conf, rule, err);
 	if (settings->remove_signature && settings->verify == VERIFY_OFF)
 		bad |= conf_finding(conf, &settings->remove_signature, err,

@@ -76,5 +76,7 @@ struct rule {
  * findings too, unless they stand at their default. collections are left to the site. 0 or -1. */
 int rule_compile(struct arena *arena, const struct rule_settings *settings, struct conf *conf, struct rule *rule,
 		 struct err *err);
+/* Why no field of that name may be taken from a message; NULL: it may. */
+const char *rule_strip_problem(const char *name);
 
 #endif
