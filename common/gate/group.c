@@ -78,7 +78,7 @@ static bool fits(const struct group *group, const struct joiner *joiner)
 	       (!joiner->treatment->encrypt || fits_encrypted(group, joiner));
 }
 
-static void join(const struct grouping *g, struct group *group, const struct joiner *joiner)
+static void join(struct group *group, const struct joiner *joiner)
 {
 	size_t n = group->member_count++;
 
@@ -88,8 +88,6 @@ static void join(const struct grouping *g, struct group *group, const struct joi
 		group->treatment = joiner->treatment;
 	if (!joiner->treatment->encrypt)
 		return;
-	group->certs[n] = g->plan->candidates[joiner->index].items[0].cert;
-	group->cert_count = n + 1;
 	group->peers[n] = joiner->peer;
 	group->cipher = choose_cipher(group, n + 1);
 }
@@ -101,9 +99,8 @@ static struct group *found(const struct grouping *g, const struct joiner *joiner
 
 	*group = (struct group){ .hidden = joiner->hidden };
 	group->members = arena_array(g->arena, n, sizeof(*group->members));
-	group->certs = arena_array(g->arena, n, sizeof(*group->certs));
 	group->peers = arena_array(g->arena, n, sizeof(*group->peers));
-	if (group->members == NULL || group->certs == NULL || group->peers == NULL)
+	if (group->members == NULL || group->peers == NULL)
 		return NULL;
 	g->plan->group_count++;
 	return group;
@@ -124,7 +121,7 @@ static int place(const struct grouping *g, const struct joiner *joiner)
 		group = found(g, joiner);
 	if (group == NULL)
 		return -1;
-	join(g, group, joiner);
+	join(group, joiner);
 	return 1;
 }
 

@@ -20,21 +20,23 @@ static const char *action_of(const struct treatment *treatment, const struct ref
 	return treatment->verify ? "verify" : "pass";
 }
 
-static int fill_encrypted(const struct envelope *envelope, const struct plan *plan, struct arena *arena, size_t i,
-			  struct recipient_outcome *to, struct err *err)
+static int fill_encrypted(const struct plan *plan, struct arena *arena, size_t i, struct recipient_outcome *to,
+			  struct err *err)
 {
 	const struct candidate *used = &plan->candidates[i].items[0];
+	const struct group *group = &plan->groups[to->message];
+	const struct peer *peer = &plan->peers[i];
+	size_t k;
 
-	to->encrypted_to = arena_alloc(arena, sizeof(*to->encrypted_to));
+	to->encrypted_to = arena_array(arena, 1 + group->extra_count, sizeof(*to->encrypted_to));
 	if (to->encrypted_to == NULL)
 		return err_memory(err);
-	to->encrypted_to->address = arena_string(arena, envelope->recipients[i].address.text);
-	to->encrypted_to->cert = used->cert;
-	to->encrypted_to->source = used->source;
-	to->encrypted_to->role = "recipient";
-	to->encrypted_count = 1;
-	to->cipher = cipher_name(plan->groups[to->message].cipher);
-	return to->encrypted_to->address != NULL ? 0 : err_memory(err);
+	to->encrypted_to[to->encrypted_count++] =
+		(struct encrypted_to){ arena_string(arena, peer->address.text), used->cert, used->source, peer->role };
+	for (k = 0; k < group->extra_count; k++)
+		to->encrypted_to[to->encrypted_count++] = group->extras[k];
+	to->cipher = cipher_name(group->cipher);
+	return to->encrypted_to[0].address != NULL ? 0 : err_memory(err);
 }
 
 static int fill_one(const struct envelope *envelope, const struct facts *facts, const struct plan *plan,
@@ -56,7 +58,7 @@ static int fill_one(const struct envelope *envelope, const struct facts *facts, 
 		to->key_source = key_source(treatment->key);
 	}
 	if (treatment->encrypt)
-		return fill_encrypted(envelope, plan, arena, i, to, err);
+		return fill_encrypted(plan, arena, i, to, err);
 	return 0;
 }
 

@@ -36,7 +36,7 @@ struct encrypted_to {
 	const char *address;
 	const struct cert *cert;
 	const char *source;
-	const char *role;		/* "recipient" */
+	const char *role;		/* "recipient" "domain" "escrow" "sender" */
 };
 
 struct recipient_outcome {

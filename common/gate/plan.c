@@ -8,6 +8,7 @@
 
 #include "gate/gate.h"
 #include "gate/group.h"
+#include "gate/peers.h"
 #include "gate/treatment.h"
 
 struct planner {
@@ -19,9 +20,7 @@ struct planner {
 	struct plan *plan;
 };
 
-/* The first refusal of a kind stands; "could not ask" replaces a final one. */
-static void refuse_because(struct plan *plan, enum reply reply, enum action action, const char *detail,
-			   const char *reason)
+void plan_refuse(struct plan *plan, enum reply reply, enum action action, const char *detail, const char *reason)
 {
 	struct refusal *refusal = &plan->refusal;
 
@@ -32,7 +31,7 @@ static void refuse_because(struct plan *plan, enum reply reply, enum action acti
 
 static void refuse(struct plan *plan, enum reply reply, enum action action, const char *detail)
 {
-	refuse_because(plan, reply, action, detail, NULL);
+	plan_refuse(plan, reply, action, detail, NULL);
 }
 
 /* One more line of why; what was said before stays. */
@@ -118,9 +117,9 @@ static void plan_key(struct planner *p, struct treatment *treatment)
 	if (why != NULL)
 		explain(p, treatment, why);
 	if (found < 0)
-		refuse_because(p->plan, REPLY_KEYSTORE, ACTION_TEMPFAIL, "signing keys unavailable", why);
+		plan_refuse(p->plan, REPLY_KEYSTORE, ACTION_TEMPFAIL, "signing keys unavailable", why);
 	else if (must)
-		refuse_because(p->plan, REPLY_NO_KEY, ACTION_REJECT,
+		plan_refuse(p->plan, REPLY_NO_KEY, ACTION_REJECT,
 			       arena_printf(p->arena, "no usable signing key for <%s> (rule %s)", name_from(p),
 					    treatment->rule->id), why);
 }
@@ -144,51 +143,6 @@ static void plan_keys(struct planner *p)
 			plan_key(p, &each[i]);
 		}
 	}
-}
-
-/* Looks up in one go all recipients that one rule wants encrypted. */
-static int look_up_rule(struct planner *p, const struct rule *rule, struct err *err)
-{
-	size_t n = p->envelope->recipient_count, count = 0, i;
-	struct address *addresses = arena_array(p->arena, n, sizeof(*addresses));
-	struct candidate_list *lists = arena_array(p->arena, n, sizeof(*lists));
-	struct candidate_query query = { .directories = p->site->directories };
-
-	if (addresses == NULL || lists == NULL)
-		return err_memory(err);
-	for (i = 0; i < n; i++)
-		if (p->plan->each[i].encrypt && p->plan->each[i].rule == rule)
-			addresses[count++] = p->facts->lookup[i];
-	query.addresses = addresses;
-	query.n = count;
-	query.directory_count = p->site->directory_count;
-	query.collections = rule->collections;
-	query.collection_count = rule->collection_count;
-	query.at = clock_now(&p->site->clock);
-	query.deadline_ms = p->env->deadline_ms;
-	if (candidate_find(p->arena, &query, lists, err) != 0)
-		return -1;
-	for (i = 0, count = 0; i < n; i++)
-		if (p->plan->each[i].encrypt && p->plan->each[i].rule == rule) {
-			p->plan->candidates[i] = lists[count++];
-			p->plan->looked_up[i] = true;
-		}
-	return 0;
-}
-
-static int plan_candidates(struct planner *p, struct err *err)
-{
-	size_t i;
-
-	for (i = 0; i < p->envelope->recipient_count; i++) {
-		if (!p->plan->each[i].encrypt || p->plan->looked_up[i])
-			continue;
-		if (look_up_rule(p, p->plan->each[i].rule, err) != 0)
-			return -1;
-		if (p->env->tick != NULL)
-			p->env->tick(p->env->tick_self);
-	}
-	return 0;
 }
 
 /* Every recipient without a certificate is named, as far as a reply has room. */
@@ -222,13 +176,13 @@ static void judge_candidates(struct planner *p, size_t i)
 	treatment->encrypt = false;
 	if (list->status == DIRECTORY_FAILED && list->undecided) {
 		explain(p, treatment, list->failure);
-		refuse_because(p->plan, REPLY_REVOCATION, ACTION_TEMPFAIL,
+		plan_refuse(p->plan, REPLY_REVOCATION, ACTION_TEMPFAIL,
 			       "revocation of a recipient's certificate cannot be checked now", list->failure);
 		return;
 	}
 	if (list->status == DIRECTORY_FAILED) {
 		explain(p, treatment, list->failure);
-		refuse_because(p->plan, REPLY_DIRECTORY, ACTION_TEMPFAIL, "directory unavailable, try again later",
+		plan_refuse(p->plan, REPLY_DIRECTORY, ACTION_TEMPFAIL, "directory unavailable, try again later",
 			       list->failure);
 		return;
 	}
@@ -275,7 +229,9 @@ static int plan_allocate(struct planner *p, struct err *err)
 	p->plan->each = arena_array(p->arena, n, sizeof(*p->plan->each));
 	p->plan->candidates = arena_array(p->arena, n, sizeof(*p->plan->candidates));
 	p->plan->looked_up = arena_array(p->arena, n, sizeof(*p->plan->looked_up));
-	if (p->plan->each == NULL || p->plan->candidates == NULL || p->plan->looked_up == NULL)
+	p->plan->peers = arena_array(p->arena, n, sizeof(*p->plan->peers));
+	if (p->plan->each == NULL || p->plan->candidates == NULL || p->plan->looked_up == NULL ||
+	    p->plan->peers == NULL)
 		return err_memory(err);
 	if (n == 0)
 		return err_set(err, ERR_BUG, "a message without recipients");
@@ -292,7 +248,7 @@ int plan_make(const struct gate_env *env, const struct envelope *envelope, const
 		return -1;
 	plan_rules(&planner);
 	plan_keys(&planner);
-	if (plan_candidates(&planner, err) != 0)
+	if (peers_find(env, envelope, facts, arena, plan, err) != 0)
 		return -1;
 	for (i = 0; i < envelope->recipient_count; i++)
 		if (plan->looked_up[i])
@@ -301,5 +257,7 @@ int plan_make(const struct gate_env *env, const struct envelope *envelope, const
 	plan_skeleton(&planner);
 	if (plan->refusal.reply != REPLY_NONE)
 		return 0;
-	return group_make(planner.site, envelope, facts, arena, plan, err);
+	if (group_make(planner.site, envelope, facts, arena, plan, err) != 0 || plan->refusal.reply != REPLY_NONE)
+		return plan->refusal.reply != REPLY_NONE ? 0 : -1;
+	return peers_complete(env, facts, arena, plan, err);
 }

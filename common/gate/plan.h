@@ -31,12 +31,19 @@ struct refusal {
 	const char *reason;		/* for the log and explain: may name what a stranger need not know; NULL: as detail */
 };
 
+struct peer {			/* whose certificate is used for a recipient */
+	struct address address;
+	const char *role;		/* "recipient" "domain" */
+};
+
 struct group {				/* recipients who get the very same message */
 	const struct treatment *treatment;	/* of its leading recipient */
 	size_t *members;		/* indices of the envelope's recipients, ascending */
 	size_t member_count;
 	bool hidden;			/* its members stand in no field of an encrypted message (Bcc) */
-	const struct cert **certs;	/* encrypt: one a member */
+	struct encrypted_to *extras;	/* encrypt: additional recipients */
+	size_t extra_count;
+	const struct cert **certs;	/* encrypt: of the members and the additional recipients */
 	size_t cert_count;
 	struct capabilities *peers;	/* of the members; what no listed cipher meets counts as not known */
 	enum cipher cipher;
@@ -48,6 +55,7 @@ struct plan {
 	struct treatment *each;		/* per recipient */
 	struct candidate_list *candidates;	/* per recipient; meaningful where looked_up */
 	bool *looked_up;
+	struct peer *peers;		/* per recipient; meaningful where looked_up */
 	struct refusal refusal;
 	struct group *groups;		/* the first one's message is the original transaction's, the others' are copies */
 	size_t group_count;
@@ -58,5 +66,7 @@ struct gate_env;
 /* 0 with a plan (a refusal is a plan too), or -1: memory, key store or stream failed. */
 int plan_make(const struct gate_env *env, const struct envelope *envelope, const struct facts *facts,
 	      struct arena *arena, struct plan *plan, struct err *err);
+/* The first refusal of a kind stands; "could not ask" replaces a final one. detail NULL: "". */
+void plan_refuse(struct plan *plan, enum reply reply, enum action action, const char *detail, const char *reason);
 
 #endif

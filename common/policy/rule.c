@@ -100,18 +100,11 @@ static int later(struct conf *conf, const void *member, const char *key, struct 
 	return conf_finding(conf, member, err, "%s: this value is known, but not available in this version", key);
 }
 
-static bool strings_are(const struct conf_strings *strings, const char *only)
-{
-	return strings->n == 1 && strcmp(strings->items[0], only) == 0;
-}
-
 /* One row a key whose other values come with later versions. */
 static int refuse_later(const struct rule_settings *s, struct conf *conf, struct err *err)
 {
 	const struct { const char *key; const void *member; bool wanted; } keys[] = {
 		{ "reply", &s->reply, s->reply > REPLY_FALSE },
-		{ "encrypt_to", &s->encrypt_to, !strings_are(&s->encrypt_to, "recipient") },
-		{ "additional_recipients", &s->additional_recipients, s->additional_recipients.n != 0 },
 		{ "send_revocation", &s->send_revocation, s->send_revocation == SEND_REVOCATION_HARD },
 		{ "header_protection", &s->header_protection, s->header_protection != 0 },
 		{ "harvest", &s->harvest, s->harvest != 0 },
@@ -181,6 +174,52 @@ static int compile_sign_as(struct arena *arena, const struct rule_settings *sett
 			return conf_finding(conf, &as->items[i], err, "sign_as: %s", why.text);
 	}
 	rule->sign_as_count = as->n;
+	return 0;
+}
+
+static int compile_encrypt_to(struct arena *arena, const struct rule_settings *settings, struct conf *conf,
+			      struct rule *rule, struct err *err)
+{
+	const struct conf_strings *to = &settings->encrypt_to;
+	struct err why;
+	size_t i;
+
+	rule->encrypt_to = arena_array(arena, to->n, sizeof(*rule->encrypt_to));
+	if (rule->encrypt_to == NULL)
+		return err_memory(err);
+	for (i = 0; i < to->n; i++) {
+		if (strcmp(to->items[i], "recipient") == 0)
+			rule->encrypt_to[i].kind = ENCRYPT_TO_RECIPIENT;
+		else if (strcmp(to->items[i], "domain") == 0)
+			rule->encrypt_to[i].kind = ENCRYPT_TO_DOMAIN;
+		else if (parse_address(arena, to->items[i], &rule->encrypt_to[i].address, &why) == 0)
+			rule->encrypt_to[i].kind = ENCRYPT_TO_ADDRESS;
+		else
+			return conf_finding(conf, &to->items[i], err, "encrypt_to: %s", why.text);
+	}
+	if (to->n == 0)
+		return conf_finding(conf, to, err, "encrypt_to: empty, it would encrypt to nobody");
+	rule->encrypt_to_count = to->n;
+	return 0;
+}
+
+static int compile_additional(struct arena *arena, const struct rule_settings *settings, struct conf *conf,
+			      struct rule *rule, struct err *err)
+{
+	const struct conf_strings *names = &settings->additional_recipients;
+	struct err why;
+	size_t i;
+
+	rule->additional = arena_array(arena, names->n, sizeof(*rule->additional));
+	if (rule->additional == NULL)
+		return err_memory(err);
+	for (i = 0; i < names->n; i++) {
+		rule->additional[i].sender = strcmp(names->items[i], "sender") == 0;
+		if (!rule->additional[i].sender &&
+		    parse_address(arena, names->items[i], &rule->additional[i].address, &why) != 0)
+			return conf_finding(conf, &names->items[i], err, "additional_recipients: %s", why.text);
+	}
+	rule->additional_count = names->n;
 	return 0;
 }
 
@@ -268,6 +307,8 @@ int rule_compile(struct arena *arena, const struct rule_settings *settings, stru
 	bad |= compile_patterns(arena, &settings->from, conf, &rule->from, err);
 	bad |= network_list_compile(arena, &settings->client, conf, &rule->client, err);
 	bad |= compile_sign_as(arena, settings, conf, rule, err);
+	bad |= compile_encrypt_to(arena, settings, conf, rule, err);
+	bad |= compile_additional(arena, settings, conf, rule, err);
 	bad |= check_strip_headers(settings, conf, err);
 	bad |= compile_accept_signer(arena, settings, conf, rule, err);
 	if (settings->remove_signature && settings->verify == VERIFY_OFF)

@@ -25,6 +25,8 @@ enum verify_wish { VERIFY_MARK, VERIFY_OFF, VERIFY_REJECT };
 enum protection { PROTECTION_SIGNED, PROTECTION_ENCRYPTED };
 enum reply_criterion { REPLY_ANY, REPLY_TRUE, REPLY_FALSE };
 
+enum encrypt_to_kind { ENCRYPT_TO_RECIPIENT, ENCRYPT_TO_DOMAIN, ENCRYPT_TO_ADDRESS };
+
 /* As written in the file: one member a key (see rule.c for names, presets and values). */
 struct rule_settings {
 	const char *id;
@@ -64,6 +66,16 @@ struct rule {
 	/* actions that need compiling */
 	struct address *sign_as;	/* empty text: the From address */
 	size_t sign_as_count;
+	struct encrypt_to {
+		enum encrypt_to_kind kind;
+		struct address address;		/* ENCRYPT_TO_ADDRESS */
+	} *encrypt_to;				/* tried in order */
+	size_t encrypt_to_count;
+	struct additional {
+		bool sender;
+		struct address address;		/* unless sender */
+	} *additional;
+	size_t additional_count;
 	struct address *accept_addresses;
 	size_t accept_address_count;
 	const char **accept_sha256;	/* lower case */

@@ -42,6 +42,8 @@ static const struct row {
 	/* partners */
 	{ "carol", "carol@partner.example", TESTPKI_RSA2048, SIGN_RSA, MAIL, PUBLISHED, BY_CA, false },
 	{ "dave", "dave@partner.example", TESTPKI_P256, SIGN_EC, MAIL, PUBLISHED, BY_CA, false },
+	{ "authority", "domain-confidentiality-authority@domain.example", TESTPKI_P256, SIGN_EC, MAIL, PUBLISHED, BY_CA,
+	  false },
 	{ "ivan", "ivan@partner.example", TESTPKI_P256, SIGN_EC, MAIL, PUBLISHED, BY_CA, false },
 	{ "frank", "frank@partner.example", TESTPKI_RSA2048, SIGN, MAIL, PUBLISHED, BY_CA, false },
 	{ "server", "server@partner.example", TESTPKI_P256, SIGN_EC, "serverAuth", PUBLISHED, BY_CA, false },

@@ -200,9 +200,9 @@ static void test_defaults(void **state)
 static void test_what_comes_later_is_refused(void **state)
 {
 	static const char *const keys[] = {
-		"encrypt_to = [ \"domain\" ];", "send_revocation = \"hard\";",
+		"send_revocation = \"hard\";",
 		"header_protection = \"cipher\";", "harvest = \"on\";",
-		"sign_for = \"login\";", "additional_recipients = \"escrow@example.com\";", "reply = \"encrypted\";",
+		"sign_for = \"login\";", "reply = \"encrypted\";",
 	};
 	struct fixture *f = *state;
 	char rule[200];

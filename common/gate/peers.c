@@ -1,0 +1,212 @@
+/* peers.c - see peers.h. Called by plan.c. */
+#include "gate/peers.h"
+
+/* RFC 3183 3.1.1 */
+#define DOMAIN_AUTHORITY "domain-confidentiality-authority"
+
+struct search {
+	const struct gate_env *env;
+	const struct facts *facts;
+	struct arena *arena;
+	struct plan *plan;
+	size_t recipient_count;
+};
+
+static int ask(const struct search *s, const struct address *addresses, size_t n,
+	       const struct collection *const *collections, size_t collection_count, struct candidate_list *lists,
+	       struct err *err)
+{
+	const struct site *site = s->env->site;
+	const struct candidate_query query = {
+		.addresses = addresses, .n = n,
+		.directories = site->directories, .directory_count = site->directory_count,
+		.collections = collections, .collection_count = collection_count,
+		.at = clock_now(&site->clock), .deadline_ms = s->env->deadline_ms,
+	};
+
+	if (n == 0)
+		return 0;
+	if (s->env->tick != NULL)
+		s->env->tick(s->env->tick_self);
+	return candidate_find(s->arena, &query, lists, err);
+}
+
+/* Who is asked for in a recipient's place. 0, or -1: arena exhausted. */
+static int stand_in(const struct search *s, const struct encrypt_to *to, const struct address *recipient,
+		    struct address *address, struct err *err)
+{
+	const char *text = NULL;
+
+	*address = to->kind == ENCRYPT_TO_ADDRESS ? to->address : *recipient;
+	if (to->kind != ENCRYPT_TO_DOMAIN)
+		return 0;
+	text = arena_printf(s->arena, DOMAIN_AUTHORITY "@%.*s", SLICE_ARGS(recipient->domain));
+	return text != NULL ? address_parse(s->arena, slice_of(text), address, err) : err_memory(err);
+}
+
+/* Nobody who is nearer was found, and none was out of reach. */
+static bool is_open(const struct search *s, const struct rule *rule, size_t i)
+{
+	return s->plan->each[i].encrypt && s->plan->each[i].rule == rule &&
+	       (!s->plan->looked_up[i] || s->plan->candidates[i].status == DIRECTORY_NONE);
+}
+
+/* The first answer stays where no later one is better. */
+static void take(const struct search *s, size_t i, const struct encrypt_to *to, const struct address *address,
+		 const struct candidate_list *list)
+{
+	if (s->plan->looked_up[i] && list->status == DIRECTORY_NONE)
+		return;
+	s->plan->candidates[i] = *list;
+	s->plan->looked_up[i] = true;
+	s->plan->peers[i] = (struct peer){ *address, to->kind == ENCRYPT_TO_RECIPIENT ? "recipient" : "domain" };
+}
+
+static int ask_for_rule(const struct search *s, const struct rule *rule, const struct encrypt_to *to, struct err *err)
+{
+	size_t count = 0, n = s->recipient_count, i;
+	struct address *addresses = arena_array(s->arena, n, sizeof(*addresses));
+	struct candidate_list *lists = arena_array(s->arena, n, sizeof(*lists));
+
+	if (addresses == NULL || lists == NULL)
+		return err_memory(err);
+	for (i = 0; i < n; i++)
+		if (is_open(s, rule, i) && stand_in(s, to, &s->facts->lookup[i], &addresses[count++], err) != 0)
+			return -1;
+	if (ask(s, addresses, count, rule->collections, rule->collection_count, lists, err) != 0)
+		return -1;
+	for (i = 0, count = 0; i < n; i++)
+		if (is_open(s, rule, i)) {
+			take(s, i, to, &addresses[count], &lists[count]);
+			count++;
+		}
+	return 0;
+}
+
+int peers_find(const struct gate_env *env, const struct envelope *envelope, const struct facts *facts,
+	       struct arena *arena, struct plan *plan, struct err *err)
+{
+	const struct search s = { env, facts, arena, plan, envelope->recipient_count };
+	size_t i, k;
+
+	for (i = 0; i < s.recipient_count; i++) {
+		const struct rule *rule = plan->each[i].rule;
+
+		if (!plan->each[i].encrypt || plan->looked_up[i])
+			continue;
+		for (k = 0; k < rule->encrypt_to_count; k++)
+			if (ask_for_rule(&s, rule, &rule->encrypt_to[k], err) != 0)
+				return -1;
+	}
+	return 0;
+}
+
+static int add(const struct search *s, struct group *group, struct address address, const struct cert *cert,
+	       const char *source, const char *role)
+{
+	struct encrypted_to *to = &group->extras[group->extra_count];
+
+	*to = (struct encrypted_to){ arena_string(s->arena, address.text), cert, source, role };
+	if (to->address == NULL)
+		return -1;
+	group->extra_count++;
+	return 0;
+}
+
+/* The sender's own copy: from our keys, else from a directory. 1 added, 0 there is none, -1 */
+static int add_own_key(const struct search *s, struct group *group, struct err *err)
+{
+	const struct site *site = s->env->site;
+	const struct cert *cert = NULL;
+	int found = keystore_encryption_cert(site->keystores, site->keystore_count, s->arena, &s->facts->from,
+					     clock_now(&site->clock), &cert, err);
+
+	if (found == 1 && add(s, group, s->facts->from, cert, "key store", "sender") != 0)
+		return err_memory(err);
+	return found;
+}
+
+static void refuse_extra(const struct search *s, const struct group *group, const struct address *address,
+			 const struct candidate_list *list)
+{
+	const char *id = group->treatment->rule->id;
+
+	if (list->status == DIRECTORY_FAILED)
+		plan_refuse(s->plan, REPLY_DIRECTORY, ACTION_TEMPFAIL, "directory unavailable, try again later",
+			    list->failure);
+	else
+		plan_refuse(s->plan, REPLY_NO_CERTIFICATE, ACTION_REJECT,
+			    arena_printf(s->arena, "no usable certificate for <%.*s>, whom rule %s adds",
+					 SLICE_ARGS(address->text), id), NULL);
+}
+
+static int add_extra(const struct search *s, struct group *group, const struct additional *additional, struct err *err)
+{
+	const struct site *site = s->env->site;
+	const struct address *address = additional->sender ? &s->facts->from : &additional->address;
+	const char *role = additional->sender ? "sender" : "escrow";
+	struct candidate_list list = { .status = DIRECTORY_NONE };
+	int found = 0;
+
+	if (address->text.n == 0)
+		return 0;
+	if (additional->sender)
+		found = add_own_key(s, group, err);
+	if (found != 0)
+		return found < 0 ? -1 : 0;
+	if (ask(s, address, 1, site->collections, site->collection_count, &list, err) != 0)
+		return -1;
+	if (list.status == DIRECTORY_FOUND)
+		return add(s, group, *address, list.items[0].cert, list.items[0].source, role) == 0 ? 0 : err_memory(err);
+	if (!additional->sender || list.status == DIRECTORY_FAILED)
+		refuse_extra(s, group, address, &list);
+	return 0;
+}
+
+/* Groups of one rule have the same additional recipients. */
+static int find_extras(const struct search *s, struct group *group, struct err *err)
+{
+	const struct rule *rule = group->treatment->rule;
+	const struct group *earlier = NULL;
+	size_t i;
+
+	for (earlier = s->plan->groups; earlier < group; earlier++)
+		if (earlier->treatment->encrypt && earlier->treatment->rule == rule) {
+			group->extras = earlier->extras;
+			group->extra_count = earlier->extra_count;
+			return 0;
+		}
+	group->extras = arena_array(s->arena, rule->additional_count, sizeof(*group->extras));
+	if (group->extras == NULL)
+		return err_memory(err);
+	for (i = 0; i < rule->additional_count; i++)
+		if (add_extra(s, group, &rule->additional[i], err) != 0)
+			return -1;
+	return 0;
+}
+
+static int collect_certs(const struct search *s, struct group *group, struct err *err)
+{
+	size_t i;
+
+	group->certs = arena_array(s->arena, group->member_count + group->extra_count, sizeof(*group->certs));
+	if (group->certs == NULL)
+		return err_memory(err);
+	for (i = 0; i < group->member_count; i++)
+		group->certs[group->cert_count++] = s->plan->candidates[group->members[i]].items[0].cert;
+	for (i = 0; i < group->extra_count; i++)
+		group->certs[group->cert_count++] = group->extras[i].cert;
+	return 0;
+}
+
+int peers_complete(const struct gate_env *env, const struct facts *facts, struct arena *arena, struct plan *plan,
+		   struct err *err)
+{
+	const struct search s = { env, facts, arena, plan, 0 };
+	struct group *group = NULL;
+
+	for (group = plan->groups; group < plan->groups + plan->group_count; group++)
+		if (group->treatment->encrypt && (find_extras(&s, group, err) != 0 || collect_certs(&s, group, err) != 0))
+			return -1;
+	return 0;
+}
