@@ -217,8 +217,31 @@ static bool is_named(const struct cert *cert, const struct prescan_signer *signe
 	return slice_equal(info->serial_der, signer->serial) && is_issuer(cert, signer->issuer);
 }
 
-/* The hash in the first ESSCertID(v2) of a signingCertificate(V2), and which it is. False: malformed. */
-static bool ess_hash(struct slice value, bool v2, const EVP_MD **md, struct slice *hash)
+/* The IssuerSerial of an ESSCertID(v2), where there is one: one directoryName, and the serial number. */
+static bool ess_issuer_agrees(struct der *der, const struct cert *cert)
+{
+	struct der_item item, names, name;
+	struct der inside;
+	int rc = der_take(der, DER_SEQUENCE, &item);
+
+	if (rc != 1)
+		return rc == 0;
+	inside = der_inside(&item);
+	if (der_take(&inside, DER_SEQUENCE, &names) != 1 || der_take(&inside, DER_INTEGER, &item) != 1 ||
+	    !slice_equal(item.whole, cert_info(cert)->serial_der))
+		return false;
+	inside = der_inside(&names);
+	return der_take(&inside, DER_CONTEXT_CONSTRUCTED(4), &name) == 1 && is_issuer(cert, name.content);
+}
+
+struct ess_id {			/* the first ESSCertID(v2) of a signingCertificate(V2) */
+	const EVP_MD *md;
+	struct slice hash;
+	struct der behind;	/* where IssuerSerial may follow */
+};
+
+/* False: malformed. */
+static bool ess_read(struct slice value, bool v2, struct ess_id *id)
 {
 	struct der der = der_whole(value);
 	struct der_item item;
@@ -230,29 +253,29 @@ static bool ess_hash(struct slice value, bool v2, const EVP_MD **md, struct slic
 			return false;
 		der = der_inside(&item);
 	}
-	*md = v2 ? EVP_sha256() : EVP_sha1();
+	id->md = v2 ? EVP_sha256() : EVP_sha1();
 	if (v2 && der_take(&der, DER_SEQUENCE, &item) == 1) {
 		digest = prescan_algorithm(&item, &algorithm) == 0 ? digest_algorithm_find(&algorithm) : NULL;
-		*md = digest == NULL ? NULL : EVP_get_digestbynid(digest->nid);
+		id->md = digest == NULL ? NULL : EVP_get_digestbynid(digest->nid);
 	}
 	if (der_take(&der, DER_OCTETS, &item) != 1)
 		return false;
-	*hash = item.content;
-	return *md != NULL;
+	id->hash = item.content;
+	id->behind = der;
+	return id->md != NULL;
 }
 
 static bool ess_names(struct slice value, bool v2, const struct cert *cert)
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned n = 0;
-	const EVP_MD *md;
+	struct ess_id id;
 	struct slice der = cert_info(cert)->der;
-	struct slice hash;
 
 	if (value.n == 0)
 		return true;
-	return ess_hash(value, v2, &md, &hash) && EVP_Digest(der.p, der.n, digest, &n, md, NULL) == 1 &&
-	       slice_equal(hash, slice_make(digest, n));
+	return ess_read(value, v2, &id) && EVP_Digest(der.p, der.n, digest, &n, id.md, NULL) == 1 &&
+	       slice_equal(id.hash, slice_make(digest, n)) && ess_issuer_agrees(&id.behind, cert);
 }
 
 static int describe_cert(struct signer_work *work, const struct cert *cert, struct err *err)
@@ -274,19 +297,35 @@ static int describe_cert(struct signer_work *work, const struct cert *cert, stru
 	return layer->signer == NULL ? err_memory(err) : 0;
 }
 
+/* A path that only collections know which may not vouch for From is not incomplete, for want of the issuer's certificate,
+ * but leads to nobody who counts. */
 static int check_path(struct signer_work *work, const struct cert *cert, struct path_result *path, struct err *err)
 {
-	const struct path_query query = {
-		.cert = cert, .untrusted = &work->object->certs, .collections = work->run->covering,
-		.collection_count = work->run->covering_count, .at = work->run->env->at,
-		.signatures = &work->run->signatures,
-	};
-
-	*path = (struct path_result){
+	const struct verify_run *run = work->run;
+	const struct path_result nobody = {
 		.chain = CHAIN_UNTRUSTED, .revocation = REV_OFF,
 		.detail = "no collection may vouch for the From address",
 	};
-	return work->run->covering_count == 0 ? 0 : path_check(&query, path, err);
+	struct path_query query = {
+		.cert = cert, .untrusted = &work->object->certs, .collections = run->covering,
+		.collection_count = run->covering_count, .at = run->env->at, .signatures = &work->run->signatures,
+	};
+	struct path_result other = nobody;
+
+	*path = nobody;
+	if (run->covering_count == 0)
+		return 0;
+	if (path_check(&query, path, err) != 0)
+		return -1;
+	if (path->chain != CHAIN_INCOMPLETE || run->covering_count == run->env->collection_count)
+		return 0;
+	query.collections = run->env->collections;
+	query.collection_count = run->env->collection_count;
+	if (path_check(&query, &other, err) != 0)
+		return -1;
+	if (other.chain == CHAIN_GOOD)
+		*path = nobody;
+	return 0;
 }
 
 struct candidate {			/* a certificate that the SignerInfo names */

@@ -59,7 +59,7 @@ void verdict_make(const struct layer_list *layers, struct verdict *verdict)
 		verdict->reason = layer->reason;
 	}
 	for (size_t i = 0; i < layers->n && verdict->result == RESULT_NONE; i++) {
-		if (!layers->items[i].covers_message)
+		if (!layers->items[i].covers_message || layers->items[i].type == LAYER_SIGNED)
 			continue;
 		verdict->result = RESULT_NEUTRAL;
 		verdict->reason = layers->items[i].reason;

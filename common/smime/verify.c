@@ -341,7 +341,7 @@ static int walk_clear(struct verify_run *run, const struct entity *entity, const
 	if (walk_object(run, entity, part->child->next, object, &none, err) != 0)
 		return -1;
 	tell_content(run, entity->message, part->child);
-	return walk_part(run, &inner, part->child, covers, err);
+	return walk_part(run, &inner, part->child, object->covers_message, err);
 }
 
 static int walk_opaque(struct verify_run *run, const struct entity *entity, const struct mime_part *part, bool covers,
@@ -359,7 +359,7 @@ static int walk_opaque(struct verify_run *run, const struct entity *entity, cons
 				  err);
 	if (walk_object(run, entity, part, object, &content, err) != 0)
 		return -1;
-	return content.p == NULL ? 0 : walk_content(run, entity, object->part, content, covers, err);
+	return content.p == NULL ? 0 : walk_content(run, entity, object->part, content, object->covers_message, err);
 }
 
 /* What shows of an envelope without a key. 0, or -1: ERR_TEMP. */

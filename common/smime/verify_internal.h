@@ -60,7 +60,7 @@ int run_unreadable(struct verify_run *run, bool covers_message, const char *part
 struct signed_object {			/* one SignedData, found in a part */
 	struct slice der;
 	const struct body *detached;	/* multipart/signed: the bytes of the first part; NULL: content is inside */
-	bool covers_message;
+	bool covers_message;		/* also what is inside it; verify_object ends that where nobody signed */
 	const char *part;		/* section number of the part with the signature */
 	/* filled while it is verified */
 	struct prescan scan;

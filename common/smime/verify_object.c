@@ -95,6 +95,21 @@ int run_unreadable(struct verify_run *run, bool covers_message, const char *part
 	return 0;
 }
 
+/* Signed by nobody, so not signed (RFC 5652 5.1 allows the form): the layer is told, and says nothing of the message.
+ * Nor does what is inside, which a message that is not signed holds as a part. */
+static int add_nobody(struct verify_run *run, struct signed_object *object, struct err *err)
+{
+	struct layer *layer = run_layer(run, LAYER_SIGNED, object->covers_message, object->part, err);
+
+	if (layer == NULL)
+		return -1;
+	layer->result = RESULT_NONE;
+	layer->reason = "RFC 5652 5.1: SignedData without signers proves nothing";
+	run_check(run, layer, CHECK_STRUCTURE, RESULT_NONE, layer->reason);
+	object->covers_message = false;
+	return 0;
+}
+
 static int each_signer(struct verify_run *run, const struct signed_object *object, struct err *err)
 {
 	for (size_t i = 0; i < object->scan.signer_count; i++) {
@@ -146,8 +161,7 @@ int verify_object(struct verify_run *run, struct signed_object *object, struct s
 		return run_unreadable(run, object->covers_message, object->part,
 				      "too many certificates in one message", err);
 	if (object->scan.signer_count == 0)
-		return run_unreadable(run, object->covers_message, object->part,
-				      "RFC 5652 5.1: SignedData without signers proves nothing", err);
+		return add_nobody(run, object, err);
 	if (read_certs(run, object, err) != 0)
 		return -1;
 	if (read_digests(run, object, bytes, err) != 0)

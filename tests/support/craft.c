@@ -2,6 +2,7 @@
 #include "craft.h"
 
 #include <openssl/err.h>
+#include <openssl/ess.h>
 #include <openssl/rsa.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,19 +16,24 @@ static void need(bool ok, const char *what)
 	exit(99);
 }
 
-/* SigningCertificateV2 with one ESSCertIDv2 that is no more than a SHA-256. */
-static void add_ess(CMS_SignerInfo *info, const struct testpki *named)
+/* SigningCertificateV2 with one ESSCertIDv2: a SHA-256, and an IssuerSerial where that is wished. */
+static void add_ess(CMS_SignerInfo *info, const struct craft_signer *signer)
 {
-	unsigned char value[40] = { 0x30, 38, 0x30, 36, 0x30, 34, 0x04, 32 };
+	ESS_SIGNING_CERT_V2 *value = OSSL_ESS_signing_cert_v2_new_init(EVP_sha256(), signer->ess->x509, NULL,
+								       signer->ess_serial != CRAFT_ESS_NO_SERIAL);
 	ASN1_STRING *sequence = ASN1_STRING_type_new(V_ASN1_SEQUENCE);
-	unsigned n = 0;
+	unsigned char *der = NULL;
+	int n = value == NULL ? -1 : i2d_ESS_SIGNING_CERT_V2(value, &der);
 
-	need(X509_digest(named->x509, EVP_sha256(), value + 8, &n) == 1 && sequence != NULL &&
-	     ASN1_STRING_set(sequence, value, sizeof(value)) == 1, "ESS certificate");
+	need(n > 0 && sequence != NULL, "ESS certificate");
+	if (signer->ess_serial == CRAFT_ESS_WRONG_SERIAL)	/* the number stands last */
+		der[n - 1] ^= 1;
+	ASN1_STRING_set0(sequence, der, n);
 	need(CMS_signed_add1_attr_by_NID(info, NID_id_smime_aa_signingCertificateV2, V_ASN1_SEQUENCE, sequence,
 		-1) == 1,
 	     "CMS_signed_add1_attr_by_NID");
 	ASN1_STRING_free(sequence);
+	ESS_SIGNING_CERT_V2_free(value);
 }
 
 static void add_signer(CMS_ContentInfo *cms, const struct craft_signer *signer)
@@ -39,7 +45,7 @@ static void add_signer(CMS_ContentInfo *cms, const struct craft_signer *signer)
 
 	need(info != NULL, "CMS_add1_signer");
 	if (signer->ess != NULL)
-		add_ess(info, signer->ess);
+		add_ess(info, signer);
 	if (!signer->pss)
 		return;
 	context = CMS_SignerInfo_get0_pkey_ctx(info);

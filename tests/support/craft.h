@@ -9,6 +9,8 @@
 #include "base/buf.h"
 #include "testpki.h"
 
+enum craft_ess { CRAFT_ESS_NO_SERIAL, CRAFT_ESS_SERIAL, CRAFT_ESS_WRONG_SERIAL };
+
 struct craft_signer {
 	const struct testpki *pki;
 	const EVP_MD *md;		/* NULL: SHA-256 */
@@ -16,6 +18,7 @@ struct craft_signer {
 	bool pss;
 	int salt_bytes;			/* 0: the digest's length */
 	const struct testpki *ess;	/* signingCertificateV2 names this one; NULL: no such attribute of ours */
+	enum craft_ess ess_serial;	/* its IssuerSerial */
 };
 
 struct craft {

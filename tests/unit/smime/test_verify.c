@@ -132,7 +132,7 @@ static int teardown(void **state)
 /* The result and its reason are those of the worst check, the first of several. */
 static void checks_agree(const struct layer *layer)
 {
-	enum result worst = RESULT_PASS;
+	unsigned worst = layer->known ? RESULT_PASS : RESULT_NONE + 1;
 	char reason[512] = "";
 
 	assert_true(layer->check_count > 0);
@@ -404,6 +404,11 @@ static void signing_certificate_is_checked(void **state)
 	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->alice, .ess = w->alice } } }), RESULT_PASS);
 	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->alice, .ess = w->bob } } }), RESULT_FAIL);
 	reason_has(w, "signingCertificate");
+	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->alice, .ess = w->alice,
+		.ess_serial = CRAFT_ESS_SERIAL } } }), RESULT_PASS);
+	assert_int_equal(clear(w, &(struct craft){ .signers = { { .pki = w->alice, .ess = w->alice,
+		.ess_serial = CRAFT_ESS_WRONG_SERIAL } } }), RESULT_FAIL);
+	reason_has(w, "signingCertificate");
 }
 
 /* ---- the CMS object ---- */
@@ -473,11 +478,34 @@ static void zero_signers_are_not_signed(void **state)
 {
 	struct world *w = *state;
 
-	assert_int_equal(clear(w, &(struct craft){ .extra = { w->alice } }), RESULT_NEUTRAL);
+	assert_int_equal(clear(w, &(struct craft){ .extra = { w->alice } }), RESULT_NONE);
+	assert_int_equal(w->layers.n, 1);
+	assert_int_equal(w->layers.items[0].result, RESULT_NONE);
 	assert_int_equal(w->layers.items[0].signer_index, 0);
-	assert_int_equal(opaque(w, &(struct craft){ .extra = { w->alice } }), RESULT_NEUTRAL);
+	assert_int_equal(opaque(w, &(struct craft){ .extra = { w->alice } }), RESULT_NONE);
+	assert_int_equal(w->layers.n, 1);
 	assert_int_equal(opaque(w, &(struct craft){ .extra = { w->alice }, .detached = true }), RESULT_NONE);
 	assert_int_equal(w->layers.n, 0);
+}
+
+/* What nobody signed does not lend the whole message to the signature inside. */
+static void signature_inside_nobodys_covers_a_part(void **state)
+{
+	struct world *w = *state;
+	struct buf inner;
+
+	buf_init(&inner, 0);
+	make_clear(w, "", &(struct craft){ .signers = { { .pki = w->alice } } });
+	assert_int_equal(buf_append_slice(&inner, buf_slice(&w->mail)), 0);
+	buf_clear(&w->der);
+	craft_cms(&(struct craft){ .extra = { w->alice } }, buf_slice(&inner), &w->der);
+	buf_clear(&w->mail);
+	craft_opaque(HEADER, "signed-data", buf_slice(&w->der), &w->mail);
+	assert_int_equal(verify(w), RESULT_NONE);
+	assert_int_equal(w->layers.n, 2);
+	assert_int_equal(w->layers.items[1].result, RESULT_PASS);
+	assert_false(w->layers.items[1].covers_message);
+	buf_clear(&inner);
 }
 
 static void certificate_text_starts_no_field(void **state)
@@ -808,8 +836,12 @@ static void a_collection_vouches_for_its_domains_only(void **state)
 {
 	struct world *w = *state;
 	const char *files[1] = { path_of(w, "root.pem") };
+	const char *stranger_files[1] = { path_of(w, "stranger.pem") };
 	struct collection *other = load("other", files, 1, "partner.example", REVOCATION_OFF, NULL);
+	struct collection *stranger = NULL;
 
+	testpki_write_pem(stranger_files[0], w->stranger, TESTPKI_CERT);
+	stranger = load("stranger", stranger_files, 1, "*", REVOCATION_OFF, NULL);
 	w->collections[0] = other;
 	assert_int_equal(by(w, w->alice), RESULT_FAIL);
 	assert_int_equal(w->layers.items[0].chain, CHAIN_UNTRUSTED);
@@ -818,6 +850,11 @@ static void a_collection_vouches_for_its_domains_only(void **state)
 	w->env.collection_count = 2;
 	assert_int_equal(by(w, w->alice), RESULT_PASS);
 	assert_string_equal(w->layers.items[0].collection, "partners");
+	w->collections[1] = stranger;		/* may vouch, but cannot: the issuer is known all the same */
+	assert_int_equal(by(w, w->alice), RESULT_FAIL);
+	assert_int_equal(w->layers.items[0].chain, CHAIN_UNTRUSTED);
+	reason_has(w, "no collection may vouch");
+	collection_free(stranger);
 	collection_free(other);
 }
 
@@ -1204,7 +1241,7 @@ int main(void)
 		TEST(key_id_names_the_signer), TEST(signing_certificate_is_checked), TEST(no_message_signature_is_none),
 		TEST(content_inside_a_detached_signature_fails), TEST(opaque_without_content_is_neutral),
 		TEST(opaque_with_other_content_fails), TEST(no_signed_attributes_are_neutral),
-		TEST(foreign_content_type_is_neutral), TEST(zero_signers_are_not_signed),
+		TEST(foreign_content_type_is_neutral), TEST(zero_signers_are_not_signed), TEST(signature_inside_nobodys_covers_a_part),
 		TEST(certificate_text_starts_no_field), TEST(of_two_signers_the_worst_decides),
 			TEST(trailing_bytes_are_neutral),
 		TEST(garbage_in_base64_is_neutral), TEST(unreadable_objects_are_neutral), TEST(changed_content_fails),
