@@ -8,10 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "milter/drivers.h"
+#include "milter/fetch.h"
+#include "milter/fetch_request.h"
 #include "milter/worker.h"
 
 #define SHORT_LIFE_MS 2000
@@ -20,7 +23,7 @@
 struct slot {
 	pid_t pid;		/* 0: none runs */
 	int64_t started_ms;
-	int64_t delay_ms;	/* before the next start; grows while workers die young */
+	int64_t delay_ms;	/* before the next start; grows while they die young */
 	int64_t due_ms;
 };
 
@@ -30,7 +33,10 @@ struct keeper {
 	int control;
 	int ready;		/* the master waits at its other end */
 	int signals;		/* signalfd */
-	struct slot *slots;
+	struct fetch_wanted wanted;	/* the site's, whose end workers write to */
+	int requests;		/* the end that the fetch process reads */
+	struct slot *slots;	/* workers, and behind them the fetch process if there is one */
+	unsigned count;
 	bool draining;
 };
 
@@ -44,31 +50,69 @@ static void report_warning(void *self, const char *line)
 	event_log(self, EVENT_WARNING, "%s", line);
 }
 
+/* The keeper holds both ends, so that the fetch process can be replaced. */
+static int open_requests(struct keeper *keeper, struct err *err)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+		return err_set(err, ERR_TEMP, "socket for requests: %s", strerror(errno));
+	fetch_wanted_init(&keeper->wanted, ends[0]);
+	keeper->requests = ends[1];
+	return 0;
+}
+
 static int load(struct keeper *keeper, struct err *err)
 {
 	void *sink = (void *)(uintptr_t)keeper->env->sink;
 	const struct conf_report findings = { report, sink }, warnings = { report_warning, sink };
 	const struct site_env env = { .drivers = &drivers_all, .clock = &clock_system, .sink = keeper->env->sink,
-		.findings = &findings, .warnings = &warnings };
+		.wanted = &keeper->wanted.wanted, .findings = &findings, .warnings = &warnings };
 
 	if (identity_become(&keeper->env->setup->identity, err) != 0)
 		return -1;
 	process_harden();
-	if (site_load(keeper->env->path, &env, &keeper->site, err) != 0)
+	if (open_requests(keeper, err) != 0 || site_load(keeper->env->path, &env, &keeper->site, err) != 0 ||
+	    setup_state(keeper->site, true, &warnings, err) != 0 || setup_fetch(keeper->site, true, err) != 0)
 		return -1;
-	return setup_state(keeper->site, true, &warnings, err);
+	keeper->count = keeper->env->setup->workers + (fetch_is_wanted(keeper->site) ? 1 : 0);
+	return 0;
 }
 
-static int start_worker(struct keeper *keeper, struct slot *slot)
+static bool is_worker(const struct keeper *keeper, const struct slot *slot)
+{
+	return slot < keeper->slots + keeper->env->setup->workers;
+}
+
+static _Noreturn void run_worker(struct keeper *keeper)
 {
 	const struct worker_env env = { keeper->site, keeper->env->sink, keeper->env->listener, keeper->control };
 
+	close(keeper->requests);
+	worker_run(&env);
+}
+
+/* It checks paths itself: that must not come back as a request. */
+static _Noreturn void run_fetch(struct keeper *keeper)
+{
+	const struct fetch_env env = { keeper->site, keeper->env->sink, keeper->requests, keeper->control };
+
+	close(keeper->env->listener);
+	close(keeper->wanted.fd);
+	fetch_wanted_init(&keeper->wanted, -1);
+	fetch_run(&env);
+}
+
+static int start_child(struct keeper *keeper, struct slot *slot)
+{
 	slot->started_ms = clock_monotonic_ms(&clock_system);
 	slot->pid = fork();
 	if (slot->pid == 0) {
 		close(keeper->signals);
 		close(keeper->ready);	/* still open in the first ones */
-		worker_run(&env);
+		if (is_worker(keeper, slot))
+			run_worker(keeper);
+		run_fetch(keeper);
 	}
 	if (slot->pid > 0)
 		return 0;
@@ -81,10 +125,11 @@ static void start_due(struct keeper *keeper)
 {
 	int64_t now_ms = clock_monotonic_ms(&clock_system);
 
-	for (unsigned i = 0; i < keeper->env->setup->workers; i++)
+	for (unsigned i = 0; i < keeper->count; i++)
 		if (keeper->slots[i].pid == 0 && keeper->slots[i].due_ms <= now_ms &&
-		    start_worker(keeper, &keeper->slots[i]) != 0)
-			event_log(keeper->env->sink, EVENT_ERROR, "cannot fork a worker: %s", strerror(errno));
+		    start_child(keeper, &keeper->slots[i]) != 0)
+			event_log(keeper->env->sink, EVENT_ERROR, "cannot fork a %s: %s",
+				  is_worker(keeper, &keeper->slots[i]) ? "worker" : "fetch process", strerror(errno));
 }
 
 /* One that dies at once would die again at once: wait longer each time. */
@@ -100,13 +145,14 @@ static void bury(struct keeper *keeper, struct slot *slot, int status)
 		slot->delay_ms = LONGEST_DELAY_MS;
 	slot->due_ms = now_ms + slot->delay_ms;
 	if (!keeper->draining)
-		event_log(keeper->env->sink, EVENT_ERROR, "worker %ld %s %d, replaced in %lld ms", (long)slot->pid,
+		event_log(keeper->env->sink, EVENT_ERROR, "%s %ld %s %d, replaced in %lld ms",
+			  is_worker(keeper, slot) ? "worker" : "fetch process", (long)slot->pid,
 			  WIFSIGNALED(status) ? "killed by signal" : "ended with status",
 			  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (long long)slot->delay_ms);
 	slot->pid = 0;
 }
 
-/* Returns how many workers are left. */
+/* Returns how many children are left. */
 static unsigned reap(struct keeper *keeper)
 {
 	unsigned left = 0, i;
@@ -114,10 +160,10 @@ static unsigned reap(struct keeper *keeper)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (i = 0; i < keeper->env->setup->workers; i++)
+		for (i = 0; i < keeper->count; i++)
 			if (keeper->slots[i].pid == pid)
 				bury(keeper, &keeper->slots[i], status);
-	for (i = 0; i < keeper->env->setup->workers; i++)
+	for (i = 0; i < keeper->count; i++)
 		left += keeper->slots[i].pid != 0;
 	return left;
 }
@@ -126,7 +172,7 @@ static int next_due_ms(const struct keeper *keeper)
 {
 	int64_t now_ms = clock_monotonic_ms(&clock_system), next_ms = -1;
 
-	for (unsigned i = 0; i < keeper->env->setup->workers; i++) {
+	for (unsigned i = 0; i < keeper->count; i++) {
 		int64_t wait_ms = keeper->slots[i].due_ms - now_ms;
 
 		if (keeper->slots[i].pid != 0)
@@ -142,7 +188,7 @@ static void keep(struct keeper *keeper)
 	struct pollfd wait[2] = { { .fd = keeper->signals, .events = POLLIN },
 		{ .fd = keeper->control, .events = POLLIN } };
 	struct signalfd_siginfo info;
-	unsigned left = keeper->env->setup->workers;
+	unsigned left = keeper->count;
 
 	while (left > 0 || !keeper->draining) {
 		(void)poll(wait, keeper->draining ? 1 : 2, keeper->draining ? -1 : next_due_ms(keeper));
@@ -189,13 +235,13 @@ static void leave_terminal(void)
 
 static _Noreturn void keeper_run(const struct generation_env *env, int control, int ready)
 {
-	struct keeper keeper = { .env = env, .control = control, .ready = ready };
+	struct keeper keeper = { .env = env, .control = control, .ready = ready, .requests = -1 };
 	struct err err = { 0 };
 
 	(void)setpgid(0, 0);
 	env->forget(env->forget_self);
 	keeper.signals = prepare_signals(&err);
-	keeper.slots = calloc(env->setup->workers, sizeof(*keeper.slots));
+	keeper.slots = calloc((size_t)env->setup->workers + 1, sizeof(*keeper.slots));
 	if (keeper.signals < 0 || keeper.slots == NULL)
 		_exit(1);
 	if (load(&keeper, &err) != 0) {

@@ -12,6 +12,9 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "milter/drivers.h"
+#include "milter/fetch.h"
+#include "milter/fetch_store.h"
+#include "milter/fetch_url.h"
 
 struct reading {
 	struct conf *conf;
@@ -184,4 +187,33 @@ int setup_state(const struct site *site, bool make, const struct conf_report *wa
 		return conf_finding(site->conf, member, err, "%s", text);
 	warn_at(warnings, conf_where(site->conf, member), text);
 	return 0;
+}
+
+static int check_hosts(const struct site *site, const struct conf_strings *hosts, struct err *err)
+{
+	struct err why;
+	int rc = 0;
+
+	for (size_t i = 0; i < hosts->n; i++)
+		if (fetch_host_check(hosts->items[i], &why) != 0)
+			rc = conf_finding(site->conf, &hosts->items[i], rc == 0 ? err : NULL, "fetch_hosts: %s", why.text);
+	return rc;
+}
+
+int setup_fetch(const struct site *site, bool make, struct err *err)
+{
+	const struct conf_groups *collections = &site->settings.collections;
+	const struct collection_settings *settings;
+	struct fetch_store store;
+	struct err why;
+	int rc = 0;
+
+	for (size_t i = 0; i < collections->n; i++) {
+		settings = collections->items[i];
+		if (check_hosts(site, &settings->fetch_hosts, rc == 0 ? err : NULL) != 0)
+			rc = -1;
+	}
+	if (rc != 0 || !fetch_is_wanted(site) || fetch_store_open(site->settings.state_dir, make, &store, &why) == 0)
+		return rc;
+	return conf_finding(site->conf, &site->settings.state_dir, err, "state_dir: fetched answers need %s", why.text);
 }
