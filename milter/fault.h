@@ -1,0 +1,15 @@
+/* fault.h - places where a test may have a process die (configure --enable-fault-points). In any other build they are
+ * nothing at all.
+ */
+#ifndef MILTER_FAULT_H
+#define MILTER_FAULT_H
+
+#ifdef FAULT_POINTS
+/* Kills the process (signal 9) if the file that SMIME_MILTER_FAULT names holds this name and nothing else. The file is
+ * removed first: each kill is ordered anew. */
+void fault_point(const char *name);
+#else
+#define fault_point(name) ((void)0)
+#endif
+
+#endif
