@@ -4,6 +4,9 @@
 
 #include "mail/address.h"
 
+/* The loop guard: by this field a copy of ours is known when it comes by again (milter/guard.h); it goes no further. */
+#define GUARD_FIELD "X-SMIME-Milter-Pass"
+
 struct recipient {
 	struct address address;
 	const char *args;		/* ESMTP arguments of RCPT, blank-separated; "" */
@@ -18,6 +21,7 @@ struct envelope {
 	const char *client_ip;		/* NULL: unknown, hence a stranger */
 	const char *login;		/* SASL login; NULL: not authenticated */
 	const char *daemon_name;	/* the MTA listener's {daemon_name}; "" */
+	bool own_copy;			/* proven to be a copy that this installation made: it passes untouched */
 };
 
 #endif

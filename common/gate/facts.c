@@ -150,7 +150,9 @@ int facts_gather(const struct site *site, const struct envelope *envelope, const
 	    facts_recipients(site, envelope, arena, facts, err) != 0 ||
 	    facts_visible(envelope, message, arena, facts, err) != 0)
 		return -1;
-	if (facts->ours && trigger_find(site, header, arena, &facts->encryption_asked, err) != 0)
+	facts->own_copy = envelope->own_copy;
+	facts->hops = header_count(header, "Received");
+	if (facts->ours && !facts->own_copy && trigger_find(site, header, arena, &facts->encryption_asked, err) != 0)
 		return -1;
 	if (envelope->sender.text.n == 0 && facts->mime.root != NULL &&
 	    kind_report_is_headers_only(arena, message, &facts->mime, &facts->excused, err) != 0)

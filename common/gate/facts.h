@@ -14,6 +14,8 @@ struct facts {
 	bool ours;			/* the client is authenticated, internal, or on an originating listener */
 	bool may_sign_as_sender;	/* sign_for = "sender" is satisfied */
 	bool trusted_results;		/* the client is one of our other gateways */
+	bool own_copy;			/* see envelope.h */
+	size_t hops;			/* Received fields */
 	bool encryption_asked;		/* by `triggers`; mail of ours only */
 	bool excused;			/* a null sender's report that quotes no content: `require` asks no more of it */
 	struct policy_facts policy;

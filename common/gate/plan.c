@@ -11,6 +11,8 @@
 #include "gate/peers.h"
 #include "gate/treatment.h"
 
+#define HOPS 50		/* Postfix's hopcount_limit; RFC 5321 6.3 */
+
 struct planner {
 	const struct gate_env *env;
 	const struct site *site;
@@ -42,6 +44,12 @@ static void explain(const struct planner *p, struct treatment *treatment, const 
 
 	if (both != NULL)
 		treatment->why = both;
+}
+
+static void plan_loop(const struct planner *p)
+{
+	if (p->facts->hops > HOPS)
+		plan_refuse(p->plan, REPLY_LOOP, ACTION_REJECT, "too many hops", NULL);
 }
 
 static void plan_rules(struct planner *p)
@@ -246,6 +254,7 @@ int plan_make(const struct gate_env *env, const struct envelope *envelope, const
 
 	if (plan_allocate(&planner, err) != 0)
 		return -1;
+	plan_loop(&planner);
 	plan_rules(&planner);
 	plan_keys(&planner);
 	if (peers_find(env, envelope, facts, arena, plan, err) != 0)

@@ -18,6 +18,10 @@ void treatment_wish(const struct rule *rule, enum direction direction, const str
 	enum kind kind = facts->policy.kind;
 
 	memset(treatment, 0, sizeof(*treatment));
+	if (facts->own_copy) {
+		treatment->why = "a copy that this gateway made";
+		return;
+	}
 	treatment->rule = rule;
 	treatment->why = rule != NULL ? "" : "no rule matches";
 	if (rule == NULL) {
