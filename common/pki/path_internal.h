@@ -56,7 +56,7 @@ enum path_revocation path_revocation(struct search *s);
  * issuers. */
 enum path_revocation path_revocation_pinned(struct search *s);
 /* Tells whoever fetches for the collection that s->found lacks fresh answers, if it does, at most once a minute for
- * one certificate. */
+ * one certificate; else that these are in use, once a day. */
 void path_want(struct search *s);
 
 /* What a collection remembers, each under a digest of its own kind and of the certificates it is about. */

@@ -6,6 +6,7 @@
 #include "pki/revocation_wanted.h"
 
 #define WANT_EVERY_S 60
+#define USED_EVERY_S (24 * 3600)
 
 /* The position-th certificate that may be a signer's; NULL: no more. The sender's own come last. */
 static const struct cert *candidate(const struct search *s, const X509_NAME *subject, size_t position)
@@ -159,17 +160,19 @@ void path_want(struct search *s)
 {
 	const struct revocation_wanted *wanted = collection_wanted(s->collection);
 	struct path_memory *memory = collection_memory(s->collection);
-	const struct path_span minute = { .after = s->query->at - 1, .before = s->query->at + WANT_EVERY_S };
+	time_t at = s->query->at;
+	bool aged = s->ages <= at;
+	const struct path_span told = { .after = at - 1, .before = at + (aged ? WANT_EVERY_S : USED_EVERY_S) };
 	enum path_revocation unused = REV_OFF;
 	struct path_key key;
 
 	if (wanted == NULL || s->found.n < 2)
 		return;
-	/* A remembered answer is not asked again before that: so it does not outlive the moment at which it ages. */
-	path_span_cut(&s->span, s->query->at, s->ages > s->query->at ? s->ages : s->query->at + WANT_EVERY_S);
-	if (s->ages > s->query->at || path_make_key("wanted", NULL, s->found.certs[0], NULL, NULL, &key) != 0 ||
-	    path_memory_find(memory, key.bytes, s->query->at, &unused))
+	/* A remembered answer does not outlive the moment at which it ages, or at which this is to be told again. */
+	path_span_cut(&s->span, at, aged || told.before < s->ages ? told.before : s->ages);
+	if (path_make_key(aged ? "wanted" : "used", NULL, s->found.certs[0], NULL, NULL, &key) != 0 ||
+	    path_memory_find(memory, key.bytes, at, &unused))
 		return;
-	path_memory_keep(memory, key.bytes, &minute, REV_OFF);
+	path_memory_keep(memory, key.bytes, &told, REV_OFF);
 	wanted->want(wanted, s->collection, s->found.certs, s->found.n);
 }
