@@ -6,12 +6,14 @@
 #include <openssl/bn.h>
 #include <openssl/cms.h>
 #include <openssl/err.h>
+#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -277,14 +279,54 @@ static void take_bio(BIO *bio, struct buf *out)
 	BIO_free(bio);
 }
 
-static void add_revoked(X509_CRL *crl, const X509 *x509, time_t at)
+static X509_EXTENSION *make_extension(const char *oid, const char *value)
+{
+	X509_EXTENSION *extension = X509V3_EXT_nconf(NULL, NULL, oid, value);
+
+	MUST(extension != NULL);
+	return extension;
+}
+
+static void add_entry_issuer(X509_REVOKED *revoked, const struct testpki *issuer)
+{
+	GENERAL_NAMES *names = GENERAL_NAMES_new();
+	GENERAL_NAME *name = GENERAL_NAME_new();
+
+	MUST(names != NULL && name != NULL);
+	GENERAL_NAME_set0_value(name, GEN_DIRNAME, X509_NAME_dup(X509_get_subject_name(issuer->x509)));
+	MUST(sk_GENERAL_NAME_push(names, name) > 0);
+	MUST(X509_REVOKED_add1_ext_i2d(revoked, NID_certificate_issuer, names, 1, X509V3_ADD_DEFAULT) == 1);
+	GENERAL_NAMES_free(names);
+}
+
+static void add_entry_extensions(X509_REVOKED *revoked, const struct testpki_crl *spec)
+{
+	ASN1_ENUMERATED *reason = ASN1_ENUMERATED_new();
+	X509_EXTENSION *extra;
+
+	MUST(reason != NULL && ASN1_ENUMERATED_set(reason, spec->reason) == 1);
+	if (spec->reason != 0)
+		MUST(X509_REVOKED_add1_ext_i2d(revoked, NID_crl_reason, reason, 0, X509V3_ADD_DEFAULT) == 1);
+	ASN1_ENUMERATED_free(reason);
+	if (spec->of != NULL)
+		add_entry_issuer(revoked, spec->of);
+	if (spec->entry_oid == NULL)
+		return;
+	extra = make_extension(spec->entry_oid, "critical,DER:05:00");
+	MUST(X509_REVOKED_add_ext(revoked, extra, -1) == 1);
+	X509_EXTENSION_free(extra);
+}
+
+static void add_revoked(X509_CRL *crl, const X509 *x509, time_t at, const struct testpki_crl *spec)
 {
 	X509_REVOKED *revoked = X509_REVOKED_new();
 	ASN1_TIME *when = ASN1_TIME_set(NULL, at);
 
 	MUST(revoked != NULL && when != NULL);
 	MUST(X509_REVOKED_set_serialNumber(revoked, (ASN1_INTEGER *)X509_get0_serialNumber(x509)) == 1);
-	MUST(X509_REVOKED_set_revocationDate(revoked, when) == 1 && X509_CRL_add0_revoked(crl, revoked) == 1);
+	MUST(X509_REVOKED_set_revocationDate(revoked, when) == 1);
+	add_entry_extensions(revoked, spec);
+	MUST(X509_CRL_add0_revoked(crl, revoked) == 1);
 	ASN1_TIME_free(when);
 }
 
@@ -293,7 +335,8 @@ static void set_crl_times(X509_CRL *crl, time_t this_update, time_t next_update)
 	ASN1_TIME *this = ASN1_TIME_set(NULL, this_update), *next = ASN1_TIME_set(NULL, next_update);
 
 	MUST(this != NULL && next != NULL);
-	MUST(X509_CRL_set1_lastUpdate(crl, this) == 1 && X509_CRL_set1_nextUpdate(crl, next) == 1);
+	MUST(X509_CRL_set1_lastUpdate(crl, this) == 1);
+	MUST(next_update == -1 || X509_CRL_set1_nextUpdate(crl, next) == 1);
 	ASN1_TIME_free(this);
 	ASN1_TIME_free(next);
 }
@@ -312,23 +355,132 @@ static void add_crl_key_id(X509_CRL *crl, const struct testpki *ca)
 	X509_EXTENSION_free(extension);
 }
 
+static void add_number(X509_CRL *crl, int nid, long number)
+{
+	ASN1_INTEGER *value = ASN1_INTEGER_new();
+
+	MUST(value != NULL && ASN1_INTEGER_set(value, number) == 1);
+	if (number != 0)
+		MUST(X509_CRL_add1_ext_i2d(crl, nid, value, nid == NID_delta_crl, X509V3_ADD_DEFAULT) == 1);
+	ASN1_INTEGER_free(value);
+}
+
+/* "URI:…" is one full name of the distribution point; "onlyuser", "onlyCA", "onlyattr", "indirect" are its flags;
+ * "reasons" leaves keyCompromise alone; several with commas between them. */
+static void add_idp(X509_CRL *crl, const char *text)
+{
+	ISSUING_DIST_POINT *idp = ISSUING_DIST_POINT_new();
+	const char *uri = strstr(text, "URI:");
+	GENERAL_NAME *name = NULL;
+
+	MUST(idp != NULL);
+	idp->onlyuser = strstr(text, "onlyuser") != NULL ? 0xff : 0;
+	idp->onlyCA = strstr(text, "onlyCA") != NULL ? 0xff : 0;
+	idp->onlyattr = strstr(text, "onlyattr") != NULL ? 0xff : 0;
+	idp->indirectCRL = strstr(text, "indirect") != NULL ? 0xff : 0;
+	if (strstr(text, "reasons") != NULL) {
+		idp->onlysomereasons = ASN1_BIT_STRING_new();
+		MUST(idp->onlysomereasons != NULL && ASN1_BIT_STRING_set_bit(idp->onlysomereasons, 1, 1) == 1);
+	}
+	if (uri != NULL) {
+		idp->distpoint = DIST_POINT_NAME_new();
+		name = a2i_GENERAL_NAME(NULL, NULL, NULL, GEN_URI, uri + 4, 0);
+		MUST(idp->distpoint != NULL && name != NULL);
+		idp->distpoint->type = 0;
+		idp->distpoint->name.fullname = GENERAL_NAMES_new();
+		MUST(sk_GENERAL_NAME_push(idp->distpoint->name.fullname, name) > 0);
+	}
+	MUST(X509_CRL_add1_ext_i2d(crl, NID_issuing_distribution_point, idp, 1, X509V3_ADD_DEFAULT) == 1);
+	ISSUING_DIST_POINT_free(idp);
+}
+
+static void add_crl_extensions(X509_CRL *crl, const struct testpki_crl *spec)
+{
+	X509_EXTENSION *extra;
+
+	add_number(crl, NID_crl_number, spec->number);
+	add_number(crl, NID_delta_crl, spec->base);
+	if (spec->idp != NULL)
+		add_idp(crl, spec->idp);
+	if (!spec->no_key_id)
+		add_crl_key_id(crl, spec->ca);
+	if (spec->extra_oid == NULL)
+		return;
+	extra = make_extension(spec->extra_oid, "critical,DER:05:00");
+	MUST(X509_CRL_add_ext(crl, extra, -1) == 1);
+	X509_EXTENSION_free(extra);
+}
+
+static X509_CRL *make_crl(const struct testpki_crl *spec)
+{
+	const struct testpki *name = spec->name == NULL ? spec->ca : spec->name;
+	time_t now = time(NULL), this = spec->this_update != 0 ? spec->this_update : now - 3600;
+	X509_CRL *crl = X509_CRL_new();
+
+	MUST(crl != NULL && X509_CRL_set_version(crl, X509_CRL_VERSION_2) == 1);
+	MUST(X509_CRL_set_issuer_name(crl, X509_get_subject_name(name->x509)) == 1);
+	set_crl_times(crl, this, spec->next_update != 0 ? spec->next_update : now + 7 * DAY_S);
+	for (size_t i = 0; i < spec->n; i++)
+		add_revoked(crl, spec->revoked[i]->x509, this, spec);
+	add_crl_extensions(crl, spec);
+	MUST(X509_CRL_sort(crl) == 1 && X509_CRL_sign(crl, spec->ca->pkey, digest_for(spec->ca->pkey, NULL)) > 0);
+	return crl;
+}
+
+void testpki_crl_make(const struct testpki_crl *spec, struct buf *out)
+{
+	X509_CRL *crl = make_crl(spec);
+	BIO *bio = BIO_new(BIO_s_mem());
+
+	MUST(bio != NULL && i2d_X509_CRL_bio(bio, crl) == 1);
+	take_bio(bio, out);
+	X509_CRL_free(crl);
+}
+
 void testpki_crl(const struct testpki *ca, const struct testpki *const *revoked, size_t n, time_t this_update,
 		 time_t next_update, bool pem, struct buf *out)
 {
-	X509_CRL *crl = X509_CRL_new();
+	X509_CRL *crl = make_crl(&(struct testpki_crl){ .ca = ca, .revoked = revoked, .n = n,
+							.this_update = this_update, .next_update = next_update });
 	BIO *bio = BIO_new(BIO_s_mem());
-	time_t now = time(NULL), this = this_update != 0 ? this_update : now - 3600;
 
-	MUST(crl != NULL && bio != NULL && X509_CRL_set_version(crl, X509_CRL_VERSION_2) == 1);
-	MUST(X509_CRL_set_issuer_name(crl, X509_get_subject_name(ca->x509)) == 1);
-	set_crl_times(crl, this, next_update != 0 ? next_update : now + 7 * DAY_S);
-	for (size_t i = 0; i < n; i++)
-		add_revoked(crl, revoked[i]->x509, this);
-	add_crl_key_id(crl, ca);
-	MUST(X509_CRL_sort(crl) == 1 && X509_CRL_sign(crl, ca->pkey, digest_for(ca->pkey, NULL)) > 0);
-	MUST((pem ? PEM_write_bio_X509_CRL(bio, crl) : i2d_X509_CRL_bio(bio, crl)) == 1);
+	MUST(bio != NULL && (pem ? PEM_write_bio_X509_CRL(bio, crl) : i2d_X509_CRL_bio(bio, crl)) == 1);
 	take_bio(bio, out);
 	X509_CRL_free(crl);
+}
+
+static OCSP_BASICRESP *make_basic(const struct testpki_ocsp *spec)
+{
+	const struct testpki *signer = spec->signer != NULL ? spec->signer : spec->issuer;
+	time_t now = time(NULL);
+	ASN1_TIME *this = ASN1_TIME_set(NULL, spec->this_update != 0 ? spec->this_update : now - 3600);
+	ASN1_TIME *next = ASN1_TIME_set(NULL, spec->next_update != 0 ? spec->next_update : now + 7 * DAY_S);
+	OCSP_CERTID *id = OCSP_cert_to_id(spec->sha256 ? EVP_sha256() : EVP_sha1(), spec->cert->x509,
+					  spec->issuer->x509);
+	OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
+	unsigned long flags = (spec->no_cert ? OCSP_NOCERTS : 0) | (spec->by_key ? OCSP_RESPID_KEY : 0);
+
+	MUST(this != NULL && next != NULL && id != NULL && basic != NULL);
+	MUST(OCSP_basic_add1_status(basic, id, spec->status, 0, this, this, spec->next_update == -1 ? NULL : next) !=
+	     NULL);
+	MUST(OCSP_basic_sign(basic, signer->x509, signer->pkey, digest_for(signer->pkey, NULL), NULL, flags) == 1);
+	OCSP_CERTID_free(id);
+	ASN1_TIME_free(this);
+	ASN1_TIME_free(next);
+	return basic;
+}
+
+void testpki_ocsp_make(const struct testpki_ocsp *spec, struct buf *out)
+{
+	OCSP_BASICRESP *basic = make_basic(spec);
+	OCSP_RESPONSE *response = OCSP_response_create(spec->response_status,
+						       spec->response_status == 0 ? basic : NULL);
+	BIO *bio = BIO_new(BIO_s_mem());
+
+	MUST(response != NULL && bio != NULL && ASN1_item_i2d_bio(ASN1_ITEM_rptr(OCSP_RESPONSE), bio, response) == 1);
+	take_bio(bio, out);
+	OCSP_RESPONSE_free(response);
+	OCSP_BASICRESP_free(basic);
 }
 
 void testpki_pem(const struct testpki *pki, unsigned what, struct buf *out)

@@ -75,6 +75,36 @@ struct key *testpki_key(const struct testpki *pki);	/* a new one; chain: all iss
 void testpki_crl(const struct testpki *ca, const struct testpki *const *revoked, size_t n, time_t this_update,
 		 time_t next_update, bool pem, struct buf *out);
 
+/* The same with all that RFC 5280 5 knows; zero or NULL: left out, times as above. */
+struct testpki_crl {
+	const struct testpki *ca;	/* the issuer's name, and the key */
+	const struct testpki *name;	/* another issuer's name; NULL: ca's */
+	const struct testpki *const *revoked;
+	size_t n;
+	const struct testpki *of;	/* whose certificates these are, if not the CRL issuer's (certificateIssuer) */
+	int reason;			/* of every entry: a CRL_REASON_…; 0: none said */
+	const char *entry_oid;		/* a critical extension of every entry */
+	time_t this_update, next_update;	/* next_update -1: none */
+	long number, base;
+	const char *idp;		/* as in openssl.cnf: "URI:http://…", "onlyuser" (see testpki.c) */
+	const char *extra_oid;		/* one more extension, critical */
+	bool no_key_id;
+};
+void testpki_crl_make(const struct testpki_crl *spec, struct buf *out);		/* appends DER */
+
+/* An OCSP response about one certificate. */
+struct testpki_ocsp {
+	const struct testpki *cert, *issuer;	/* which is asked about */
+	const struct testpki *signer;		/* NULL: the issuer */
+	int status;				/* V_OCSP_CERTSTATUS_…; good is 0 */
+	time_t this_update, next_update;	/* 0: an hour ago, in a week; next_update -1: none */
+	bool sha256;				/* its identifiers; SHA-1 else */
+	bool by_key;				/* the responder is named by its key, else by its name */
+	bool no_cert;				/* without the signer's certificate */
+	int response_status;			/* 0: successful */
+};
+void testpki_ocsp_make(const struct testpki_ocsp *spec, struct buf *out);	/* appends DER */
+
 enum { TESTPKI_CERT = 1, TESTPKI_KEY = 2, TESTPKI_CHAIN = 4, TESTPKI_ENCRYPTED_KEY = 8 /* with "secret" */ };
 void testpki_pem(const struct testpki *pki, unsigned what, struct buf *out);	/* appends */
 void testpki_der(const struct testpki *pki, struct buf *out);			/* appends the certificate */
