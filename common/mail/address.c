@@ -515,6 +515,8 @@ static struct shape value_shape(struct arena *arena, struct tokens tokens, struc
 
 		/* Where ours finds no address another reader may: "a@b>, <c@d>". */
 		shape.odd |= !has_address || !element_is_plain(element);
+		if (has_address)
+			shape.odd |= !idn_is_sound(arena, found.domain);
 		if (has_address && shape.elements++ == 0)
 			*address = found;
 		if (end == tokens.n)

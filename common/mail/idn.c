@@ -23,3 +23,18 @@ struct slice idn_to_ascii(struct arena *arena, struct slice domain)
 	idn2_free(ascii);
 	return result;
 }
+
+bool idn_is_sound(struct arena *arena, struct slice domain)
+{
+	char *text = NULL, *unicode = NULL;
+	bool sound = false;
+
+	if (domain.n == 0 || memmem(domain.p, domain.n, "xn--", 4) == NULL)
+		return true;
+	text = arena_string(arena, domain);
+	if (text == NULL || idn2_to_unicode_8z8z(text, &unicode, 0) != IDN2_OK)
+		return false;
+	sound = slice_equal(idn_to_ascii(arena, slice_of(unicode)), domain);
+	idn2_free(unicode);
+	return sound;
+}

@@ -57,8 +57,10 @@ static void boundary_read(struct mime_scan *scan, struct mime_part *part)
 {
 	struct slice boundary = param_get(&part->type, "boundary");
 
-	while (boundary.n > 0 && (boundary.p[boundary.n - 1] == ' ' || boundary.p[boundary.n - 1] == '\t'))
+	while (boundary.n > 0 && (boundary.p[boundary.n - 1] == ' ' || boundary.p[boundary.n - 1] == '\t')) {
+		scan->mime->facts |= MIME_MALFORMED;
 		boundary.n--;
+	}
 	if (boundary.n == 0 || boundary.n > MIME_BOUNDARY_MAX || part->type.duplicate)
 		scan->mime->facts |= MIME_MALFORMED;
 	if (boundary.n > MIME_BOUNDARY_MAX)

@@ -60,7 +60,7 @@ struct mime_part {
 
 enum mime_fact {			/* of the whole message */
 	/* a header line in a part that is none; a multipart unclosed, empty, or claiming to be encoded; a boundary
-	 * missing, given twice, or that of an enclosing multipart */
+	 * missing, given twice, ended by a blank, or that of an enclosing multipart */
 	MIME_MALFORMED = 1,
 	MIME_DUPLICATE = 2		/* two Content-Type or two Content-Transfer-Encoding fields in one part */
 };

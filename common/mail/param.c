@@ -362,6 +362,12 @@ static struct slice charset_drop(struct slice text)
 	return second < 0 ? text : slice_from(text, (size_t)(first + second) + 2);
 }
 
+/* "charset'language'" is missing where it belongs. */
+static bool lacks_charset(const struct section *section)
+{
+	return section->extended && section->number <= 0 && charset_drop(section->value).n == section->value.n;
+}
+
 static size_t section_write(const struct section *section, char *out)
 {
 	if (!section->extended) {
@@ -413,6 +419,7 @@ static int params_make(struct arena *arena, const struct section *sections, size
 			list->malformed |= section_find(sections, n, sections[i].name, sections[i].number - 1) == NULL;
 			continue;
 		}
+		list->malformed |= lacks_charset(&sections[i]);
 		if (param_get(list, arena_string(arena, sections[i].name)).p != NULL) {
 			list->duplicate = true;
 			continue;

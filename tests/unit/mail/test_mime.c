@@ -117,7 +117,7 @@ static const struct shape_case shapes[] = {
 	{ "Content-Type: multipart/mixed; boundary=b; boundary=c\r\n\r\n--b\r\n\r\n--c\r\n--b--\r\n",
 	  "multipart/mixed(text/plain[--c])", MIME_MALFORMED },
 	{ "Content-Type: multipart/mixed; boundary=\"b \"\r\n\r\n--b\r\n\r\none\r\n--b--\r\n",
-	  "multipart/mixed(text/plain[one])", 0 },
+	  "multipart/mixed(text/plain[one])", MIME_MALFORMED },
 	{ "Content-Type: multipart/mixed; boundary=b\r\nContent-Type: text/plain\r\n\r\n--b\r\n\r\none\r\n--b--",
 	  "multipart/mixed(text/plain[one])", MIME_DUPLICATE },
 	{ MIXED("b") "--b\r\nContent-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: base64\r\n\r\none\r\n--b--",

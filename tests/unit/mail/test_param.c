@@ -59,6 +59,8 @@ static void test_garbage(void **state)
 	assert_true(list.skipped);
 	list = parsed(*state, "a/b; c; d=e");
 	assert_true(list.malformed && list.skipped);
+	assert_true(parsed(*state, "a/b; c*=us-ascii'd").malformed);
+	assert_false(parsed(*state, "a/b; c*=us-ascii''d; e*0*=''f; e*1*=g").malformed);
 	list = parsed(*state, "a/b; c=d e; f=g");
 	assert_true(list.malformed && list.skipped);
 	list = parsed(*state, "a/b; c=d;; f=g; ");
