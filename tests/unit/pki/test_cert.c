@@ -257,6 +257,60 @@ static void refuses_other_encodings(void **state)
 	buf_clear(&ber);
 }
 
+static void names_where_to_ask(void **state)
+{
+	struct fixture *f = *state;
+	struct testpki *crl = testpki_make(f->root, &(struct testpki_spec){ .extra_oid = "crlDistributionPoints",
+		.extra_value = "URI:http://a.example/1.crl,URI:ldap://b.example/x,URI:https://c.example/,"
+			       "URI:HTTP://d.example/2,URI:http://a.example/1.crl,URI:http://e.example/ x" });
+	struct testpki *ocsp = testpki_make(f->root, &(struct testpki_spec){ .extra_oid = "authorityInfoAccess",
+		.extra_value = "OCSP;URI:http://o.example/,caIssuers;URI:http://i.example/ca.crt,OCSP;email:x@y" });
+	struct cert *one = testpki_cert(crl), *other = testpki_cert(ocsp);
+	struct cert_urls urls;
+
+	cert_crl_urls(one, &urls);
+	assert_int_equal(urls.n, 2);
+	assert_string_equal(urls.items[0], "http://a.example/1.crl");
+	assert_string_equal(urls.items[1], "HTTP://d.example/2");
+	cert_ocsp_urls(one, &urls);
+	assert_int_equal(urls.n, 0);
+	cert_ocsp_urls(other, &urls);
+	assert_int_equal(urls.n, 1);
+	assert_string_equal(urls.items[0], "http://o.example/");
+	cert_crl_urls(other, &urls);
+	assert_int_equal(urls.n, 0);
+	cert_free(one);
+	cert_free(other);
+	testpki_free(crl);
+	testpki_free(ocsp);
+}
+
+/* Of many, and of long ones, so many as there is room for. */
+static void urls_are_bounded(void **state)
+{
+	struct fixture *f = *state;
+	struct testpki *pki;
+	struct cert *cert;
+	struct cert_urls urls;
+	struct buf value;
+
+	buf_init(&value, 0);
+	buf_append_text(&value, "URI:http://x.example/");
+	for (size_t i = 0; i < CERT_URL_BYTES; i++)
+		buf_append_char(&value, 'x');
+	for (int i = 0; i < 20; i++)
+		buf_printf(&value, ",URI:http://%d.example/", i);
+	pki = testpki_make(f->root, &(struct testpki_spec){ .extra_oid = "crlDistributionPoints",
+							    .extra_value = buf_string(&value) });
+	cert = testpki_cert(pki);
+	cert_crl_urls(cert, &urls);
+	assert_int_equal(urls.n, CERT_MAX_URLS);
+	assert_string_equal(urls.items[0], "http://0.example/");
+	cert_free(cert);
+	testpki_free(pki);
+	buf_clear(&value);
+}
+
 static void survives_flipped_bits(void **state)
 {
 	struct fixture *f = *state;
@@ -365,6 +419,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(unreadable_extensions_allow_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_what_is_no_certificate, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_other_encodings, setup, teardown),
+		cmocka_unit_test_setup_teardown(names_where_to_ask, setup, teardown),
+		cmocka_unit_test_setup_teardown(urls_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(survives_flipped_bits, setup, teardown),
 		cmocka_unit_test_setup_teardown(lists_hold_each_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_full_arena_leaks_no_list, setup, teardown),

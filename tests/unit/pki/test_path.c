@@ -10,8 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pki/evidence.h"
 #include "pki/path.h"
 #include "pki/pki_internal.h"
+#include "pki/revocation_wanted.h"
 #include "support/testpki.h"
 
 #define DAY_S ((time_t)24 * 3600)
@@ -604,6 +606,162 @@ static void a_crl_by_a_revoked_or_expired_key_says_nothing(void **state)
 	testpki_free(expired);
 }
 
+/* A collection that follows the directory, and tells the listener what is lacking. */
+static void follow(struct fixture *f, const struct revocation_wanted *wanted)
+{
+	char file[96];
+	const char *files[] = { file }, *crls[] = { f->directory }, *domains[] = { "*" }, *hosts[] = { "crl.example" };
+	struct collection_settings settings = { .name = "test", .files = { files, 1 }, .domains = { domains, 1 },
+						.revocation = REVOCATION_SOFT, .crls = { crls, 1 },
+						.fetch_hosts = { hosts, 1 } };
+	const struct collection_env env = { .wanted = wanted };
+
+	snprintf(file, sizeof(file), "%s/ca.pem", f->directory);
+	testpki_write_pem(file, f->root, TESTPKI_CERT);
+	f->collections[f->n] = collection_load(&settings, &env, NULL);
+	assert_non_null(f->collections[f->n]);
+	f->n++;
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(collection_fetch_hosts(f->collections[0])->n, 1);
+	assert_string_equal(collection_fetch_hosts(f->collections[0])->items[0], "crl.example");
+}
+
+/* Puts bytes in place of the file, and has the collection look. */
+static void replace(struct fixture *f, const char *name, struct buf *bytes)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/%s", f->directory, name);
+	testpki_write(path, bytes, 0644);
+	buf_reset(bytes);
+	evidence_store_look(collection_evidence_store(f->collections[0]));
+	assert_int_equal(unlink(path), 0);
+}
+
+static enum path_revocation ask(struct fixture *f)
+{
+	assert_int_equal(check(f, f->leaf), CHAIN_GOOD);
+	return f->result.revocation;
+}
+
+static void new_evidence_counts_at_once(void **state)
+{
+	struct fixture *f = *state;
+	const struct testpki *leaf = f->leaf;
+	struct buf crls;
+
+	buf_init(&crls, 0);
+	bring(f, f->sub);
+	follow(f, NULL);
+	assert_int_equal(ask(f), REV_UNKNOWN);
+	testpki_crl(f->root, NULL, 0, 0, 0, true, &crls);
+	testpki_crl(f->sub, NULL, 0, 0, 0, true, &crls);
+	replace(f, "both.pem", &crls);
+	assert_int_equal(ask(f), REV_GOOD);
+	testpki_crl(f->root, NULL, 0, 0, 0, true, &crls);
+	testpki_crl(f->sub, &leaf, 1, 0, 0, true, &crls);
+	replace(f, "both.pem", &crls);
+	assert_int_equal(ask(f), REV_REVOKED);
+	evidence_store_look(collection_evidence_store(f->collections[0]));
+	assert_int_equal(ask(f), REV_UNKNOWN);
+	buf_clear(&crls);
+}
+
+/* The key that signs the CRLs stands beside them. */
+static void a_signers_certificate_may_stand_among_the_crls(void **state)
+{
+	struct fixture *f = *state;
+	struct testpki *newer = testpki_sub(f->root, "Sub");
+	struct buf crls;
+
+	buf_init(&crls, 0);
+	bring(f, f->sub);
+	testpki_crl(f->root, NULL, 0, 0, 0, true, &crls);
+	testpki_crl(newer, NULL, 0, 0, 0, true, &crls);
+	assert_int_equal(revocation(f, &crls, REVOCATION_HARD), REV_UNKNOWN);
+	testpki_pem(newer, TESTPKI_CERT, &crls);
+	assert_int_equal(revocation(f, &crls, REVOCATION_HARD), REV_GOOD);
+	buf_clear(&crls);
+	testpki_free(newer);
+}
+
+struct listener {
+	struct revocation_wanted wanted;
+	const struct fixture *f;
+	unsigned times;
+};
+
+static void on_wanted(const struct revocation_wanted *self, const struct collection *collection,
+		      const struct cert *const *chain, size_t n)
+{
+	struct listener *listener = (struct listener *)(uintptr_t)self;
+
+	assert_ptr_equal(collection, listener->f->collections[0]);
+	assert_int_equal(n, 3);
+	assert_true(X509_cmp(cert_x509(chain[0]), listener->f->leaf->x509) == 0);
+	assert_true(X509_cmp(cert_x509(chain[2]), listener->f->root->x509) == 0);
+	listener->times++;
+}
+
+/* How often somebody was told while that was asked for. */
+static unsigned told(struct fixture *f, struct listener *listener, enum path_revocation expected)
+{
+	unsigned before = listener->times;
+
+	assert_int_equal(ask(f), expected);
+	assert_int_equal(ask(f), expected);
+	return listener->times - before;
+}
+
+static void what_is_lacking_is_wanted_once_a_minute(void **state)
+{
+	struct fixture *f = *state;
+	struct listener listener = { { on_wanted }, f, 0 };
+	const time_t next = f->at + 4 * 3600;
+	struct buf crls;
+
+	buf_init(&crls, 0);
+	bring(f, f->sub);
+	follow(f, &listener.wanted);
+	assert_int_equal(told(f, &listener, REV_UNKNOWN), 1);
+	f->at += 50;
+	assert_int_equal(told(f, &listener, REV_UNKNOWN), 0);
+	f->at += 20;
+	assert_int_equal(told(f, &listener, REV_UNKNOWN), 1);
+	testpki_crl(f->root, NULL, 0, f->at - 3600, f->at + 365 * DAY_S, true, &crls);
+	testpki_crl(f->sub, NULL, 0, next - 8 * 3600, next, true, &crls);
+	replace(f, "both.pem", &crls);
+	/* that it is in use, then nothing until three quarters of its time are over */
+	assert_int_equal(told(f, &listener, REV_GOOD), 1);
+	f->at = next - 2 * 3600 - 10;
+	assert_int_equal(told(f, &listener, REV_GOOD), 0);
+	f->at += 10;
+	assert_int_equal(told(f, &listener, REV_GOOD), 1);
+	f->at += 61;
+	assert_int_equal(told(f, &listener, REV_GOOD), 1);
+	f->at = next;
+	assert_int_equal(told(f, &listener, REV_STALE), 1);
+	buf_clear(&crls);
+}
+
+static void nobody_is_told_without_fetch_hosts(void **state)
+{
+	struct fixture *f = *state;
+	struct listener listener = { { on_wanted }, f, 0 };
+	const struct collection_env env = { .wanted = &listener.wanted };
+	char file[96];
+	const char *files[] = { file }, *domains[] = { "*" };
+	struct collection_settings settings = { .name = "test", .files = { files, 1 }, .domains = { domains, 1 },
+						.revocation = REVOCATION_SOFT };
+
+	snprintf(file, sizeof(file), "%s/ca.pem", f->directory);
+	testpki_write_pem(file, f->root, TESTPKI_CERT);
+	f->collections[f->n++] = collection_load(&settings, &env, NULL);
+	assert_int_equal(unlink(file), 0);
+	bring(f, f->sub);
+	assert_int_equal(told(f, &listener, REV_UNKNOWN), 0);
+}
+
 #define THREADS 4
 
 static void a_pinned_certificate_vouches_for_itself(void **state)
@@ -793,6 +951,8 @@ int main(void)
 		TEST(revocation_is_a_fact_of_its_own), TEST(a_forged_crl_says_nothing),
 		TEST(a_crl_by_the_cas_other_key_counts), TEST(a_crl_by_a_revoked_or_expired_key_says_nothing),
 		TEST(revoked_in_one_collection_is_revoked), TEST(a_crowd_of_cas_is_bounded),
+		TEST(new_evidence_counts_at_once), TEST(a_signers_certificate_may_stand_among_the_crls),
+		TEST(what_is_lacking_is_wanted_once_a_minute), TEST(nobody_is_told_without_fetch_hosts),
 		TEST(threads_share_certificates), TEST(names_are_those_of_the_field),
 	};
 

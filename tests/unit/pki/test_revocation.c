@@ -1,5 +1,5 @@
-/* test_revocation.c - what CRLs and OCSP answers say of a certificate of a proven path. Indirect CRLs and other keys of a
- * CA are test_pkits.c's and test_path.c's. */
+/* test_revocation.c - what CRLs and OCSP answers say of a certificate of a proven path. Indirect CRLs and other keys of
+ * a CA are test_pkits.c's and test_path.c's. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
