@@ -432,16 +432,17 @@ static bool token_is_odd(const struct token *token)
 	if (token->kind == TOKEN_COMMENT)	/* searched for addresses, or with quotes minded, it reads otherwise */
 		return contains_any(token->text, "@<>\"\\");
 	if (token->kind == TOKEN_QUOTED)
-		return contains_any(token->text, "<>") || contains(token->text, "\\\"");
+		return contains_any(token->text, "<>") ||
+		       (contains(token->text, "\\\"") && contains_any(token->text, "@,:;()"));
 	return is_special(token, ':') || is_special(token, ';');
 }
 
 /* RFC 5322 3.2.3: a dot stands between two atoms. Of "a..b@c" and "a.@c" some readers make no address at all. */
-static bool has_stray_dot(struct tokens local)
+static bool has_stray_dot(struct tokens part)
 {
-	for (size_t i = 0; i < local.n; i++) {
-		if (local.items[i].kind == TOKEN_DOT &&
-		    (i == 0 || i + 1 == local.n || local.items[i + 1].kind == TOKEN_DOT))
+	for (size_t i = 0; i < part.n; i++) {
+		if (part.items[i].kind == TOKEN_DOT &&
+		    (i == 0 || i + 1 == part.n || part.items[i + 1].kind == TOKEN_DOT))
 			return true;
 	}
 	return false;
@@ -452,7 +453,8 @@ static bool addr_spec_is_plain(struct tokens tokens)
 {
 	size_t at = token_find(tokens, '@');
 
-	if (at == 0 || at == tokens.n || any_comment_or_blank(tokens) || has_stray_dot(tokens_slice(tokens, 0, at)))
+	if (at == 0 || at == tokens.n || any_comment_or_blank(tokens) || has_stray_dot(tokens_slice(tokens, 0, at)) ||
+	    has_stray_dot(tokens_slice(tokens, at + 1, tokens.n)))
 		return false;
 	for (size_t i = 0; i < tokens.n; i++) {
 		const struct token *token = &tokens.items[i];

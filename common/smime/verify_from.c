@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "mail/display_name.h"
+
 /* Also "From :", which some readers take for the field and some do not. */
 static size_t count_fields(const struct header *header, const char *name, const struct field **first)
 {
@@ -39,12 +41,18 @@ static int read_single(struct arena *arena, const struct header *header, const c
 	return 0;
 }
 
-/* Behind a lone CR some readers find a From of their own. */
+/* Behind a lone CR some readers find a From of their own, and most show a name in place of the address. */
 int from_binding_read(struct arena *arena, const struct header *header, struct from_binding *binding, struct err *err)
 {
+	const struct field *field;
+	bool claims = false;
+
 	if (read_single(arena, header, "From", &binding->from, &binding->single, err) != 0)
 		return -1;
-	binding->single = binding->single && !header_breaks_oddly(header);
+	count_fields(header, "From", &field);
+	if (binding->single && display_name_claims(arena, field->value, &binding->from, &claims) != 0)
+		return err_memory(err);
+	binding->single = binding->single && !claims && !header_breaks_oddly(header);
 	return read_single(arena, header, "Sender", &binding->sender, &binding->sender_single, err);
 }
 

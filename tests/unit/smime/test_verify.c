@@ -909,6 +909,8 @@ static void from_tricks_are_ambiguous(void **state)
 		"From: <alice@example.com> <ceo@example.com>\r\n", "From: =?utf-8?q?alice=40example=2Ecom?=\r\n",
 		"From: alice@example.com\x01\r\n", "From:\r\n", "Subject: no From at all\r\n",
 		"From: alice@example.com\r\nFROM: alice@example.com\r\n",
+		"From: \"ceo@example.com\" <alice@example.com>\r\n", "From: alice@example.com (ceo@example.com)\r\n",
+		"From: =?utf-8?q?ceo=40example=2Ecom?= <alice@example.com>\r\n", "From: alice@example.com.\r\n",
 	};
 
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
