@@ -2,7 +2,7 @@
  * operation of a signature.
  *
  * What is not in a table is unsupported, never "unsigned": a newer library or a new row makes it known. Strength is
- * told, not enforced: verdicts are signer.c's. Called by verify_object.c, signer.c and the prescans. No state, thread-safe.
+ * told, not enforced: verdicts are signer.c's. Called by verify*.c, signer.c and the prescans. No state, thread-safe.
  */
 #include "smime/algorithm.h"
 

@@ -1,5 +1,5 @@
-/* der_stream.h - der.h's reader over a stream, for objects that are too large to be held: items are entered, left, taken
- * as bytes, or passed over, in the order in which they come (X.690 8.1). Memory does not depend on their sizes, but for
+/* der_stream.h - der.h's reader over a stream, for objects that are too large to be held: items are entered, left,
+ * taken as bytes, or passed over, in the order in which they come (X.690 8.1). Memory does not depend on their sizes, but for
  * what is taken. Internal to smime/: used by prescan_envelope.c.
  *
  * Nothing is believed of a length but that it stays within the lengths around it; where the bytes end too early is
@@ -36,8 +36,8 @@ struct der_octets {			/* an OCTET STRING that was passed over */
 
 void der_stream_init(struct der_stream *der, struct stream *source);
 
-/* 1: the next item has that tag; 0: it has another one, or the item that was entered, or the stream, ends here; nothing is
- * passed then; -1. */
+/* 1: the next item has that tag; 0: it has another one, or the item that was entered, or the stream, ends here; nothing
+ * is passed then; -1. */
 int der_stream_enter(struct der_stream *der, unsigned tag, struct err *err);
 /* The same, but the item is appended to whole with header and all; beyond whole's limit: ERR_LIMIT. */
 int der_stream_take(struct der_stream *der, unsigned tag, struct buf *whole, struct err *err);

@@ -181,8 +181,8 @@ static bool two_parts(const struct mime_part *container, const struct mime_part 
 }
 
 /* Are the part's bytes an envelope and nothing else, read as strictly as can be, which a cipher closes that hides its
- * content? Whatever is wrong with it, and be it a limit, speaks against it: then it is encrypted once more, or not taken
- * for protected. Who could open it, and whether we could, is no matter here. 1, 0, -1. */
+ * content? Whatever is wrong with it, and be it a limit, speaks against it: then it is encrypted once more, or not
+ * taken for protected. Who could open it, and whether we could, is no matter here. 1, 0, -1. */
 static int is_sealed(struct arena *arena, const struct message *message, const struct mime_part *part, struct err *err)
 {
 	const bool base64 = part->encoding == CTE_BASE64;

@@ -108,7 +108,8 @@ static int scan_signer(struct der *der, struct prescan_signer *signer, struct er
 	if (prescan_take(der, DER_SEQUENCE, &item, "RFC 5652 5.3: SignerInfo", err) != 0)
 		return -1;
 	inside = der_inside(&item);
-	if (prescan_version(&inside, 5, "RFC 5652 5.3: version of SignerInfo", err) != 0 || scan_signer_id(&inside, signer, err) != 0 ||
+	if (prescan_version(&inside, 5, "RFC 5652 5.3: version of SignerInfo", err) != 0 ||
+	    scan_signer_id(&inside, signer, err) != 0 ||
 	    prescan_take_algorithm(&inside, &signer->digest, "RFC 5652 5.3: digestAlgorithm", err) != 0)
 		return -1;
 	got = der_take(&inside, DER_CONTEXT_CONSTRUCTED(0), &item);
@@ -175,7 +176,8 @@ int prescan_signed(struct arena *arena, struct slice der, const struct prescan_l
 	struct der inside;
 
 	*scan = (struct prescan){ 0 };
-	if (open_signed(der, &inside, err) != 0 || prescan_version(&inside, 5, "RFC 5652 5.1: version of SignedData", err) != 0 ||
+	if (open_signed(der, &inside, err) != 0 ||
+	    prescan_version(&inside, 5, "RFC 5652 5.1: version of SignedData", err) != 0 ||
 	    scan_digests(arena, &inside, scan, err) != 0 || scan_encapsulated(&inside, scan, err) != 0 ||
 	    scan_certificates(arena, &inside, limits->certificates, scan, err) != 0 ||
 	    scan_crls(&inside, limits->crls, scan, err) != 0 ||

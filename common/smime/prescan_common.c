@@ -1,5 +1,5 @@
-/* prescan_common.c - what scans of SignedData and of envelopes have in common: items that must be there, ends, versions,
- * algorithms, names. Called by prescan*.c. No state, thread-safe. */
+/* prescan_common.c - what scans of SignedData and of envelopes have in common: items that must be there, ends,
+ * versions, algorithms, names. Called by prescan*.c. No state, thread-safe. */
 #include "smime/prescan_internal.h"
 
 int prescan_malformed(struct err *err, const char *what)
@@ -59,7 +59,8 @@ int prescan_take_algorithm(struct der *der, struct prescan_algorithm *algorithm,
 	return prescan_algorithm(&item, algorithm) == 0 ? 0 : prescan_malformed(err, what);
 }
 
-int prescan_issuer_serial(struct der *der, const char *what, struct slice *issuer, struct slice *serial, struct err *err)
+int prescan_issuer_serial(struct der *der, const char *what, struct slice *issuer, struct slice *serial,
+			  struct err *err)
 {
 	struct der_item item, name, number;
 	struct der inside;

@@ -2,8 +2,8 @@
  * insides (prescan_recipient.c), content cipher and its parameters, the tag. RFC 5652 6, RFC 5083 2, RFC 5084, RFC 8551
  * 3.3, 3.4; SPECS B3, B6. Called by verify.c and kind.c. No state, thread-safe.
  *
- * What lies in front of the content is held piece by piece, the content passes by. What is well formed and yet of no use
- * to us is told as a fact, so that it is not taken for rubbish.
+ * What lies in front of the content is held piece by piece, the content passes by. What is well formed and yet of no
+ * use to us is told as a fact, so that it is not taken for rubbish.
  */
 #include "smime/prescan_internal.h"
 
@@ -93,7 +93,8 @@ static int open_envelope(struct scan *scan, struct err *err)
 		return -1;
 	scan->envelope->authenticated = slice_equal(oid.content, der_oid_auth_enveloped_data);
 	if (!scan->envelope->authenticated && !slice_equal(oid.content, der_oid_enveloped_data))
-		return err_set(err, ERR_MESSAGE, "RFC 5652 6.1: content type is neither envelopedData nor authEnvelopedData");
+		return err_set(err, ERR_MESSAGE,
+			       "RFC 5652 6.1: content type is neither envelopedData nor authEnvelopedData");
 	if (enter(scan, DER_CONTEXT_CONSTRUCTED(0), "RFC 5652 3: content", err) != 0)
 		return -1;
 	return enter(scan, DER_SEQUENCE, "RFC 5652 6.1: EnvelopedData", err);
@@ -139,7 +140,7 @@ static int scan_originator(struct scan *scan, struct err *err)
 	return prescan_end(&inside, what, err);
 }
 
-/* A kind of recipient that is not for certificates spoils the envelope; an unknown algorithm only where all have one. */
+/* A kind of recipient that is not for certificates spoils the envelope; an unknown algorithm, where all have one. */
 static void judge_recipients(struct scan *scan)
 {
 	const struct envelope *envelope = scan->envelope;
@@ -271,7 +272,7 @@ static int scan_content(struct scan *scan, struct err *err)
 	return leave(scan, what, err);
 }
 
-/* A set of attributes, if it stands there. der: authenticated ones are part of what the tag covers, which is their DER. */
+/* A set of attributes, if it stands there. der: authenticated ones, since the tag covers their DER. */
 static int scan_attributes(struct scan *scan, unsigned tag, bool der, const char *what, struct err *err)
 {
 	struct der_item item, attribute, values;

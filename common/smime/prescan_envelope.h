@@ -17,7 +17,7 @@ struct envelope_limits {
 
 enum recipient_kind { RECIPIENT_TRANSPORT, RECIPIENT_AGREEMENT, RECIPIENT_OTHER };
 
-struct envelope_recipient {		/* one who can open it: a RecipientInfo, or an entry of KeyAgreeRecipientInfo's */
+struct envelope_recipient {		/* who can open it: a RecipientInfo, or an entry of a KeyAgreeRecipientInfo */
 	enum recipient_kind kind;
 	struct slice issuer, serial;	/* whole items; n == 0: named by key_id, or OTHER */
 	struct slice key_id;		/* subject key identifier */
@@ -40,8 +40,8 @@ struct envelope {			/* slices are copies in the arena */
 	const char *unsupported;	/* well formed, but why it cannot be opened here whoever asks; NULL: it can */
 };
 
-/* Reads the stream to its end, unless something is wrong. ERR_MESSAGE names the rule that is broken, ERR_LIMIT the limit;
- * an error of the stream's keeps its class. Does not close it. 0 or -1. */
+/* Reads the stream to its end, unless something is wrong. ERR_MESSAGE names the rule that is broken, ERR_LIMIT the
+ * limit; an error of the stream's keeps its class. Does not close it. 0 or -1. */
 int prescan_envelope(struct arena *arena, struct stream *stream, const struct envelope_limits *limits,
 		     struct envelope *envelope, struct err *err);
 

@@ -1,5 +1,5 @@
-/* prescan_internal.h - steps that the scans of signed and of enveloped objects share; internal to prescan*.c. `what` names
- * rule and thing, "RFC 5652 5.3: signature", and begins the error's text. ERR_MESSAGE where nothing else is said.
+/* prescan_internal.h - steps that the scans of signed and of enveloped objects share; internal to prescan*.c. `what`
+ * names rule and thing, "RFC 5652 5.3: signature", and begins the error's text. ERR_MESSAGE where nothing else is said.
  */
 #ifndef SMIME_PRESCAN_INTERNAL_H
 #define SMIME_PRESCAN_INTERNAL_H
@@ -17,9 +17,10 @@ int prescan_end(const struct der *der, const char *what, struct err *err);
 int prescan_version(struct der *der, unsigned highest, const char *what, struct err *err);
 int prescan_take_algorithm(struct der *der, struct prescan_algorithm *algorithm, const char *what, struct err *err);
 /* IssuerAndSerialNumber: both as whole items. 0 or -1. */
-int prescan_issuer_serial(struct der *der, const char *what, struct slice *issuer, struct slice *serial, struct err *err);
-/* How many items a set has, refused beyond the limit (ERR_LIMIT) before anything is allocated for them. what: their plain
- * name. 0 or -1. */
+int prescan_issuer_serial(struct der *der, const char *what, struct slice *issuer, struct slice *serial,
+			  struct err *err);
+/* How many items a set has, refused beyond the limit (ERR_LIMIT) before anything is allocated for them. what: their
+ * plain name. 0 or -1. */
 int prescan_counted(const struct der_item *set, size_t limit, const char *what, size_t *count, struct err *err);
 
 /* prescan_recipient.c. One RecipientInfo (RFC 5652 6.2): each of its recipients is added to the envelope's, at most

@@ -1,5 +1,5 @@
-/* prescan_recipient.c - one RecipientInfo taken apart (RFC 5652 6.2, RFC 5753): only key transport and key agreement are
- * for certificates; passwords, keys agreed on elsewhere and whatever a later standard may add are named and not used.
+/* prescan_recipient.c - one RecipientInfo taken apart (RFC 5652 6.2, RFC 5753): only key transport and key agreement
+ * are for certificates; passwords, keys agreed on elsewhere and whatever a later standard may add are named and not used.
  *
  * A recipient whose algorithm is not known is that recipient's matter. Called by prescan_envelope.c.
  */
@@ -46,7 +46,7 @@ static int add(const struct adding *adding, const struct envelope_recipient *rec
 	return 0;
 }
 
-/* RecipientIdentifier, with key_tag for the choice of a key identifier. */
+/* RecipientIdentifier. */
 static int take_id(struct der *der, struct envelope_recipient *recipient, const char *what, struct err *err)
 {
 	struct der_item item;

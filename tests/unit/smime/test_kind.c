@@ -471,7 +471,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cms_objects), cmocka_unit_test(compressed), cmocka_unit_test(broken_objects),
-		cmocka_unit_test(objects_with_text), cmocka_unit_test(streamed_objects), cmocka_unit_test(frames_without_ciphertext),
+		cmocka_unit_test(objects_with_text), cmocka_unit_test(streamed_objects),
+		cmocka_unit_test(frames_without_ciphertext),
 		cmocka_unit_test(own_messages), cmocka_unit_test(multipart_signed),
 		cmocka_unit_test(multipart_encrypted),
 		cmocka_unit_test(inline_pgp), cmocka_unit_test(other_kinds), cmocka_unit_test(reports),
