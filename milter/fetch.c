@@ -57,15 +57,10 @@ static uint32_t some_number(void)
 	return number;
 }
 
-static bool fetches(const struct collection_settings *settings)
-{
-	return settings->fetch_hosts.n > 0 && settings->revocation != REVOCATION_OFF;
-}
-
 bool fetch_is_wanted(const struct site *site)
 {
-	for (size_t i = 0; i < site->settings.collections.n; i++)
-		if (fetches(site->settings.collections.items[i]))
+	for (size_t i = 0; i < site->collection_count; i++)
+		if (fetch_is_for(site->collections[i]))
 			return true;
 	return false;
 }
@@ -119,7 +114,6 @@ static struct fetch_entry *new_entry(const struct fetcher *fetcher, const struct
 	entry->kind = finding->kind;
 	entry->url = *finding->url;
 	entry->collection = finding->collection;
-	entry->settings = finding->settings;
 	entry->cert = cert_ref(finding->cert);
 	entry->issuer = cert_ref(finding->issuer);
 	entry->wanted_at = fetcher->wanted_at;
@@ -263,8 +257,8 @@ static void finish(struct fetcher *fetcher, struct running *running)
 
 static int start(struct running *running, struct fetch_entry *entry, struct err *err)
 {
-	struct fetch_exchange exchange = { .url = &entry->url, .hosts = &entry->settings->fetch_hosts,
-		.connect_ms = entry->settings->connect_ms, .total_ms = entry->settings->total_ms,
+	struct fetch_exchange exchange = { .url = &entry->url, .hosts = collection_fetch_hosts(entry->collection),
+		.connect_ms = collection_connect_ms(entry->collection), .total_ms = collection_total_ms(entry->collection),
 		.limit_bytes = entry->kind == FETCH_CRL ? CRL_BYTES : OCSP_BYTES };
 	struct buf question;
 	int rc = -1;
@@ -363,8 +357,7 @@ static int prepare(struct fetcher *fetcher, struct err *err)
 	struct site *site = fetcher->env->site;
 
 	site_forget_secrets(site);
-	fetcher->scope = (struct fetch_scope){ .collections = site->collections, .n = site->collection_count,
-		.settings = (const struct collection_settings *const *)(const void *)site->settings.collections.items };
+	fetcher->scope = (struct fetch_scope){ .collections = site->collections, .n = site->collection_count };
 	fetch_voice_init(&fetcher->voice, fetcher->env->sink);
 	for (size_t i = 0; i < JOBS; i++)
 		fetch_job_init(&fetcher->running[i].job);

@@ -9,21 +9,23 @@
 struct intake {
 	struct cert_list certs;		/* in the order of the request */
 	const struct collection *collection;
-	const struct collection_settings *settings;
 	const struct fetch_findings *findings;
 	time_t now;
 };
 
+bool fetch_is_for(const struct collection *collection)
+{
+	return collection_fetch_hosts(collection)->n > 0 && collection_revocation(collection) != REVOCATION_OFF;
+}
+
 static int find_collection(struct intake *intake, const struct fetch_scope *scope, struct slice name, struct err *err)
 {
 	for (size_t i = 0; i < scope->n; i++)
-		if (slice_is(name, collection_name(scope->collections[i]))) {
+		if (slice_is(name, collection_name(scope->collections[i])))
 			intake->collection = scope->collections[i];
-			intake->settings = scope->settings[i];
-		}
 	if (intake->collection == NULL)
 		return err_set(err, ERR_POLICY, "no collection of that name");
-	if (intake->settings->fetch_hosts.n == 0 || collection_revocation(intake->collection) == REVOCATION_OFF)
+	if (!fetch_is_for(intake->collection))
 		return err_set(err, ERR_POLICY, "collection %s does not fetch", collection_name(intake->collection));
 	return 0;
 }
@@ -83,8 +85,7 @@ static void take_urls(const struct intake *intake, size_t i, enum fetch_kind kin
 	const struct fetch_findings *findings = intake->findings;
 	struct fetch_url url;
 	struct fetch_finding finding = { .kind = kind, .url = &url, .cert = intake->certs.items[i],
-		.issuer = intake->certs.items[i + 1], .collection = intake->collection, .settings = intake->settings,
-		.request = request };
+		.issuer = intake->certs.items[i + 1], .collection = intake->collection, .request = request };
 	struct cert_urls urls;
 
 	if (kind == FETCH_CRL)
@@ -94,7 +95,7 @@ static void take_urls(const struct intake *intake, size_t i, enum fetch_kind kin
 	for (size_t k = 0; k < urls.n && k < FETCH_URLS; k++) {
 		if (fetch_url_parse(urls.items[k], &url, NULL) != 0)
 			continue;
-		if (fetch_url_listed(&url, &intake->settings->fetch_hosts))
+		if (fetch_url_listed(&url, collection_fetch_hosts(intake->collection)))
 			findings->found(findings->self, &finding);
 		else
 			findings->unlisted(findings->self, intake->collection, &url);

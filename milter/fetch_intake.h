@@ -10,11 +10,13 @@
 
 #define FETCH_URLS 4		/* looked at in a certificate, of each kind */
 
-struct fetch_scope {		/* collections, and at the same index what their configuration says */
+struct fetch_scope {
 	const struct collection *const *collections;
-	const struct collection_settings *const *settings;
 	size_t n;
 };
+
+/* Has it fetch_hosts, and a use for answers? */
+bool fetch_is_for(const struct collection *collection);
 
 struct fetch_finding {
 	enum fetch_kind kind;
@@ -22,7 +24,6 @@ struct fetch_finding {
 	struct cert *cert;			/* that names the URL */
 	struct cert *issuer;
 	const struct collection *collection;
-	const struct collection_settings *settings;
 	struct slice request;			/* to find just this again */
 };
 

@@ -27,7 +27,6 @@ struct fetch_entry {
 	char name[FETCH_NAME_SIZE];
 	struct fetch_url url;
 	const struct collection *collection;
-	const struct collection_settings *settings;
 	struct cert *cert, *issuer;	/* references of its own */
 	time_t wanted_at;
 	time_t this_update;		/* of the answer at hand; 0: none */
