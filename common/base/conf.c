@@ -103,6 +103,19 @@ int conf_finding(struct conf *conf, const void *member, struct err *err, const c
 	return -1;
 }
 
+int conf_finding_at(struct conf *conf, const char *where, struct err *err, const char *format, ...)
+{
+	struct err own;
+	va_list args;
+
+	va_start(args, format);
+	finding_at(conf, &own, where, format, args);
+	va_end(args);
+	if (err != NULL)
+		*err = conf->first;
+	return -1;
+}
+
 static void note(struct load *load, const void *member, const char *where, bool given)
 {
 	struct place place = { .member = member, .where = where, .given = given,

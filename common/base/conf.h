@@ -81,6 +81,9 @@ int conf_load(const char *path, const struct conf_table *top, void *settings, co
  * finding of this conf. Returns -1. */
 int conf_finding(struct conf *conf, const void *member, struct err *err, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* The same for a place in another file that the configuration names. */
+int conf_finding_at(struct conf *conf, const char *where, struct err *err, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 void conf_free(struct conf *conf);	/* NULL is fine */
 
 /* "FILE:LINE" of the value that was read into member (its address; also the address of a string list's item, or of a

@@ -93,35 +93,55 @@ int file_read(const char *path, size_t limit_bytes, struct buf *buf, struct err 
 	return fd < 0 ? -1 : read_and_close(fd, path, limit_bytes, buf, err);
 }
 
-/* As file_read, but looks at the mode of what was opened. */
-static int read_checked(const char *path, size_t limit_bytes, struct buf *buf, bool secret, struct err *err)
+enum guard { GUARD_TRUSTED, GUARD_OWN, GUARD_SECRET };
+
+/* The bits that a file's mode must not have, and what to do about them. */
+static mode_t forbidden_bits(enum guard guard, uid_t owner, const char **advice)
 {
+	switch (guard) {
+	case GUARD_TRUSTED:
+		*advice = "others may write it (chmod o-w)";
+		return S_IWOTH;
+	case GUARD_OWN:
+		*advice = "others than its owner may write it (chmod go-w)";
+		return S_IWGRP | S_IWOTH;
+	case GUARD_SECRET:
+		break;
+	}
+	*advice = owner == 0 ? "others may use this secret (chmod 640)" : "others may use this secret (chmod 600)";
+	return S_IRWXO | S_IWGRP | (owner == 0 ? 0 : S_IRGRP);
+}
+
+/* As file_read, but looks at the mode of what was opened. */
+static int read_checked(const char *path, size_t limit_bytes, struct buf *buf, enum guard guard, struct err *err)
+{
+	const char *advice = NULL;
 	struct stat st;
 	int fd = open_regular(path, &st, err);
-	mode_t forbidden = S_IWOTH;
 
 	if (fd < 0)
 		return -1;
-	if (secret)
-		forbidden = S_IRWXO | S_IWGRP | (st.st_uid == 0 ? 0 : S_IRGRP);
-	if ((st.st_mode & forbidden) != 0) {
+	if ((st.st_mode & forbidden_bits(guard, st.st_uid, &advice)) != 0) {
 		close(fd);
 		return err_set(err, ERR_CONFIG, "%s: its mode is %04o: %s", path, (unsigned int)(st.st_mode & 07777),
-			       !secret ? "others may write it (chmod o-w)" :
-			       st.st_uid == 0 ? "others may use this secret (chmod 640)" :
-						"others may use this secret (chmod 600)");
+			       advice);
 	}
 	return read_and_close(fd, path, limit_bytes, buf, err);
 }
 
 int file_read_trusted(const char *path, size_t limit_bytes, struct buf *buf, struct err *err)
 {
-	return read_checked(path, limit_bytes, buf, false, err);
+	return read_checked(path, limit_bytes, buf, GUARD_TRUSTED, err);
+}
+
+int file_read_own(const char *path, size_t limit_bytes, struct buf *buf, struct err *err)
+{
+	return read_checked(path, limit_bytes, buf, GUARD_OWN, err);
 }
 
 int file_read_secret(const char *path, size_t limit_bytes, struct buf *buf, struct err *err)
 {
-	return read_checked(path, limit_bytes, buf, true, err);
+	return read_checked(path, limit_bytes, buf, GUARD_SECRET, err);
 }
 
 static int by_name(const void *a, const void *b)

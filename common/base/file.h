@@ -14,6 +14,8 @@
 int file_read(const char *path, size_t limit_bytes, struct buf *buf, struct err *err);
 /* The same, but refuses a file that others may write: whoever can, decides what the gateway does. */
 int file_read_trusted(const char *path, size_t limit_bytes, struct buf *buf, struct err *err);
+/* The same, but refuses a file that its group may write, too: what stands in it gives rights to persons. */
+int file_read_own(const char *path, size_t limit_bytes, struct buf *buf, struct err *err);
 /* The same as file_read for a file that holds a secret: refuses one that group (unless readable by group only and owned
  * by root) or others may read or write, naming the mode. */
 int file_read_secret(const char *path, size_t limit_bytes, struct buf *buf, struct err *err);

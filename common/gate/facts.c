@@ -25,6 +25,7 @@ static void facts_client(const struct site *site, const struct envelope *envelop
 	facts->may_sign_as_sender = (vouched || (facts->ours &&
 				     network_list_match(&site->signing_hosts, envelope->client_ip))) &&
 				    facts->from.text.n > 0 && address_equal(&facts->from, &envelope->sender);
+	facts->may_sign_as_login = login_may(&site->logins, envelope->login, &facts->from);
 }
 
 /* RFC 5322 3.6: one From field. Anything but exactly one mailbox that all readers find leaves `from` empty. */

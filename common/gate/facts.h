@@ -13,6 +13,7 @@ struct facts {
 	enum mailbox_form from_form;
 	bool ours;			/* the client is authenticated, internal, or on an originating listener */
 	bool may_sign_as_sender;	/* sign_for = "sender" is satisfied */
+	bool may_sign_as_login;		/* sign_for = "login" is satisfied */
 	bool trusted_results;		/* the client is one of our other gateways */
 	bool own_copy;			/* see envelope.h */
 	size_t hops;			/* Received fields */

@@ -74,9 +74,16 @@ static bool may_sign(const struct planner *p, const struct rule *rule, const cha
 		*why = "From is not exactly one mailbox";
 		return false;
 	}
-	if (rule->settings->sign_for == SIGN_FOR_ANY || p->facts->may_sign_as_sender)
+	switch ((enum sign_for)rule->settings->sign_for) {
+	case SIGN_FOR_SENDER:
+		*why = "sign_for = \"sender\": From must equal MAIL FROM, from a client that logged in or may sign";
+		return p->facts->may_sign_as_sender;
+	case SIGN_FOR_LOGIN:
+		*why = "sign_for = \"login\": sender_login does not give From to the client's login";
+		return p->facts->may_sign_as_login;
+	case SIGN_FOR_ANY:
 		return true;
-	*why = "sign_for = \"sender\": From must equal MAIL FROM, from a client that logged in or may sign";
+	}
 	return false;
 }
 

@@ -30,7 +30,6 @@ static int refuse_later(struct site *site, struct err *err)
 	const struct { const char *key; const void *member; bool wanted; } keys[] = {
 		{ "audit.path", &s->audit.path, s->audit.path != NULL },
 		{ "metrics.listen", &s->metrics.listen, s->metrics.listen != NULL },
-		{ "sender_login", &s->sender_login, s->sender_login != NULL && *s->sender_login != '\0' },
 		{ "legacy_ciphers", &s->legacy_ciphers, s->legacy_ciphers },
 	};
 	int rc = 0;
@@ -100,6 +99,15 @@ static struct collection *load_collection(const struct site *site, const struct 
 		}
 	}
 	return collection_load(settings, &collection_env, err);
+}
+
+static int load_logins(struct site *site, struct err *err)
+{
+	const char *const *path = &site->settings.sender_login;
+
+	if (*path == NULL || **path == '\0')
+		return 0;
+	return login_load(site->arena, *path, site->conf, path, &site->logins, err);
 }
 
 static int load_collections(struct site *site, const struct site_env *env, struct err *err)
@@ -326,6 +334,8 @@ static void warn_rule(const struct site *site, const struct rule *rule, const st
 		{ s, "verify, require_protection, accept_signer: have no effect on outbound mail, for which alone this "
 		  "rule is", verifies && !receives },
 		{ &s->sign, "sign: no keystore is configured", s->sign != SIGN_NO && site->keystore_count == 0 },
+		{ &s->sign_for, "sign_for = \"login\" without sender_login: nothing will be signed",
+		  s->sign_for == SIGN_FOR_LOGIN && site->logins.n == 0 },
 		{ &s->encrypt, "encrypt: no directory is configured",
 		  s->encrypt != ENCRYPT_NO && site->directory_count == 0 },
 		{ &s->encrypt, "encrypt: no collection vouches for certificates and no directory is trusted",
@@ -389,6 +399,7 @@ static int site_open(struct site *site, const char *path, const struct site_env 
 	bad |= network_list_compile(site->arena, &s->internal_hosts, site->conf, &site->internal_hosts, err);
 	bad |= network_list_compile(site->arena, &s->signing_hosts, site->conf, &site->signing_hosts, err);
 	bad |= network_list_compile(site->arena, &s->trusted_results, site->conf, &site->trusted_results, err);
+	bad |= load_logins(site, err);
 	bad |= load_collections(site, env, err);
 	bad |= load_directories(site, env, err);
 	bad |= load_keystores(site, env, err);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/event.h"
+#include "gate/login.h"
 #include "gate/settings.h"
 #include "pki/collection.h"
 #include "pki/directory.h"
@@ -27,6 +28,7 @@ struct site {
 	const char *authserv_id;
 	struct pattern_list local_domains;
 	struct network_list internal_hosts, signing_hosts, trusted_results;
+	struct login_table logins;	/* sender_login */
 	const struct collection **collections;
 	size_t collection_count;
 	struct directory *directories;

@@ -109,7 +109,6 @@ static int refuse_later(const struct rule_settings *s, struct conf *conf, struct
 		{ "header_protection", &s->header_protection, s->header_protection != 0 },
 		{ "harvest", &s->harvest, s->harvest != 0 },
 		{ "cbc_unsigned", &s->cbc_unsigned, s->cbc_unsigned != 0 },
-		{ "sign_for", &s->sign_for, s->sign_for == SIGN_FOR_LOGIN },
 	};
 	int rc = 0;
 	size_t i;

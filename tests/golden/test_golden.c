@@ -4,8 +4,8 @@
  *	in.eml		the message, CRLF or LF line ends
  *	make		optional: what is done to it first (support/recipe.h)
  *	envelope	from ADDRESS · rcpt ADDRESS (once or more) · client IP · auth LOGIN · daemon NAME
- *	site.conf	the configuration; @DIR@ is the people's directory (support/people.h), base.conf and usual.conf
- *			of this folder can be included
+ *	site.conf	the configuration; @DIR@ is the people's directory (support/people.h), base.conf, usual.conf and
+ *			logins of this folder are there too
  *	expect		what must come out (support/expect.h); its first line, a comment, says what the case is about
  *
  * Every case runs twice, once with the body in memory and once with it in the encrypted file. Keys are made at run
@@ -215,12 +215,12 @@ static struct world world;
 
 static int set_up(void **state)
 {
-	static const char *const shared[] = { "base.conf", "usual.conf" };
+	static const char *const shared[] = { "base.conf", "usual.conf", "logins" };
 	struct arena *arena = arena_new(0);
 
 	(void)state;
 	world.people = people_new(false);
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++) {
 		struct slice text = words_file(arena, world.folder, shared[i]);
 
 		assert_non_null(text.p);

@@ -202,7 +202,7 @@ static void test_what_comes_later_is_refused(void **state)
 	static const char *const keys[] = {
 		"send_revocation = \"hard\";",
 		"header_protection = \"cipher\";", "harvest = \"on\";",
-		"sign_for = \"login\";", "reply = \"encrypted\";",
+		"reply = \"encrypted\";",
 	};
 	struct fixture *f = *state;
 	char rule[200];
