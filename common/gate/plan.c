@@ -87,26 +87,58 @@ static bool may_sign(const struct planner *p, const struct rule *rule, const cha
 	return false;
 }
 
-/* sign_as in its order. 1 found, 0 none, -1 the key store could not be asked. */
+/* RFC 3183 3.1.1: the name of whoever signs for a whole domain; here for From's. */
+static int signing_authority(const struct planner *p, struct address *address, struct err *err)
+{
+	static const char local[] = "domain-signing-authority";
+
+	address->local = slice_of(local);
+	address->domain = p->facts->from.domain;
+	address->text = slice_of(arena_printf(p->arena, "%s@%.*s", local, SLICE_ARGS(address->domain)));
+	return address->text.n > 0 ? 0 : err_memory(err);
+}
+
+static int address_to_sign_as(const struct planner *p, const struct sign_as *as, struct address *address,
+			      struct err *err)
+{
+	switch (as->who) {
+	case SIGN_AS_FROM:
+		*address = p->facts->from;
+		return 0;
+	case SIGN_AS_DOMAIN:
+		return signing_authority(p, address, err);
+	case SIGN_AS_ADDRESS:
+		break;
+	}
+	*address = as->address;
+	return 0;
+}
+
+/* sign_as in its order, each with keys whose certificate has that very address. 1 found, 0 none, and *why tells of each,
+ * -1 the key store could not be asked. */
 static int find_key(const struct planner *p, struct treatment *treatment, const char **why, struct err *err)
 {
 	const struct rule *rule = treatment->rule;
-	const struct address *as = NULL;
+	const struct keystore *stores = p->site->keystores;
+	size_t store_count = p->site->keystore_count, i;
 	time_t now = clock_now(&p->site->clock);
-	size_t i;
+	const char *reason = "", *told = "";
+	struct address as;
 	int found = 0;
 
 	for (i = 0; found == 0 && i < rule->sign_as_count; i++) {
-		as = rule->sign_as[i].text.n > 0 ? &rule->sign_as[i] : &p->facts->from;
-		found = keystore_signing_key(p->site->keystores, p->site->keystore_count, p->arena, as, now,
-					     &treatment->key, why, err);
+		if (address_to_sign_as(p, &rule->sign_as[i], &as, err) != 0)
+			return -1;
+		found = keystore_signing_key(stores, store_count, p->arena, &as, now, &treatment->key, &reason, err);
+		if (found == 0 && told != NULL)
+			told = arena_printf(p->arena, "%s%skey of <%.*s>: %s", told, i > 0 ? "; " : "",
+					    SLICE_ARGS(as.text), reason);
 	}
-	if (found == 0 && as != NULL)
-		*why = arena_printf(p->arena, "key of <%.*s>: %s", SLICE_ARGS(as->text), *why);
+	*why = told;
 	if (found != 1 || !rule->settings->announce_encryption)
 		return found;
-	return keystore_encryption_cert(p->site->keystores, p->site->keystore_count, p->arena, as, now,
-					&treatment->own_encryption_cert, err) < 0 ? -1 : 1;
+	return keystore_encryption_cert(stores, store_count, p->arena, &as, now, &treatment->own_encryption_cert,
+					err) < 0 ? -1 : 1;
 }
 
 static const char *name_from(const struct planner *p)

@@ -155,7 +155,13 @@ static int parse_address(struct arena *arena, const char *text, struct address *
 	return 0;
 }
 
-/* "from" stands for the message's From address: an empty one here. */
+static int compile_one_sign_as(struct arena *arena, const char *text, struct sign_as *as, struct err *err)
+{
+	as->who = strcmp(text, "from") == 0 ? SIGN_AS_FROM : strcmp(text, "domain") == 0 ? SIGN_AS_DOMAIN :
+		  SIGN_AS_ADDRESS;
+	return as->who == SIGN_AS_ADDRESS ? parse_address(arena, text, &as->address, err) : 0;
+}
+
 static int compile_sign_as(struct arena *arena, const struct rule_settings *settings, struct conf *conf,
 			   struct rule *rule, struct err *err)
 {
@@ -163,15 +169,14 @@ static int compile_sign_as(struct arena *arena, const struct rule_settings *sett
 	struct err why;
 	size_t i;
 
+	if (as->n == 0)
+		return conf_finding(conf, as, err, "sign_as: names nobody");
 	rule->sign_as = arena_array(arena, as->n, sizeof(*rule->sign_as));
 	if (rule->sign_as == NULL)
 		return err_memory(err);
-	for (i = 0; i < as->n; i++) {
-		if (strcmp(as->items[i], "from") == 0)
-			continue;
-		if (parse_address(arena, as->items[i], &rule->sign_as[i], &why) != 0)
+	for (i = 0; i < as->n; i++)
+		if (compile_one_sign_as(arena, as->items[i], &rule->sign_as[i], &why) != 0)
 			return conf_finding(conf, &as->items[i], err, "sign_as: %s", why.text);
-	}
 	rule->sign_as_count = as->n;
 	return 0;
 }

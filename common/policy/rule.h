@@ -54,6 +54,12 @@ struct rule_settings {
 
 extern const struct conf_table rule_conf;
 
+/* Whose key signs. */
+struct sign_as {
+	enum { SIGN_AS_FROM, SIGN_AS_DOMAIN, SIGN_AS_ADDRESS } who;
+	struct address address;		/* SIGN_AS_ADDRESS: a gateway's identity, as written */
+};
+
 struct rule {
 	const struct rule_settings *settings;
 	const char *id;
@@ -64,7 +70,7 @@ struct rule {
 	int authenticated;		/* -1: any */
 	unsigned kinds;			/* bits 1 << enum kind; 0: any */
 	/* actions that need compiling */
-	struct address *sign_as;	/* empty text: the From address */
+	struct sign_as *sign_as;	/* in the order of preference; at least one */
 	size_t sign_as_count;
 	struct encrypt_to {
 		enum encrypt_to_kind kind;

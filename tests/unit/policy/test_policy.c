@@ -194,7 +194,7 @@ static void test_defaults(void **state)
 	assert_int_equal(s->digests.n, 3);
 	assert_int_equal(s->ciphers.items[0], CIPHER_AES256_CBC);
 	assert_int_equal(f->rules[0].sign_as_count, 1);
-	assert_int_equal(f->rules[0].sign_as[0].text.n, 0);
+	assert_int_equal(f->rules[0].sign_as[0].who, SIGN_AS_FROM);
 }
 
 static void test_what_comes_later_is_refused(void **state)
@@ -230,6 +230,7 @@ static void test_bad_values_name_their_line(void **state)
 		{ "{ id = \"x\"; sign = \"requir\"; }", "require" },
 		{ "{ id = \"x\"; recipient = \"no address\"; }", "no address" },
 		{ "{ id = \"x\"; sign_as = \"gateway\"; }", "gateway" },
+		{ "{ id = \"x\"; sign_as = [ ]; }", "names nobody" },
 		{ "{ id = \"x\"; from = \"*\"; accept_signer = \"abc123\"; }", "abc123" },
 		{ "{ id = \"x\"; client = \"10.0.0.1/8\"; }", "10.0.0.1/8" },
 		{ "{ id = \"x\"; sign = 1; }", "sign" },
