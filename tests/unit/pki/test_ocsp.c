@@ -59,6 +59,7 @@ static enum path_revocation ask(struct fixture *f, struct testpki_ocsp spec)
 
 	spec.cert = spec.cert == NULL ? f->leaf : spec.cert;
 	spec.issuer = spec.issuer == NULL ? f->sub : spec.issuer;
+	spec.this_update = spec.this_update == 0 ? f->now - HOUR_S : spec.this_update;
 	buf_init(&der, 0);
 	testpki_ocsp_make(&spec, &der);
 	ocsp = ocsp_parse(buf_slice(&der), NULL);
@@ -253,7 +254,7 @@ static int accept(const struct fixture *f, const struct testpki_ocsp *spec)
 static void what_is_worth_keeping(void **state)
 {
 	struct fixture *f = *state;
-	struct testpki_ocsp spec = { .cert = f->leaf, .issuer = f->sub };
+	struct testpki_ocsp spec = { .cert = f->leaf, .issuer = f->sub, .this_update = f->now - HOUR_S };
 
 	assert_int_equal(accept(f, &spec), 0);
 	spec.status = V_OCSP_CERTSTATUS_REVOKED;

@@ -77,6 +77,7 @@ static void crl(struct fixture *f, struct testpki_crl spec)
 	struct buf der;
 
 	spec.ca = spec.ca == NULL ? f->sub : spec.ca;
+	spec.this_update = spec.this_update == 0 ? f->now - HOUR_S : spec.this_update;
 	buf_init(&der, 0);
 	testpki_crl_make(&spec, &der);
 	put(f, "crl", &der);
@@ -89,6 +90,7 @@ static void ocsp(struct fixture *f, struct testpki_ocsp spec)
 
 	spec.cert = f->about;
 	spec.issuer = f->sub;
+	spec.this_update = spec.this_update == 0 ? f->now - HOUR_S : spec.this_update;
 	buf_init(&der, 0);
 	testpki_ocsp_make(&spec, &der);
 	put(f, "ocsp", &der);
@@ -421,6 +423,7 @@ static int accept(const struct fixture *f, struct testpki_crl spec)
 	int rc;
 
 	spec.ca = spec.ca == NULL ? f->sub : spec.ca;
+	spec.this_update = spec.this_update == 0 ? f->now - HOUR_S : spec.this_update;
 	buf_init(&der, 0);
 	testpki_crl_make(&spec, &der);
 	rc = revocation_accept_crl(buf_slice(&der), leaf, sub, f->now, &times, &err);
