@@ -41,6 +41,7 @@ only 'idn2' 'common/mail/idn\.c'
 only 'ldap\.h|lber\.h' 'ldap/[a-z_]*\.[ch]|milter/version\.c'
 only 'sqlite3' 'milter/journal_sqlite\.c'
 only 'libmilter' 'milter/(callbacks|apply|version)\.[ch]'
+only 'gmime|glib' 'none'
 only 'syslog' 'milter/log\.c'
 only 'sys/socket|netdb' 'milter/[a-z_]*\.[ch]|ldap/[a-z_]*\.[ch]'
 
