@@ -38,7 +38,7 @@ static const struct row {
 	{ "pat", "pat@example.com", TESTPKI_RSA_PSS, SIGN, MAIL, OWN_KEY, BY_CA, false },
 	{ "erin", "erin@example.com", TESTPKI_P256, SIGN_EC, MAIL, OWN_KEY | PUBLISHED, BY_CA, true },
 	{ "gateway", "gateway@example.com", TESTPKI_P256, SIGN, MAIL, OWN_KEY, BY_CA, false },
-	{ "authority", "domain-signing-authority@example.com", TESTPKI_P256, SIGN, MAIL, OWN_KEY, BY_CA, false },
+	{ "signer", "domain-signing-authority@example.com", TESTPKI_P256, SIGN, MAIL, OWN_KEY, BY_CA, false },
 	{ "leaf", "leaf@example.com", TESTPKI_P256, SIGN_EC, MAIL, OWN_KEY | ALONE, BY_CA, false },
 	/* partners */
 	{ "carol", "carol@partner.example", TESTPKI_RSA2048, SIGN_RSA, MAIL, PUBLISHED, BY_CA, false },

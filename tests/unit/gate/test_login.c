@@ -45,7 +45,7 @@ static void write_file(const char *path, const char *text, mode_t mode)
 static int reload(struct fixture *f)
 {
 	const struct conf_report findings = { collect, f->findings };
-	const struct site_env env = { &drivers, &clock_system, NULL, &findings, NULL };
+	const struct site_env env = { .drivers = &drivers, .clock = &clock_system, .findings = &findings };
 
 	f->findings[0] = '\0';
 	return site_load(f->conf, &env, &f->site, &f->err);
