@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "support/craft.h"
+#include "support/dertext.h"
 #include "support/oracle.h"
 #include "support/words.h"
 
@@ -145,6 +146,26 @@ static int order_encrypt(struct recipe *recipe, const struct words *words)
 	return 0;
 }
 
+static int order_der(struct recipe *recipe, const struct words *words)
+{
+	struct buf outer, inner, der, made;
+	struct slice header, body;
+
+	buf_init(&outer, 0);
+	buf_init(&inner, 0);
+	buf_init(&der, 0);
+	buf_init(&made, 0);
+	part_fields(buf_slice(&recipe->message), &outer, &inner);
+	oracle_split(buf_slice(&recipe->message), &header, &body);
+	dertext(arena_string(recipe->arena, body), &der);
+	craft_opaque((const char *)outer.p, words->items[1], buf_slice(&der), &made);
+	buf_clear(&outer);
+	buf_clear(&inner);
+	buf_clear(&der);
+	take(recipe, &made);
+	return 0;
+}
+
 static int order_mix(struct recipe *recipe, const struct words *words)
 {
 	struct buf outer, inner, made;
@@ -264,6 +285,7 @@ static const struct order {
 } table[] = {
 	{ "sign", 3, order_sign },
 	{ "encrypt", 3, order_encrypt },
+	{ "der", 2, order_der },
 	{ "mix", 2, order_mix },
 	{ "forward", 2, order_forward },
 	{ "certs-only", 2, order_certs_only },

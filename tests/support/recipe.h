@@ -10,6 +10,7 @@
  *	forward "FROM"			what was the message, as message/rfc822 in one from there
  *	certs-only NAME			an object with NAME's certificate and no signer, over the message
  *	encrypt NAME cbc|gcm
+ *	der SMIME-TYPE			the body, written as dertext.h says, becomes a CMS object
  *	replace "OLD" "NEW"		every one; there must be one
  *	grow "OLD" COUNT "PIECE"	OLD becomes COUNT times PIECE
  *	unescape			\xNN, \r, \n in the whole message become bytes
