@@ -1,0 +1,30 @@
+/* recorder.h - the process that remembers: audit lines and the journal, for all workers of a generation. It answers "on
+ * disk"; questions that wait together share one commit. It holds no keys and sees no mail: digests, queue ids and audit
+ * lines are all it is told.
+ *
+ * One for each generation whose configuration wants an audit log or sends copies; forked by the keeper, who forks another
+ * when it dies. It serves until nobody is left who could ask. While a generation drains there are two of them.
+ */
+#ifndef MILTER_RECORDER_H
+#define MILTER_RECORDER_H
+
+#include "base/event.h"
+#include "gate/site.h"
+
+struct recorder_env {
+	const char *state_dir;
+	const char *audit_path;		/* NULL: no audit log */
+	bool audit_chain;
+	bool journal;			/* is there anything to remember? */
+	int64_t lease_s;		/* of the journal's attempts */
+	const struct event_sink *sink;
+	int requests;			/* the service's end of a channel */
+};
+
+bool recorder_is_wanted(const struct site *site);
+/* Serves until no client is left. Attempts of a connection that ends are ended as not accepted. */
+void recorder_serve(const struct recorder_env *env);
+/* The process: gives the site back, keys and all, serves, and ends. */
+_Noreturn void recorder_run(struct site *site, const struct event_sink *sink, int requests);
+
+#endif

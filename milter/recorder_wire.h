@@ -1,0 +1,33 @@
+/* recorder_wire.h - what a worker and the recorder say to each other over a channel; for recorder.c and recorder_client.c.
+ * Both are forks of one program, so these are its own structs. The recorder checks every length all the same: a worker
+ * reads strangers' mail.
+ */
+#ifndef MILTER_RECORDER_WIRE_H
+#define MILTER_RECORDER_WIRE_H
+
+#include "milter/channel.h"
+#include "milter/journal.h"
+
+enum recorder_operation { RECORDER_BEGIN = 1, RECORDER_KEEP, RECORDER_END, RECORDER_SEEN, RECORDER_AUDIT };
+
+struct recorder_request {
+	uint32_t operation;
+	uint32_t count;			/* of struct journal_id that follow: BEGIN, KEEP any number, SEEN 1, else 0 */
+	int64_t number;			/* the attempt; SEEN: expires; END: see forget */
+	uint32_t forget;		/* END */
+	uint32_t text_bytes;		/* that follow the ids: KEEP the queue id, AUDIT lines */
+};
+
+struct recorder_answer {
+	uint32_t failed;		/* then the error's text follows */
+	uint32_t class;
+	int64_t number;			/* BEGIN: the attempt; SEEN: was it? */
+	/* BEGIN: one byte a recipient follows, 1: done */
+};
+
+#define RECORDER_ANSWER_BYTES (sizeof(struct recorder_answer) + JOURNAL_RECIPIENTS)
+
+_Static_assert(sizeof(struct recorder_request) + JOURNAL_RECIPIENTS * sizeof(struct journal_id) + JOURNAL_QUEUE_ID_BYTES <=
+	       CHANNEL_BYTES, "the largest question fits");
+
+#endif

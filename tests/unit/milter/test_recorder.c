@@ -1,0 +1,374 @@
+/* test_recorder.c - the recorder and its clients: what is answered is on disk, whoever dies. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "milter/audit_chain.h"
+#include "milter/recorder.h"
+#include "milter/recorder_client.h"
+#include "milter/recorder_wire.h"
+#include "support/testdir.h"
+
+#define THREADS 8
+#define ROUNDS 25
+
+static const char *const both[] = { "b@partner.example", "c@partner.example" };
+
+struct fixture {
+	char *scratch, *log;
+	int ends[2];
+	pid_t recorder;
+	struct recorder_client client;
+	struct journal_key key;
+};
+
+static void start(struct fixture *f)
+{
+	const struct recorder_env env = { .state_dir = f->scratch, .audit_path = f->log, .audit_chain = true,
+					  .journal = true, .lease_s = 600, .requests = f->ends[CHANNEL_SERVICE] };
+
+	f->recorder = fork();
+	if (f->recorder == 0) {
+		close(f->ends[CHANNEL_CLIENT]);
+		recorder_serve(&env);
+		_exit(0);
+	}
+	assert_true(f->recorder > 0);
+}
+
+static void wait_for_end(struct fixture *f, bool killed)
+{
+	int status = 0;
+
+	assert_int_equal(waitpid(f->recorder, &status, 0), f->recorder);
+	assert_int_equal(WIFSIGNALED(status), killed);
+}
+
+static void open_client(struct fixture *f)
+{
+	assert_int_equal(recorder_client_open(&f->client, f->ends[CHANNEL_CLIENT], 10000, NULL), 0);
+}
+
+static int setup(void **state)
+{
+	static const unsigned char digest[CRYPT_SHA256_BYTES];
+	const struct journal_parts parts = { slice_of("a"), slice_of("<1@x>"), slice_of("today"), digest };
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	f->scratch = testdir_scratch();
+	f->log = testdir_path(f->scratch, "audit.log");
+	assert_int_equal(journal_key_make(&parts, &f->key, NULL), 0);
+	assert_int_equal(channel_pair(f->ends, NULL), 0);
+	start(f);
+	open_client(f);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	recorder_client_close(&f->client);
+	close(f->ends[CHANNEL_CLIENT]);
+	close(f->ends[CHANNEL_SERVICE]);
+	wait_for_end(f, false);		/* nobody is left who could ask */
+	testdir_remove(f->scratch);
+	free(f->log);
+	free(f);
+	return 0;
+}
+
+static int begin(struct fixture *f, struct journal_attempt *attempt, bool done[2])
+{
+	struct err err = { 0 };
+	int rc = journal_begin(&f->client.journal, &f->key, both, 2, done, attempt, &err);
+
+	if (rc != 0)
+		assert_int_equal(err.class, ERR_TEMP);
+	return rc;
+}
+
+static int keep(struct fixture *f, const struct journal_attempt *attempt, size_t i)
+{
+	return journal_keep(&f->client.journal, attempt, both + i, 1, "4Xk2Q3", NULL);
+}
+
+static int end(struct fixture *f, const struct journal_attempt *attempt, bool accepted)
+{
+	return journal_end(&f->client.journal, attempt, accepted, NULL);
+}
+
+static void journal_works_through_it(void **state)
+{
+	struct fixture *f = *state;
+	struct journal_attempt attempt, second;
+	bool done[2] = { true, true }, seen = true;
+
+	assert_int_equal(begin(f, &attempt, done), 0);
+	assert_true(!done[0] && !done[1] && attempt.number > 0);
+	assert_int_equal(begin(f, &second, done), -1);
+	assert_int_equal(keep(f, &attempt, 1), 0);
+	assert_int_equal(end(f, &attempt, true), 0);
+	assert_int_equal(begin(f, &second, done), 0);
+	assert_true(!done[0] && done[1] && second.number > attempt.number);
+	assert_int_equal(end(f, &second, false), 0);
+	assert_int_equal(journal_seen(&f->client.journal, "id", time(NULL) + 60, &seen, NULL), 0);
+	assert_false(seen);
+	assert_int_equal(journal_seen(&f->client.journal, "id", time(NULL) + 60, &seen, NULL), 0);
+	assert_true(seen);
+}
+
+static void as_many_recipients_as_the_journal_takes(void **state)
+{
+	struct fixture *f = *state;
+	const char **many = calloc(JOURNAL_RECIPIENTS, sizeof(*many));
+	bool *done = calloc(JOURNAL_RECIPIENTS, sizeof(*done));
+	struct journal_attempt attempt;
+
+	for (size_t i = 0; i < JOURNAL_RECIPIENTS; i++)
+		many[i] = i % 2 == 0 ? "b@x" : "c@x";
+	assert_int_equal(journal_begin(&f->client.journal, &f->key, many, JOURNAL_RECIPIENTS, done, &attempt, NULL), 0);
+	assert_int_equal(journal_keep(&f->client.journal, &attempt, many, JOURNAL_RECIPIENTS, "", NULL), 0);
+	assert_int_equal(end(f, &attempt, true), 0);
+	assert_int_equal(journal_begin(&f->client.journal, &f->key, many, JOURNAL_RECIPIENTS, done, &attempt, NULL), 0);
+	for (size_t i = 0; i < JOURNAL_RECIPIENTS; i++)
+		assert_true(done[i]);
+	free(many);
+	free(done);
+}
+
+/* Whole lines of the log that follow each other. */
+static size_t count_chained(const struct fixture *f)
+{
+	struct audit_last last;
+	struct slice rest;
+	enum audit_link link;
+	struct buf bytes;
+	size_t n = 0;
+	long at;
+
+	audit_last_init(&last);
+	buf_init(&bytes, 0);
+	assert_int_equal(file_read(f->log, 0, &bytes, NULL), 0);
+	for (rest = buf_slice(&bytes); (at = slice_find(rest, '\n')) >= 0; rest = slice_from(rest, (size_t)at + 1)) {
+		assert_int_equal(audit_link(&last, slice_first(rest, (size_t)at), &link, NULL), 0);
+		assert_true(link == AUDIT_GOOD || link == AUDIT_FIRST);
+		n++;
+	}
+	buf_clear(&bytes);
+	return n;
+}
+
+static void an_answered_line_is_in_the_log(void **state)
+{
+	struct fixture *f = *state;
+	struct buf lines;
+
+	assert_int_equal(recorder_client_audit(&f->client, slice_of("{\"a\":1}\n"), NULL), 0);
+	assert_int_equal(count_chained(f), 1);
+	/* more than one request carries */
+	buf_init(&lines, 0);
+	while (lines.n < 3 * CHANNEL_BYTES)
+		assert_int_equal(buf_printf(&lines, "{\"a\":\"%0999d\"}\n", 0), 0);
+	assert_int_equal(recorder_client_audit(&f->client, buf_slice(&lines), NULL), 0);
+	assert_int_equal(count_chained(f), 1 + lines.n / 1008);
+	buf_clear(&lines);
+}
+
+static void *work(void *arg)
+{
+	struct fixture *f = arg;
+	uintptr_t bad = 0;
+	bool seen;
+	char id[64];
+
+	for (int i = 0; i < ROUNDS; i++) {
+		snprintf(id, sizeof(id), "%lx %d", (unsigned long)pthread_self(), i);
+		bad += recorder_client_audit(&f->client, slice_of("{\"a\":1}\n{\"a\":2}\n"), NULL) != 0;
+		bad += journal_seen(&f->client.journal, id, time(NULL) + 60, &seen, NULL) != 0 || seen;
+	}
+	return (void *)bad;
+}
+
+/* Threads of two processes, and two recorders, as while a generation drains. */
+static void many_threads_and_two_generations(void **state)
+{
+	struct fixture *f = *state, g = *f;
+	pthread_t threads[2 * THREADS];
+	void *bad = NULL;
+
+	assert_int_equal(channel_pair(g.ends, NULL), 0);
+	start(&g);
+	open_client(&g);
+	for (int i = 0; i < 2 * THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, work, i < THREADS ? f : &g), 0);
+	for (int i = 0; i < 2 * THREADS; i++) {
+		assert_int_equal(pthread_join(threads[i], &bad), 0);
+		assert_null(bad);
+	}
+	assert_int_equal(count_chained(f), 2 * THREADS * ROUNDS * 2);
+	recorder_client_close(&g.client);
+	close(g.ends[0]);
+	close(g.ends[1]);
+	wait_for_end(&g, false);
+}
+
+static void a_dead_worker_holds_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct journal_attempt attempt;
+	bool done[2];
+	int status, tries = 0;
+	pid_t worker = fork();
+
+	if (worker == 0) {
+		open_client(f);
+		if (begin(f, &attempt, done) == 0 && keep(f, &attempt, 0) == 0)
+			(void)raise(SIGKILL);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(worker, &status, 0), worker);
+	assert_true(WIFSIGNALED(status));
+	while (begin(f, &attempt, done) != 0 && tries++ < 500)
+		(void)poll(NULL, 0, 10);
+	assert_true(done[0] && !done[1]);
+	assert_int_equal(end(f, &attempt, false), 0);
+}
+
+static void a_dead_recorder_is_replaced(void **state)
+{
+	struct fixture *f = *state;
+	struct journal_attempt attempt, second;
+	bool done[2];
+
+	assert_int_equal(begin(f, &attempt, done), 0);
+	assert_int_equal(keep(f, &attempt, 0), 0);
+	assert_int_equal(recorder_client_audit(&f->client, slice_of("{\"a\":1}\n"), NULL), 0);
+	assert_int_equal(kill(f->recorder, SIGKILL), 0);
+	wait_for_end(f, true);
+	start(f);
+	/* the attempt goes on where it was */
+	assert_int_equal(begin(f, &second, done), -1);
+	assert_int_equal(keep(f, &attempt, 1), 0);
+	assert_int_equal(end(f, &attempt, false), 0);
+	assert_int_equal(begin(f, &second, done), 0);
+	assert_true(done[0] && done[1]);
+	assert_int_equal(recorder_client_audit(&f->client, slice_of("{\"a\":2}\n"), NULL), 0);
+	assert_int_equal(count_chained(f), 2);
+}
+
+static void no_recorder_is_try_later(void **state)
+{
+	struct fixture *f = *state;
+	struct recorder_client hasty;
+	struct err err = { 0 };
+
+	assert_int_equal(recorder_client_open(&hasty, f->ends[CHANNEL_CLIENT], 50, NULL), 0);
+	assert_int_equal(kill(f->recorder, SIGSTOP), 0);
+	assert_int_equal(recorder_client_audit(&hasty, slice_of("{\"a\":1}\n"), &err), -1);
+	assert_int_equal(err.class, ERR_TEMP);
+	assert_int_equal(kill(f->recorder, SIGCONT), 0);
+	recorder_client_close(&hasty);
+	assert_int_equal(recorder_client_audit(&f->client, slice_of("{\"a\":1}\n"), NULL), 0);
+}
+
+/* Of each operation: too short, too long, a wrong number of ids, and what no worker says. */
+static void nonsense_ends_a_connection_only(void **state)
+{
+	struct fixture *f = *state;
+	struct { struct recorder_request head; char rest[100]; } message;
+	char answer[RECORDER_ANSWER_BYTES];
+	struct err err = { 0 };
+
+	for (uint32_t operation = 0; operation < 8; operation++)
+		for (uint32_t kind = 0; kind < 6; kind++) {
+			size_t n = sizeof(message.head) + (kind == 3 ? 1 : 0);
+
+			memset(&message, 0, sizeof(message));
+			message.head.operation = operation;
+			message.head.count = kind == 0 ? UINT32_MAX : kind == 1 ? JOURNAL_RECIPIENTS + 1 : kind == 2 ? 3 : 0;
+			message.head.text_bytes = kind == 4 ? UINT32_MAX : kind == 5 ? 200 : 0;
+			assert_int_equal(channel_call(f->client.channel, &message, kind == 2 ? 5 : n, answer, sizeof(answer),
+						      &err), -1);
+			assert_int_equal(err.class, ERR_TEMP);
+		}
+	assert_int_equal(recorder_client_audit(&f->client, slice_of("no line\n"), &err), -1);
+	assert_int_equal(recorder_client_audit(&f->client, slice_of("{\"a\":1}"), &err), -1);
+	assert_int_equal(recorder_client_audit(&f->client, slice_of("{\"a\":1}\n"), &err), 0);
+	assert_int_equal(count_chained(f), 1);
+}
+
+static void spoil(const struct fixture *f, const char *how)
+{
+	char command[600];
+
+	snprintf(command, sizeof(command), "cd %s && %s", f->scratch, how);
+	assert_int_equal(system(command), 0);
+}
+
+static void a_removed_journal_is_begun_anew(void **state)
+{
+	struct fixture *f = *state;
+	struct journal_attempt attempt;
+	bool done[2];
+	int tries = 0;
+
+	assert_int_equal(begin(f, &attempt, done), 0);
+	assert_int_equal(end(f, &attempt, true), 0);
+	spoil(f, "rm journal.sqlite");
+	assert_int_equal(begin(f, &attempt, done), -1);
+	while (begin(f, &attempt, done) != 0 && tries++ < 500)
+		(void)poll(NULL, 0, 10);
+	assert_true(tries < 500);
+}
+
+static void a_damaged_journal_is_try_later_until_mended(void **state)
+{
+	struct fixture *f = *state;
+	struct journal_attempt attempt;
+	bool done[2];
+	int tries = 0;
+
+	assert_int_equal(begin(f, &attempt, done), 0);
+	assert_int_equal(kill(f->recorder, SIGKILL), 0);
+	wait_for_end(f, true);
+	spoil(f, "cp journal.sqlite good && echo text > journal.sqlite");
+	start(f);
+	assert_int_equal(begin(f, &attempt, done), -1);
+	assert_int_equal(recorder_client_audit(&f->client, slice_of("{\"a\":1}\n"), NULL), 0);
+	spoil(f, "rm journal.sqlite* && cp good journal.sqlite");
+	while (begin(f, &attempt, done) != 0 && tries++ < 500)
+		(void)poll(NULL, 0, 10);
+	assert_true(tries < 500);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(journal_works_through_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(as_many_recipients_as_the_journal_takes, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_answered_line_is_in_the_log, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_threads_and_two_generations, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_dead_worker_holds_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_dead_recorder_is_replaced, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_recorder_is_try_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(nonsense_ends_a_connection_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_removed_journal_is_begun_anew, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_damaged_journal_is_try_later_until_mended, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
