@@ -40,8 +40,8 @@ void mime_line_add(struct mime_line *line, const char *p, size_t n);
 /* The line is complete: its LF came (or, lf false, the body ended). Fills length, end_bytes and traits. */
 void mime_line_end(struct mime_line *line, bool lf);
 void mime_line_begin(struct mime_line *line, uint64_t start);
-/* 0: no delimiter line of that boundary, 1: it is one, 2: the closing one, 3: to readers only that take CR, VT or FF for
- * blanks. */
+/* 0: no delimiter line of that boundary, 1: it is one, 2: the closing one, 3: only to readers that take CR, VT or FF
+ * for blanks. */
 int mime_line_delimiter(const struct mime_line *line, struct slice boundary);
 
 #endif

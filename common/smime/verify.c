@@ -131,8 +131,8 @@ static bool is_boundary_plain(struct slice value)
 	return rest.n == 0 || rest.p[0] == ';';
 }
 
-/* The type itself and then parameters or the end, without comments in between and without control characters but those of
- * folds: it is what every reader takes it for. */
+/* The type itself and then parameters or the end, without comments in between and without control characters but those
+ * of folds: it is what every reader takes it for. */
 static bool is_type_plain(const struct mime_part *part)
 {
 	const struct field *field = header_find(&part->header, "Content-Type", 0);

@@ -69,7 +69,7 @@ static bool is_nothing(const struct difference *difference)
 
 static bool is_no_domain(const struct difference *difference)
 {
-	return difference->ours.n == 0 && slice_find(difference->theirs, '@') < 0;
+	return slice_find(difference->theirs, '@') < 0 && (difference->theirs.n > 0 || difference->ours.n == 0);
 }
 
 /* GMime cuts as many bytes off a part as the line end of the delimiter has, not as the one before it: CR stays of a CRLF, or
