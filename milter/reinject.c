@@ -102,22 +102,20 @@ static int say_with(struct dialogue *d, const char *verb, struct slice address, 
 	return text == NULL ? err_memory(err) : smtp_say(d->smtp, err, "%s%.*s%s", verb, SLICE_ARGS(address), text);
 }
 
-/* It is for the log alone: a listener that refuses it gets the mail all the same. */
+/* It is for the log alone: a listener that refuses it gets the mail all the same. Each attribute goes by itself, since one
+ * that is refused (IPv6 where inet_protocols has none) would take others with it. */
 static int tell_client(struct dialogue *d, struct err *err)
 {
 	struct smtp_reply reply;
 	struct buf words;
-	size_t at = 0;
 	int rc = 0;
 
-	if (d->mail->client == NULL)
-		return 0;
 	buf_init(&words, 0);
-	while (rc == 0 && at < SMTP_ATTRIBUTES) {
+	for (size_t i = 0; rc == 0 && d->mail->client != NULL && i < SMTP_ATTRIBUTES; i++) {
 		buf_reset(&words);
-		rc = smtp_xforward(&words, d->mail->client, smtp_offers(d->smtp), &at, err);
+		rc = smtp_xforward(&words, d->mail->client, (enum smtp_attribute)i, smtp_offers(d->smtp), err);
 		if (rc != 0 || words.n == 0)
-			break;
+			continue;
 		rc = say_with(d, "XFORWARD", slice_make("", 0), &words, err);
 		if (rc == 0)
 			rc = smtp_answer(d->smtp, SMTP_COMMAND_MS, &reply, err);

@@ -3,9 +3,7 @@
 
 #include <string.h>
 
-#define XFORWARD_BYTES 450		/* a command has 512 */
 #define ATTRIBUTE_BYTES 255
-#define UNKNOWN "[UNAVAILABLE]"
 
 static struct slice take_word(struct slice *rest)
 {
@@ -125,37 +123,16 @@ int smtp_rcpt_params(struct buf *out, const char *args, const struct smtp_offers
 	return keep(out, args, "NOTIFY", err) != 0 || keep(out, args, "ORCPT", err) != 0 ? -1 : 0;
 }
 
-static int add_attribute(struct buf *out, enum smtp_attribute attribute, const char *value)
+int smtp_xforward(struct buf *out, const struct smtp_client *client, enum smtp_attribute attribute,
+		  const struct smtp_offers *offers, struct err *err)
 {
-	bool ipv6 = attribute == SMTP_ADDR && value != NULL && strchr(value, ':') != NULL;
-	struct slice text = slice_first(slice_of(value), ATTRIBUTE_BYTES);
+	struct slice text = slice_first(slice_of(client->attributes[attribute]), ATTRIBUTE_BYTES);
+	bool ipv6 = attribute == SMTP_ADDR && slice_find(text, ':') >= 0 && !slice_starts_nocase(text, "IPV6:");
 
-	if (buf_printf(out, " %s=", smtp_attribute_names[attribute]) != 0)
-		return -1;
-	if (text.n == 0)
-		return buf_append_text(out, UNKNOWN);
-	if (ipv6 && !slice_starts_nocase(text, "IPV6:") && buf_append_text(out, "IPV6:") != 0)
-		return -1;
-	return smtp_xtext(out, text);
-}
-
-int smtp_xforward(struct buf *out, const struct smtp_client *client, const struct smtp_offers *offers, size_t *at,
-		  struct err *err)
-{
-	size_t begin = out->n, before;
-
-	for (; *at < SMTP_ATTRIBUTES; (*at)++) {
-		/* Postfix knows no third SOURCE. */
-		if (!offers->xforward[*at] || (*at == SMTP_SOURCE && client->attributes[*at] == NULL))
-			continue;
-		before = out->n;
-		if (add_attribute(out, (enum smtp_attribute)*at, client->attributes[*at]) != 0)
-			return err_memory(err);
-		if (out->n - begin <= XFORWARD_BYTES || before == begin)
-			continue;
-		/* One too many: it opens the next command. */
-		out->n = before;
-		break;
-	}
+	if (text.n == 0 || !offers->xforward[attribute])
+		return 0;
+	if (buf_printf(out, " %s=%s", smtp_attribute_names[attribute], ipv6 ? "IPV6:" : "") != 0 ||
+	    smtp_xtext(out, text) != 0)
+		return err_memory(err);
 	return 0;
 }

@@ -34,10 +34,9 @@ int smtp_rcpt_params(struct buf *out, const char *args, const struct smtp_offers
 struct smtp_client {
 	const char *attributes[SMTP_ATTRIBUTES];
 };
-/* The words of XFORWARD (" NAME=… ADDR=…"), from attribute *at on, as many as one command may hold; *at is moved on
- * and is SMTP_ATTRIBUTES at the end. What the listener does not take is left out. Nothing is written: nothing is left
- * to say. */
-int smtp_xforward(struct buf *out, const struct smtp_client *client, const struct smtp_offers *offers, size_t *at,
-		  struct err *err);
+/* " NAME=VALUE" for XFORWARD, with one of the client's attributes; nothing is written where it is not known or the listener
+ * does not take it. Values are cut at 255 bytes. -1: memory. */
+int smtp_xforward(struct buf *out, const struct smtp_client *client, enum smtp_attribute attribute,
+		  const struct smtp_offers *offers, struct err *err);
 
 #endif

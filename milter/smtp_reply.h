@@ -24,7 +24,7 @@ struct smtp_reply {
  * that differ, or more than SMTP_REPLY_BYTES. */
 int smtp_reply_parse(struct slice bytes, struct smtp_reply *reply, size_t *consumed, struct err *err);
 
-/* Of attributes that XFORWARD takes, in the order in which they are sent. */
+/* What XFORWARD tells. */
 enum smtp_attribute {
 	SMTP_NAME, SMTP_ADDR, SMTP_PORT, SMTP_PROTO, SMTP_HELO, SMTP_IDENT, SMTP_SOURCE, SMTP_ATTRIBUTES
 };

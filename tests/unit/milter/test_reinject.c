@@ -169,10 +169,10 @@ static void test_xforward(void **state)
 	const struct smtp_client client = { { [SMTP_ADDR] = "192.0.2.1", [SMTP_IDENT] = "4Xk" } };
 
 	f->mail.client = &client;
-	assert_int_equal(RUN(f, GREETING, SAY("250-x\r\n250 XFORWARD NAME ADDR IDENT\r\n"), HEAR("XFORWARD"),
-			     SAY("550 no\r\n"), HEAR("MAIL"), OK, HEAR("RCPT"), OK, HEAR("DATA"), SAY("354 go\r\n"), TEXT,
+	assert_int_equal(RUN(f, GREETING, SAY("250-x\r\n250 XFORWARD NAME ADDR IDENT\r\n"), HEAR("XFORWARD ADDR"),
+			     SAY("501 no\r\n"), HEAR("XFORWARD IDENT=4Xk\r"), OK, HEAR("MAIL"), OK, HEAR("RCPT"), OK, HEAR("DATA"), SAY("354 go\r\n"), TEXT,
 			     OK), 1);
-	heard(f, "XFORWARD NAME=[UNAVAILABLE] ADDR=192.0.2.1 IDENT=4Xk\r\n");
+	heard(f, "XFORWARD ADDR=192.0.2.1\r\nXFORWARD IDENT=4Xk\r\nMAIL");
 	assert_string_equal(f->result.queue_id, "");
 	assert_int_equal(RUN(f, ALL, ONE_RCPT, HEAR("DATA"), SAY("354 go\r\n"), TEXT, OK), 1);
 	assert_null(strstr(buf_string(&f->script.heard), "XFORWARD"));
