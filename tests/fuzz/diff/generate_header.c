@@ -59,7 +59,7 @@ static void domain(struct dice *dice)
 		"example.com", "partner.example", "mail.example.org", "Example.COM", "a.b.c.d.example"
 	};
 	static const char *const odd[] = {
-		"[192.0.2.1]", "b\xc3\xbc" "cher.example", "xn--bcher-kva.example", "example.com.", "example",
+		"[192.0.2.1]", "b\303\274cher.example", "xn--bcher-kva.example", "example.com.", "example",
 		"example . com", "example.(x)com", "[IPv6:2001:db8::1]", "a..b.example", ".example",
 		"under_score.example", "[ 192.0.2.1 ]", "example,com", "\"example.com\"", "ex\xe4mple.com",
 		"-a.example"

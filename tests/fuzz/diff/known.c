@@ -72,8 +72,8 @@ static bool is_no_domain(const struct difference *difference)
 	return slice_find(difference->theirs, '@') < 0 && (difference->theirs.n > 0 || difference->ours.n == 0);
 }
 
-/* GMime cuts as many bytes off a part as the line end of the delimiter has, not as the one before it: CR stays of a CRLF, or
- * what stands before a lone LF goes with it. */
+/* GMime cuts as many bytes off a part as the line end of the delimiter has, not as the one before it: CR stays of a
+ * CRLF, or what stands before a lone LF goes with it. */
 static bool is_cut_wrongly(const struct difference *difference)
 {
 	const struct view_part *theirs = &difference->b->parts[difference->at];
