@@ -45,14 +45,14 @@ static int read_single(struct arena *arena, const struct header *header, const c
 int from_binding_read(struct arena *arena, const struct header *header, struct from_binding *binding, struct err *err)
 {
 	const struct field *field;
-	bool claims = false;
 
+	binding->claims = false;
 	if (read_single(arena, header, "From", &binding->from, &binding->single, err) != 0)
 		return -1;
 	count_fields(header, "From", &field);
-	if (binding->single && display_name_claims(arena, field->value, &binding->from, &claims) != 0)
+	if (binding->single && display_name_claims(arena, field->value, &binding->from, &binding->claims) != 0)
 		return err_memory(err);
-	binding->single = binding->single && !claims && !header_breaks_oddly(header);
+	binding->single = binding->single && !header_breaks_oddly(header);
 	return read_single(arena, header, "Sender", &binding->sender, &binding->sender_single, err);
 }
 
@@ -101,10 +101,10 @@ enum from_match from_binding_match(const struct from_binding *binding, const str
 	found = find_address(info, &binding->from);
 	if (found != NULL) {
 		*address = found;
-		return FROM_MATCH;
+		return binding->claims ? FROM_AMBIGUOUS : FROM_MATCH;
 	}
 	if (is_accepted(binding, env, info, address))
-		return FROM_DOMAIN;
+		return binding->claims ? FROM_AMBIGUOUS : FROM_DOMAIN;
 	if (binding->sender_single)
 		found = find_address(info, &binding->sender);
 	if (found != NULL) {

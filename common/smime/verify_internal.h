@@ -11,6 +11,7 @@
 /* Who the message says it is from. */
 struct from_binding {
 	bool single;			/* one From field with one clean mailbox */
+	bool claims;			/* the name beside it reads like another's address: no match is told */
 	struct address from;		/* text.n == 0: nothing that looks like an address */
 	bool sender_single;
 	struct address sender;

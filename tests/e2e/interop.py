@@ -389,6 +389,29 @@ def say_layers(name, implementation, case, shape, original, file):
 
 ENTITY = ("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
           "Signed elsewhere, gr=C3=BC=C3=9Fe.\r\n").encode()
+HTML = b"Content-Type: text/html; charset=us-ascii\r\n\r\n<p>Signed elsewhere</p>\r\n"
+FILE = (b'Content-Type: application/pdf; name="a.pdf"\r\nContent-Transfer-Encoding: base64\r\n'
+        b'Content-Disposition: attachment;\r\n\tfilename="a.pdf"\r\n\r\n'
+        + base64.encodebytes(bytes(range(256)) * 20).replace(b"\n", b"\r\n"))
+MESSAGE = b"Content-Type: message/rfc822\r\n\r\nFrom: <x@else.example>\r\nSubject: forwarded\r\n\r\nIts text\r\n"
+
+
+def multipart(kind, *parts):
+    return (b'Content-Type: multipart/%s; boundary="=_%s"\r\n\r\nOf old.\r\n' % (kind, kind) +
+            b"".join(b"--=_%s\r\n%s\r\n" % (kind, part) for part in parts) + b"--=_%s--\r\n" % kind)
+
+
+# What is signed in the clear and opaquely by each implementation, with its RSA key and SHA-256.
+CONTENTS = {
+    "alternative": multipart(b"alternative", ENTITY, HTML),
+    "attachment": multipart(b"mixed", ENTITY, FILE),
+    "attachments in parts": multipart(
+        b"mixed", multipart(b"alternative", ENTITY, multipart(b"related", HTML, FILE)), FILE),
+    "forwarded message": multipart(b"mixed", ENTITY, MESSAGE),
+    "blank lines": b"Content-Type: text/plain\r\n\r\nSigned elsewhere\r\n\r\n \t\r\n\r\n",
+    "no newline at the end": b"Content-Type: text/plain\r\n\r\nSigned elsewhere\r\n-- \r\nX",
+    "no header": b"\r\nSigned elsewhere\r\n.\r\nFrom me\r\n",
+}
 
 
 def wrap(form, digest, entity, der, sender):
@@ -403,52 +426,60 @@ def wrap(form, digest, entity, der, sender):
             b"Content-Transfer-Encoding: base64\r\n\r\n" + text + b"--b 1--\r\n")
 
 
-def sign_gpgsm(key, padding, digest, form, out):
-    entity = write(path("others", "gpgsm.entity"), ENTITY)
+def sign_gpgsm(key, padding, digest, form, out, content):
+    entity = write(path("others", "gpgsm.entity"), content)
     rc, der, text = run("gpgsm", "--pinentry-mode", "loopback", "--passphrase-fd", "0", "-u", "<%s@example.com>" % key,
                         "--digest-algo", digest.upper(), "--include-certs", "-1", "--sign",
                         *(["--detach-sign"] if form == "clear" else []), entity, data=b"x\n")
-    return (text, None) if rc != 0 else ("", write(out, wrap(form, digest, ENTITY, der, key)))
+    return (text, None) if rc != 0 else ("", write(out, wrap(form, digest, content, der, key)))
 
 
-def sign_nss(key, padding, digest, form, out):
-    entity = write(path("others", "nss.entity"), ENTITY)
+def sign_nss(key, padding, digest, form, out, content):
+    entity = write(path("others", "nss.entity"), content)
     rc, der, text = run("cmsutil", "-S", "-d", "sql:" + path("nss"), "-N", key, "-H", digest.upper(), "-G", "-i",
                         entity, *(["-T"] if form == "clear" else []))
-    return (text, None) if rc != 0 else ("", write(out, wrap(form, digest, ENTITY, der, key)))
+    return (text, None) if rc != 0 else ("", write(out, wrap(form, digest, content, der, key)))
 
 
-def sign_openssl(key, padding, digest, form, out):
-    return "", openssl_sign(key, padding, digest, form, out, ENTITY)
+def sign_openssl(key, padding, digest, form, out, content):
+    return "", openssl_sign(key, padding, digest, form, out, content)
 
 
 def sign_others(implementations):
-    def sign_bc(key, padding, digest, form, out):
-        entity = write(path("others", "bc.entity"), ENTITY)
+    def sign_bc(key, padding, digest, form, out, content):
+        entity = write(path("others", "bc.entity"), content)
         why = implementations["bc"].ask("sign", form, digest, padding, "%s/%s.key" % (PKI, key),
                                         "%s/%s.crt" % (PKI, key), PKI + "/ca.crt", entity, out, key + "@example.com")
         return why, out
 
     signers = {"openssl": (sign_openssl, SIGNERS), "gpgsm": (sign_gpgsm, (("rsa", "pkcs1"),)),
                "nss": (sign_nss, (("rsa", "pkcs1"), ("p256", "pkcs1"), ("p384", "pkcs1"))), "bc": (sign_bc, SIGNERS)}
+    total = 0
     for name in implementations:
         sign, keys = signers[name]
-        for key, padding in keys:
-            for form in ("clear", "opaque"):
-                judge_signer(name, sign, key, padding, form)
+        for form in ("clear", "opaque"):
+            for key, padding in keys:
+                what = [(digest, digest, ENTITY) for digest in ("sha256", "sha384", "sha512")]
+                total += judge_signer(name, sign, key, padding, form, "each digest", what)
+            what = [(content, "sha256", CONTENTS[content]) for content in CONTENTS]
+            total += judge_signer(name, sign, "rsa", "pkcs1", form, "each content", what)
+    say(total >= 40 or len(implementations) < len(NAMES), "smimectl: %d shapes that others signed pass" % total,
+        "at least 40 should")
 
 
-def judge_signer(name, sign, key, padding, form):
+def judge_signer(name, sign, key, padding, form, each, what):
+    """How many of what, (name, digest, content), pass as they should."""
     bad = []
-    for digest in ("sha256", "sha384", "sha512"):
-        out = path("others", "%s-%s-%s-%s-%s.eml" % (name, key, padding, form, digest))
-        why, message = sign(key, padding, digest, form, out)
+    for shape, digest, content in what:
+        out = path("others", "%s-%s-%s-%s-%s.eml" % (name, key, padding, form, shape.replace(" ", "-")))
+        why, message = sign(key, padding, digest, form, out, content)
         if not why:
             why = judge_verdict(read(message), digest)
         if why:
-            bad.append((digest, why))
-    say(not bad, "smimectl: verifies %s, %s %s %s, each digest" % (NAMES[name], key, padding, form),
+            bad.append((shape, why))
+    say(not bad, "smimectl: verifies %s, %s %s %s, %s" % (NAMES[name], key, padding, form, each),
         "; ".join(map(str, bad)))
+    return len(what) - len(bad)
 
 
 def judge_verdict(message, digest):

@@ -882,6 +882,7 @@ static void other_address_is_policy(void **state)
 	assert_int_equal(w->layers.items[0].from, FROM_MISMATCH);
 	assert_string_equal(w->layers.items[0].signer, "alice@example.com");
 	assert_int_equal(from(w, "From: \"alice@example.com\" <ceo@example.com>\r\n"), RESULT_POLICY);
+	assert_int_equal(w->layers.items[0].from, FROM_MISMATCH);
 	assert_int_equal(from(w, "From: ceo@example.com\r\nReply-To: alice@example.com\r\n"), RESULT_POLICY);
 	assert_int_equal(w->layers.items[0].from, FROM_MISMATCH);
 }
