@@ -73,8 +73,8 @@ static const struct conf_row rows[] = {
 	{ .name = "revocation", .type = CONF_ENUM, AT(revocation), .names = revocation_names },
 	{ .name = "crls", .type = CONF_STRINGS, AT(crls) },
 	{ .name = "fetch_hosts", .type = CONF_STRINGS, AT(fetch_hosts) },
-	{ .name = "connect_ms", .type = CONF_INT, AT(connect_ms), .preset = "2000" },
-	{ .name = "total_ms", .type = CONF_INT, AT(total_ms), .preset = "10000" },
+	{ .name = "connect_ms", .type = CONF_INT, AT(connect_ms), .preset = "2000", .min = 1, .max = 600000 },
+	{ .name = "total_ms", .type = CONF_INT, AT(total_ms), .preset = "10000", .min = 1, .max = 600000 },
 	{ .name = NULL }
 };
 
