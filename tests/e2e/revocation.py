@@ -160,10 +160,14 @@ class Authority:
                     "crl_extensions = crl\n[crl]\nauthorityKeyIdentifier = keyid\n" %
                     (self.file("index"), self.file("crlnumber")))
 
-    def crl(self, seconds=86400):
+    def crl(self, seconds=86400, age=0):
+        """Made age seconds ago, valid for so many seconds from now."""
+        def at(offset):
+            return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + offset))
+
         self.write_database()
-        openssl("ca", "-config", self.file("ca.cnf"), "-gencrl", "-crlsec", str(seconds), "-cert", self.file("ca.crt"),
-                "-keyfile", self.file("ca.key"), "-out", self.file("crl.pem"))
+        openssl("ca", "-config", self.file("ca.cnf"), "-gencrl", "-crl_lastupdate", at(-age), "-crl_nextupdate", at(seconds),
+                "-cert", self.file("ca.crt"), "-keyfile", self.file("ca.key"), "-out", self.file("crl.pem"))
         return openssl("crl", "-in", self.file("crl.pem"), "-outform", "DER")
 
     def ocsp(self, request, signer=None, key=None):
@@ -256,7 +260,7 @@ class Crl(Fetching):
         sub = Authority(self.directory, "Sub", self.authority, [crl_at(self.server.url("/root.crl"))])
         serial = sub.person("alice", crl_at(self.server.url("/sub.crl?x=1")))
         self.server.put("/root.crl", self.authority.crl())
-        self.server.put("/sub.crl?x=1", sub.crl(8))
+        self.server.put("/sub.crl?x=1", sub.crl(6))
         mail = sub.mail("alice", sub.file("ca.crt"))
         self.run_fetching()
         self.assertEqual(self.verdict(mail), ("pass", "unknown"))
@@ -281,7 +285,22 @@ class Crl(Fetching):
         self.assertEqual(self.server.connections, asked)
         self.assertEqual(len(self.stored()), 2)
 
-    def test_older_answers_and_others_stay_out(self):
+    def test_older(self):
+        """What came later stays, though an older one lasts longer."""
+        serial = self.authority.person("alice", crl_at(self.server.url("/crl")))
+        mail = self.authority.mail("alice")
+        older = self.authority.crl(age=3600)
+        self.authority.revoke(serial)
+        self.server.put("/crl", self.authority.crl(4))
+        self.run_fetching()
+        self.verdict(mail)
+        self.expect(mail, "fail", "revoked")
+        self.server.put("/crl", older)
+        self.assertTrue(wait_for(lambda: self.logged(r"path=/crl .* result=failed reason=\"older than the answer at hand")),
+                        self.daemon.logged())
+        self.assertEqual(self.verdict(mail), ("fail", "revoked"))
+
+    def test_others_stay_out(self):
         """Each of these urls is asked; nothing of what they answer is kept."""
         other = Authority(self.directory, "Other")
         imposter = Authority(os.path.join(self.directory, "Other"), "Root")
