@@ -12,19 +12,16 @@ struct search {
 	size_t recipient_count;
 };
 
-static int ask(const struct search *s, const struct address *addresses, size_t n,
-	       const struct collection *const *collections, size_t collection_count, struct candidate_list *lists,
-	       struct err *err)
+/* query: addresses, collections and revocation; what is the same for everybody is added here. */
+static int ask(const struct search *s, struct candidate_query query, struct candidate_list *lists, struct err *err)
 {
 	const struct site *site = s->env->site;
-	const struct candidate_query query = {
-		.addresses = addresses, .n = n,
-		.directories = site->directories, .directory_count = site->directory_count,
-		.collections = collections, .collection_count = collection_count,
-		.at = clock_now(&site->clock), .deadline_ms = s->env->deadline_ms,
-	};
 
-	if (n == 0)
+	query.directories = site->directories;
+	query.directory_count = site->directory_count;
+	query.at = clock_now(&site->clock);
+	query.deadline_ms = s->env->deadline_ms;
+	if (query.n == 0)
 		return 0;
 	if (s->env->tick != NULL)
 		s->env->tick(s->env->tick_self);
@@ -67,13 +64,18 @@ static int ask_for_rule(const struct search *s, const struct rule *rule, const s
 	size_t count = 0, n = s->recipient_count, i;
 	struct address *addresses = arena_array(s->arena, n, sizeof(*addresses));
 	struct candidate_list *lists = arena_array(s->arena, n, sizeof(*lists));
+	struct candidate_query query = {
+		.addresses = addresses, .collections = rule->collections, .collection_count = rule->collection_count,
+		.revocation = (enum candidate_revocation)rule->settings->send_revocation,
+	};
 
 	if (addresses == NULL || lists == NULL)
 		return err_memory(err);
 	for (i = 0; i < n; i++)
 		if (is_open(s, rule, i) && stand_in(s, to, &s->facts->lookup[i], &addresses[count++], err) != 0)
 			return -1;
-	if (ask(s, addresses, count, rule->collections, rule->collection_count, lists, err) != 0)
+	query.n = count;
+	if (ask(s, query, lists, err) != 0)
 		return -1;
 	for (i = 0, count = 0; i < n; i++)
 		if (is_open(s, rule, i)) {
@@ -146,6 +148,11 @@ static int add_extra(const struct search *s, struct group *group, const struct a
 	const struct address *address = additional->sender ? &s->facts->from : &additional->address;
 	const char *role = additional->sender ? "sender" : "escrow";
 	struct candidate_list list = { .status = DIRECTORY_NONE };
+	const struct candidate_query query = {
+		.addresses = address, .n = 1,
+		.collections = site->collections, .collection_count = site->collection_count,
+		.revocation = (enum candidate_revocation)group->treatment->rule->settings->send_revocation,
+	};
 	int found = 0;
 
 	if (address->text.n == 0)
@@ -154,7 +161,7 @@ static int add_extra(const struct search *s, struct group *group, const struct a
 		found = add_own_key(s, group, err);
 	if (found != 0)
 		return found < 0 ? -1 : 0;
-	if (ask(s, address, 1, site->collections, site->collection_count, &list, err) != 0)
+	if (ask(s, query, &list, err) != 0)
 		return -1;
 	if (list.status == DIRECTORY_FOUND)
 		return add(s, group, *address, list.items[0].cert, list.items[0].source, role) == 0 ? 0 : err_memory(err);

@@ -319,6 +319,16 @@ static bool any_trusted_directory(const struct site *site)
 	return false;
 }
 
+static bool any_never_asks(const struct rule *rule)
+{
+	size_t i;
+
+	for (i = 0; i < rule->collection_count; i++)
+		if (collection_revocation(rule->collections[i]) == REVOCATION_OFF)
+			return true;
+	return false;
+}
+
 /* Wishes of a rule that nothing in this configuration can fulfil. */
 static void warn_rule(const struct site *site, const struct rule *rule, const struct conf_report *warnings)
 {
@@ -338,6 +348,9 @@ static void warn_rule(const struct site *site, const struct rule *rule, const st
 		  s->sign_for == SIGN_FOR_LOGIN && site->logins.n == 0 },
 		{ &s->encrypt, "encrypt: no directory is configured",
 		  s->encrypt != ENCRYPT_NO && site->directory_count == 0 },
+		{ &s->send_revocation, "send_revocation = \"hard\": a collection of this rule has revocation = \"off\": "
+		  "for whom it vouches there will be no certificate but \"try later\"",
+		  s->encrypt != ENCRYPT_NO && s->send_revocation == SEND_REVOCATION_HARD && any_never_asks(rule) },
 		{ &s->encrypt, "encrypt: no collection vouches for certificates and no directory is trusted",
 		  s->encrypt != ENCRYPT_NO && rule->collection_count == 0 && !any_trusted_directory(site) },
 		{ &s->decrypt, "decrypt: not available in this version, encrypted mail is delivered as it came",

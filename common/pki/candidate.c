@@ -289,11 +289,28 @@ static const char *distrust(struct gathering *g, const struct path_result *resul
 			    result->detail[0] != '\0' ? result->detail : path_chain_name(result->chain));
 }
 
+/* Why what is not known to be revoked still cannot be used: "" where it can. */
+static const char *doubt(struct gathering *g, const struct path_result *result)
+{
+	const char *revocation = path_revocation_name(result->revocation);
+
+	if (result->revocation == REV_GOOD || g->query->revocation == CANDIDATE_REVOCATION_OFF)
+		return "";
+	if (collection_revocation(result->collection) == REVOCATION_HARD)
+		return arena_printf(g->arena, "revocation is %s, and collection %s demands to know", revocation,
+				    collection_name(result->collection));
+	if (g->query->revocation == CANDIDATE_REVOCATION_HARD)
+		return arena_printf(g->arena, "revocation is %s in collection %s, and send_revocation demands to know",
+				    revocation, collection_name(result->collection));
+	return "";
+}
+
 /* 0 with item->reason, or -1: memory. */
 static int check_trust(struct gathering *g, struct candidate *item, struct err *err)
 {
 	struct path_query query = { .cert = item->cert, .untrusted = &g->chain, .collections = g->collections,
-				    .collection_count = g->collection_count, .at = g->query->at };
+				    .collection_count = g->collection_count, .at = g->query->at,
+				    .no_revocation = g->query->revocation == CANDIDATE_REVOCATION_OFF };
 	struct path_result result = { .chain = CHAIN_BAD };
 
 	if (g->collection_count == 0) {
@@ -307,13 +324,12 @@ static int check_trust(struct gathering *g, struct candidate *item, struct err *
 	else if (result.revocation == REV_REVOKED)
 		item->reason = arena_printf(g->arena, "revoked, says collection %s",
 					    collection_name(result.collection));
-	else if (collection_revocation(result.collection) == REVOCATION_HARD && result.revocation != REV_GOOD)
-		item->undecided = true;
-	if (item->undecided)
-		item->reason = arena_printf(g->arena, "revocation is %s, and collection %s demands to know",
-					    path_revocation_name(result.revocation),
-					    collection_name(result.collection));
-	return item->reason == NULL ? err_memory(err) : 0;
+	else
+		item->reason = doubt(g, &result);
+	if (item->reason == NULL)
+		return err_memory(err);
+	item->undecided = result.chain == CHAIN_GOOD && result.revocation != REV_REVOKED && item->reason[0] != '\0';
+	return 0;
 }
 
 /* The first rule that speaks against the candidate; the chain last, since it costs most. */

@@ -33,6 +33,14 @@ struct candidate_list {
 	size_t asked_count;
 };
 
+enum candidate_revocation {
+	CANDIDATE_REVOCATION_COLLECTION,	/* as the collection demands: one that is not known for revoked is usable,
+						   unless its collection's revocation is hard */
+	CANDIDATE_REVOCATION_OFF,		/* not asked: a revoked one is usable */
+	CANDIDATE_REVOCATION_HARD		/* known for good, or undecided; so is what a collection that never
+						   asks vouches for. Not asked of a trusted directory's */
+};
+
 struct candidate_query {
 	const struct address *addresses;	/* all recipients of a message in one go */
 	size_t n;
@@ -40,6 +48,7 @@ struct candidate_query {
 	size_t directory_count;
 	const struct collection *const *collections;
 	size_t collection_count;
+	enum candidate_revocation revocation;
 	time_t at;
 	int64_t deadline_ms;		/* on the directories' clock */
 };

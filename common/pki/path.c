@@ -367,7 +367,7 @@ static int answer(struct search *s)
 static int check_collection(const struct path_query *query, const struct collection *collection,
 			    struct path_result *result)
 {
-	struct evidence *evidence = collection_evidence(collection);
+	struct evidence *evidence = query->no_revocation ? NULL : collection_evidence(collection);
 	struct search s = { .query = query, .collection = collection, .evidence = evidence,
 			    .best = { .chain = CHAIN_INCOMPLETE }, .span = { .after = 0, .before = INT64_MAX } };
 	int rc = answer(&s);

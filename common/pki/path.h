@@ -18,6 +18,7 @@ struct path_query {
 	const struct collection *const *collections;	/* tried in order; the best result counts */
 	size_t collection_count;
 	time_t at;
+	bool no_revocation;			/* not asked for, whatever the collections demand */
 	unsigned *signatures;			/* verified in all queries that share it, bounded; or NULL */
 };
 

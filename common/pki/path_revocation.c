@@ -166,7 +166,7 @@ void path_want(struct search *s)
 	enum path_revocation unused = REV_OFF;
 	struct path_key key;
 
-	if (wanted == NULL || s->found.n < 2)
+	if (wanted == NULL || s->evidence == NULL || s->found.n < 2)
 		return;
 	/* A remembered answer does not outlive the moment at which it ages, or at which this is to be told again. */
 	path_span_cut(&s->span, at, aged || told.before < s->ages ? told.before : s->ages);

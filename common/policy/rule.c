@@ -105,7 +105,6 @@ static int refuse_later(const struct rule_settings *s, struct conf *conf, struct
 {
 	const struct { const char *key; const void *member; bool wanted; } keys[] = {
 		{ "reply", &s->reply, s->reply > REPLY_FALSE },
-		{ "send_revocation", &s->send_revocation, s->send_revocation == SEND_REVOCATION_HARD },
 		{ "header_protection", &s->header_protection, s->header_protection != 0 },
 		{ "harvest", &s->harvest, s->harvest != 0 },
 		{ "cbc_unsigned", &s->cbc_unsigned, s->cbc_unsigned != 0 },

@@ -10,8 +10,8 @@
 
 #include "pki/bundle.h"
 
-/* the gateway has the key; certs/ has the certificate; the key's file has no chain */
-enum { OWN_KEY = 1, PUBLISHED = 2, ALONE = 4 };
+/* the gateway has the key; certs/ has the certificate; the key's file has no chain; revoked/ has the certificate */
+enum { OWN_KEY = 1, PUBLISHED = 2, ALONE = 4, REVOKED = 8 };
 enum issuer { BY_CA, BY_STRANGER };
 
 #define SIGN "critical,digitalSignature"
@@ -50,7 +50,7 @@ static const struct row {
 	{ "server", "server@partner.example", TESTPKI_P256, SIGN_EC, "serverAuth", PUBLISHED, BY_CA, false },
 	{ "late", "late@partner.example", TESTPKI_P256, SIGN_EC, MAIL, PUBLISHED, BY_CA, true },
 	{ "small", "small@partner.example", TESTPKI_RSA1024, SIGN_RSA, MAIL, PUBLISHED, BY_CA, false },
-	{ "revoked", "revoked@partner.example", TESTPKI_P256, SIGN_EC, MAIL, 0, BY_CA, false },
+	{ "revoked", "revoked@partner.example", TESTPKI_P256, SIGN_EC, MAIL, REVOKED, BY_CA, false },
 	{ "anyuse", "anyuse@partner.example", TESTPKI_P256, SIGN_EC, "anyExtendedKeyUsage", 0, BY_CA, false },
 	{ "trade", "gateway@partner.example", TESTPKI_P256, SIGN, MAIL, 0, BY_CA, false },
 	{ "nobody", NULL, TESTPKI_P256, SIGN_EC, MAIL, 0, BY_CA, false },
@@ -104,6 +104,8 @@ static void write_person(const struct people *people, const struct row *row, con
 	if ((row->where & OWN_KEY) != 0)
 		testpki_write_pem(path_in(people, "keys/%s.pem", row->name, path, sizeof(path)), pki,
 				  TESTPKI_CERT | TESTPKI_KEY | ((row->where & ALONE) != 0 ? 0 : TESTPKI_CHAIN));
+	if ((row->where & REVOKED) != 0)
+		testpki_write_pem(path_in(people, "revoked/%s.pem", row->name, path, sizeof(path)), pki, TESTPKI_CERT);
 	if ((row->where & PUBLISHED) != 0)
 		testpki_write_pem(path_in(people, "certs/%s.pem", row->name, path, sizeof(path)), pki, TESTPKI_CERT);
 }
@@ -145,7 +147,7 @@ static void write_crl(const struct people *people)
 
 static void make_directories(struct people *people)
 {
-	static const char *const names[] = { "keys", "certs", "state", "empty" };
+	static const char *const names[] = { "keys", "certs", "state", "empty", "revoked" };
 	const char *base = getenv("TMPDIR");
 	char path[256];
 

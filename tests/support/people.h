@@ -6,6 +6,7 @@
  *	stranger.pem	a root that nobody here trusts		crl.pem		the issuing CA's: revokes `revoked`
  *	keys/		own keys, each with certificate and chain (leaf's: without a chain)
  *	certs/		certificates of partners and own users	state/ empty/	empty
+ *	revoked/	the certificate of `revoked`
  */
 #ifndef PEOPLE_H
 #define PEOPLE_H

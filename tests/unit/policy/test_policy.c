@@ -200,7 +200,6 @@ static void test_defaults(void **state)
 static void test_what_comes_later_is_refused(void **state)
 {
 	static const char *const keys[] = {
-		"send_revocation = \"hard\";",
 		"header_protection = \"cipher\";", "harvest = \"on\";",
 		"reply = \"encrypted\";",
 	};
@@ -214,12 +213,6 @@ static void test_what_comes_later_is_refused(void **state)
 		assert_non_null(strstr(f->findings, ":3: "));
 		assert_non_null(strstr(f->findings, "not available in this version"));
 	}
-}
-
-/* Nothing asks about revocation yet: not to ask is what "off" wants. */
-static void test_send_revocation_off(void **state)
-{
-	assert_int_equal(load(*state, "{ id = \"x\"; send_revocation = \"off\"; }"), 0);
 }
 
 static void test_bad_values_name_their_line(void **state)
@@ -269,7 +262,6 @@ int main(void)
 		cmocka_unit_test(test_unclear_from_matches_no_pattern),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_what_comes_later_is_refused),
-		cmocka_unit_test(test_send_revocation_off),
 		cmocka_unit_test(test_bad_values_name_their_line),
 		cmocka_unit_test(test_accept_signer_forms),
 	};
