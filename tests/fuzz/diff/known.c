@@ -59,12 +59,15 @@ static bool is_8bit_parameter(const struct difference *difference)
 	return is_8bit(difference->ours) && difference->theirs.n > difference->ours.n;
 }
 
+/* An empty part of ours stands there, or before: then theirs are fewer. */
 static bool is_nothing(const struct difference *difference)
 {
-	const struct view_part *part = our_part(difference);
+	const struct view *a = difference->a;
 
-	return difference->at < difference->a->part_count && part->start == part->end &&
-	       slice_trim(part->entity).n == 0;
+	for (size_t i = 0; a->part_count > difference->b->part_count && i <= difference->at && i < a->part_count; i++)
+		if (a->parts[i].start == a->parts[i].end && slice_trim(a->parts[i].entity).n == 0)
+			return true;
+	return false;
 }
 
 static bool is_no_domain(const struct difference *difference)
