@@ -20,6 +20,7 @@
 #include "milter/listener.h"
 
 #define CONNECT_MS 10000
+#define QUIT_MS 100
 #define OUT_BYTES ((size_t)64 * 1024)	/* of text is sent at a time */
 #define COMMAND_BYTES 4096		/* RFC 5321 4.5.3.1: 512, and what extensions add */
 
@@ -150,13 +151,15 @@ static int send_pending(struct smtp *smtp, struct err *err)
 	return 0;
 }
 
-/* Sends what waits. */
+/* Sends what waits. A peer that takes everything at once does not outlast the deadline either. */
 static int flush(struct smtp *smtp, struct err *err)
 {
 	int rc;
 
 	if (smtp->out.n == 0)
 		return 0;
+	if (smtp->until_ms <= now_ms())
+		return err_set(err, ERR_TEMP, "timeout");
 	if (smtp->tls == NULL)
 		rc = send_bytes(smtp, (const char *)smtp->out.p, smtp->out.n, err);
 	else if (smtp_tls_write(smtp->tls, smtp->out.p, smtp->out.n, err) != 0)
@@ -308,6 +311,9 @@ int smtp_text_end(struct smtp *smtp, bool *said, struct err *err)
 	if (flush(smtp, err) != 0)
 		return -1;
 	smtp->last = '\n';
+	/* It would be taken for the answer to the dot. */
+	if (smtp->in_n != smtp->in_used)
+		return err_set(err, ERR_TEMP, "a reply that nobody asked for");
 	if (buf_append_text(&smtp->out, ".\r\n") != 0)
 		return err_memory(err);
 	*said = true;
@@ -438,7 +444,7 @@ void smtp_quit(struct smtp *smtp)
 	struct err err = { 0 };
 
 	/* Whether it arrives changes nothing. */
-	smtp->until_ms = now_ms();
+	smtp->until_ms = now_ms() + QUIT_MS;
 	if (smtp_say(smtp, &err, "QUIT") == 0)
 		(void)flush(smtp, &err);
 	smtp_close(smtp);

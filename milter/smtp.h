@@ -41,7 +41,7 @@ struct smtp;
 struct smtp *smtp_open(const struct smtp_options *options, struct err *err);
 /* Drops the connection: a text that has not ended is delivered to nobody. NULL is fine. */
 void smtp_close(struct smtp *smtp);
-/* Says QUIT, waits for nothing, and drops it. Only between messages. */
+/* Says QUIT, waits for no answer, and drops it. Only between messages. */
 void smtp_quit(struct smtp *smtp);
 const struct smtp_offers *smtp_offers(const struct smtp *smtp);
 
