@@ -15,12 +15,21 @@
 #include "milter/drivers.h"
 #include "milter/fetch.h"
 #include "milter/fetch_request.h"
+#include "milter/recorder.h"
 #include "milter/worker.h"
 
 #define SHORT_LIFE_MS 2000
 #define LONGEST_DELAY_MS 10000
 
+struct keeper;
+
+struct role {
+	const char *name;
+	void (*run)(struct keeper *keeper);	/* in the child; does not return */
+};
+
 struct slot {
+	const struct role *role;
 	pid_t pid;		/* 0: none runs */
 	int64_t started_ms;
 	int64_t delay_ms;	/* before the next start; grows while they die young */
@@ -35,7 +44,8 @@ struct keeper {
 	int signals;		/* signalfd */
 	struct fetch_wanted wanted;	/* the site's, whose end workers write to */
 	int requests;		/* the end that the fetch process reads */
-	struct slot *slots;	/* workers, and behind them the fetch process if there is one */
+	int recorder[2];	/* channel.h; both ends, so that the recorder can be replaced; -1: there is none */
+	struct slot *slots;
 	unsigned count;
 	bool draining;
 };
@@ -62,6 +72,70 @@ static int open_requests(struct keeper *keeper, struct err *err)
 	return 0;
 }
 
+static void run_worker(struct keeper *keeper)
+{
+	const struct worker_env env = { keeper->site, keeper->env->sink, keeper->env->listener, keeper->control,
+					keeper->recorder[CHANNEL_CLIENT] };
+
+	close(keeper->requests);
+	if (keeper->recorder[CHANNEL_SERVICE] >= 0)
+		close(keeper->recorder[CHANNEL_SERVICE]);
+	worker_run(&env);
+}
+
+static void close_recorder(struct keeper *keeper)
+{
+	for (int i = 0; i < 2; i++) {
+		if (keeper->recorder[i] >= 0)
+			close(keeper->recorder[i]);
+		keeper->recorder[i] = -1;
+	}
+}
+
+/* It checks paths itself: that must not come back as a request. */
+static void run_fetch(struct keeper *keeper)
+{
+	const struct fetch_env env = { keeper->site, keeper->env->sink, keeper->requests, keeper->control };
+
+	close(keeper->env->listener);
+	close(keeper->wanted.fd);
+	close_recorder(keeper);
+	fetch_wanted_init(&keeper->wanted, -1);
+	fetch_run(&env);
+}
+
+/* It needs no orders: it ends when nobody is left who could ask. While it drains the listener is closed already. */
+static void run_recorder(struct keeper *keeper)
+{
+	if (!keeper->draining)
+		close(keeper->env->listener);
+	close(keeper->control);
+	close(keeper->requests);
+	close(keeper->wanted.fd);
+	close(keeper->recorder[CHANNEL_CLIENT]);
+	fetch_wanted_init(&keeper->wanted, -1);
+	recorder_run(keeper->site, keeper->env->sink, keeper->recorder[CHANNEL_SERVICE]);
+}
+
+static const struct role role_worker = { "worker", run_worker };
+static const struct role role_fetch = { "fetch process", run_fetch };
+static const struct role role_recorder = { "recorder", run_recorder };
+
+/* The recorder first: whoever asks finds it. */
+static int add_slots(struct keeper *keeper, struct err *err)
+{
+	if (recorder_is_wanted(keeper->site)) {
+		if (channel_pair(keeper->recorder, err) != 0)
+			return -1;
+		keeper->slots[keeper->count++].role = &role_recorder;
+	}
+	for (unsigned i = 0; i < keeper->env->setup->workers; i++)
+		keeper->slots[keeper->count++].role = &role_worker;
+	if (fetch_is_wanted(keeper->site))
+		keeper->slots[keeper->count++].role = &role_fetch;
+	return 0;
+}
+
 static int load(struct keeper *keeper, struct err *err)
 {
 	void *sink = (void *)(uintptr_t)keeper->env->sink;
@@ -75,32 +149,7 @@ static int load(struct keeper *keeper, struct err *err)
 	if (open_requests(keeper, err) != 0 || site_load(keeper->env->path, &env, &keeper->site, err) != 0 ||
 	    setup_state(keeper->site, true, &warnings, err) != 0 || setup_fetch(keeper->site, true, err) != 0)
 		return -1;
-	keeper->count = keeper->env->setup->workers + (fetch_is_wanted(keeper->site) ? 1 : 0);
-	return 0;
-}
-
-static bool is_worker(const struct keeper *keeper, const struct slot *slot)
-{
-	return slot < keeper->slots + keeper->env->setup->workers;
-}
-
-static _Noreturn void run_worker(struct keeper *keeper)
-{
-	const struct worker_env env = { keeper->site, keeper->env->sink, keeper->env->listener, keeper->control };
-
-	close(keeper->requests);
-	worker_run(&env);
-}
-
-/* It checks paths itself: that must not come back as a request. */
-static _Noreturn void run_fetch(struct keeper *keeper)
-{
-	const struct fetch_env env = { keeper->site, keeper->env->sink, keeper->requests, keeper->control };
-
-	close(keeper->env->listener);
-	close(keeper->wanted.fd);
-	fetch_wanted_init(&keeper->wanted, -1);
-	fetch_run(&env);
+	return add_slots(keeper, err);
 }
 
 static int start_child(struct keeper *keeper, struct slot *slot)
@@ -110,9 +159,8 @@ static int start_child(struct keeper *keeper, struct slot *slot)
 	if (slot->pid == 0) {
 		close(keeper->signals);
 		close(keeper->ready);	/* still open in the first ones */
-		if (is_worker(keeper, slot))
-			run_worker(keeper);
-		run_fetch(keeper);
+		slot->role->run(keeper);
+		_exit(1);
 	}
 	if (slot->pid > 0)
 		return 0;
@@ -121,21 +169,39 @@ static int start_child(struct keeper *keeper, struct slot *slot)
 	return -1;
 }
 
+static unsigned count_workers(const struct keeper *keeper)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < keeper->count; i++)
+		n += keeper->slots[i].role == &role_worker && keeper->slots[i].pid != 0;
+	return n;
+}
+
+/* Is it to be started? While a generation drains only the recorder is, for its last sessions. */
+static bool is_missing(const struct keeper *keeper, const struct slot *slot)
+{
+	if (slot->pid != 0)
+		return false;
+	return !keeper->draining || (slot->role == &role_recorder && count_workers(keeper) > 0);
+}
+
 static void start_due(struct keeper *keeper)
 {
 	int64_t now_ms = clock_monotonic_ms(&clock_system);
 
 	for (unsigned i = 0; i < keeper->count; i++)
-		if (keeper->slots[i].pid == 0 && keeper->slots[i].due_ms <= now_ms &&
+		if (is_missing(keeper, &keeper->slots[i]) && keeper->slots[i].due_ms <= now_ms &&
 		    start_child(keeper, &keeper->slots[i]) != 0)
-			event_log(keeper->env->sink, EVENT_ERROR, "cannot fork a %s: %s",
-				  is_worker(keeper, &keeper->slots[i]) ? "worker" : "fetch process", strerror(errno));
+			event_log(keeper->env->sink, EVENT_ERROR, "cannot fork a %s: %s", keeper->slots[i].role->name,
+				  strerror(errno));
 }
 
 /* One that dies at once would die again at once: wait longer each time. */
 static void bury(struct keeper *keeper, struct slot *slot, int status)
 {
 	int64_t now_ms = clock_monotonic_ms(&clock_system);
+	pid_t pid;
 
 	if (now_ms - slot->started_ms >= SHORT_LIFE_MS)
 		slot->delay_ms = 0;
@@ -144,12 +210,12 @@ static void bury(struct keeper *keeper, struct slot *slot, int status)
 	if (slot->delay_ms > LONGEST_DELAY_MS)
 		slot->delay_ms = LONGEST_DELAY_MS;
 	slot->due_ms = now_ms + slot->delay_ms;
-	if (!keeper->draining)
-		event_log(keeper->env->sink, EVENT_ERROR, "%s %ld %s %d, replaced in %lld ms",
-			  is_worker(keeper, slot) ? "worker" : "fetch process", (long)slot->pid,
+	pid = slot->pid;
+	slot->pid = 0;
+	if (is_missing(keeper, slot))
+		event_log(keeper->env->sink, EVENT_ERROR, "%s %ld %s %d, replaced in %lld ms", slot->role->name, (long)pid,
 			  WIFSIGNALED(status) ? "killed by signal" : "ended with status",
 			  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (long long)slot->delay_ms);
-	slot->pid = 0;
 }
 
 /* Returns how many children are left. */
@@ -175,7 +241,7 @@ static int next_due_ms(const struct keeper *keeper)
 	for (unsigned i = 0; i < keeper->count; i++) {
 		int64_t wait_ms = keeper->slots[i].due_ms - now_ms;
 
-		if (keeper->slots[i].pid != 0)
+		if (!is_missing(keeper, &keeper->slots[i]))
 			continue;
 		wait_ms = wait_ms < 1 ? 1 : wait_ms;
 		next_ms = next_ms < 0 || wait_ms < next_ms ? wait_ms : next_ms;
@@ -191,7 +257,7 @@ static void keep(struct keeper *keeper)
 	unsigned left = keeper->count;
 
 	while (left > 0 || !keeper->draining) {
-		(void)poll(wait, keeper->draining ? 1 : 2, keeper->draining ? -1 : next_due_ms(keeper));
+		(void)poll(wait, keeper->draining ? 1 : 2, next_due_ms(keeper));
 		while (read(keeper->signals, &info, sizeof(info)) > 0)
 			continue;
 		if (!keeper->draining && control_order(keeper->control) != CONTROL_SERVE) {
@@ -199,8 +265,9 @@ static void keep(struct keeper *keeper)
 			close(keeper->env->listener);
 		}
 		left = reap(keeper);
-		if (!keeper->draining)
-			start_due(keeper);
+		start_due(keeper);
+		if (keeper->draining && count_workers(keeper) == 0)
+			close_recorder(keeper);
 	}
 }
 
@@ -235,13 +302,14 @@ static void leave_terminal(void)
 
 static _Noreturn void keeper_run(const struct generation_env *env, int control, int ready)
 {
-	struct keeper keeper = { .env = env, .control = control, .ready = ready, .requests = -1 };
+	struct keeper keeper = { .env = env, .control = control, .ready = ready, .requests = -1,
+				 .recorder = { -1, -1 } };
 	struct err err = { 0 };
 
 	(void)setpgid(0, 0);
 	env->forget(env->forget_self);
 	keeper.signals = prepare_signals(&err);
-	keeper.slots = calloc((size_t)env->setup->workers + 1, sizeof(*keeper.slots));
+	keeper.slots = calloc((size_t)env->setup->workers + 2, sizeof(*keeper.slots));	/* fetch process, recorder */
 	if (keeper.signals < 0 || keeper.slots == NULL)
 		_exit(1);
 	if (load(&keeper, &err) != 0) {

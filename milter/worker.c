@@ -100,8 +100,17 @@ static void drain(const struct worker *worker, const struct worker_env *env, con
 	event_log(env->sink, sessions > 0 ? EVENT_WARNING : EVENT_DEBUG, "worker ends, %zu sessions cut", sessions);
 }
 
+static int open_recorder(struct worker *worker, struct recorder_client *client, int fd, struct err *err)
+{
+	if (fd < 0)
+		return 0;
+	worker->recorder = client;
+	return recorder_client_open(client, fd, RECORDER_TIMEOUT_MS, err);
+}
+
 _Noreturn void worker_run(const struct worker_env *env)
 {
+	struct recorder_client recorder;
 	struct worker worker = { .site = env->site, .sink = env->sink };
 	struct pollfd wait = { .fd = env->control, .events = POLLIN };
 	struct listener_address address;
@@ -110,7 +119,8 @@ _Noreturn void worker_run(const struct worker_env *env)
 	worker.budget.limit_bytes = (size_t)env->site->settings.limits.total_memory_mb * 1024 * 1024;
 	ignore_signals();
 	callbacks_bind(&worker);
-	if (listener_address(env->listener, &address, &err) != 0 || start(&worker, &err) != 0) {
+	if (listener_address(env->listener, &address, &err) != 0 ||
+	    open_recorder(&worker, &recorder, env->recorder, &err) != 0 || start(&worker, &err) != 0) {
 		event_log(env->sink, EVENT_ERROR, "worker cannot start: %s", err.text);
 		_exit(1);
 	}

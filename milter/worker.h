@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "milter/control.h"
+#include "milter/recorder_client.h"
 #include "milter/transaction.h"
 
 struct worker {
@@ -14,6 +15,7 @@ struct worker {
 	const struct event_sink *sink;
 	struct budget budget;
 	atomic_uint messages;		/* between MAIL FROM and their end */
+	const struct recorder_client *recorder;	/* NULL: the configuration has nothing to record */
 };
 
 struct worker_env {
@@ -21,6 +23,7 @@ struct worker_env {
 	const struct event_sink *sink;
 	int listener;			/* libmilter's listening descriptor */
 	int control;			/* see control.h */
+	int recorder;			/* the clients' end of the recorder's channel; -1: there is no recorder */
 };
 
 /* Serves until told to drain or stop, then ends the process: never returns. Drain: takes no further session, serves the
