@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "gate/envelope.h"
+#include "mail/authres.h"
 
 /* Untrusted bytes as a JSON string; NULL as null. */
 static json_t *bytes(struct slice text)
@@ -26,6 +27,12 @@ static json_t *bytes(struct slice text)
 static json_t *string(const char *text)
 {
 	return bytes(slice_of(text));
+}
+
+/* Of a certificate's text as much as the field shows. */
+static json_t *shown(const char *text)
+{
+	return bytes(slice_first(slice_of(text), authres_fit(text)));
 }
 
 static json_t *time_string(time_t at)
@@ -46,6 +53,11 @@ static int set(json_t *object, const char *name, json_t *value)
 static int set_known(json_t *object, const char *name, const char *text)
 {
 	return text != NULL ? set(object, name, string(text)) : 0;
+}
+
+static int set_shown(json_t *object, const char *name, const char *text)
+{
+	return text != NULL ? set(object, name, shown(text)) : 0;
 }
 
 /* Takes the document, also on failure. */
@@ -98,16 +110,16 @@ static int set_chain(json_t *object, const struct layer *layer)
 
 static int set_signer(json_t *object, const struct layer *layer)
 {
-	int bad = set_known(object, "signer", layer->signer);
+	int bad = set_shown(object, "signer", layer->signer);
 
-	bad |= set_known(object, "subject", layer->subject);
+	bad |= set_shown(object, "subject", layer->subject);
 	if (layer->issuer != NULL && layer->serial != NULL) {
-		bad |= set(object, "issuer", string(layer->issuer));
+		bad |= set_shown(object, "issuer", layer->issuer);
 		bad |= set(object, "serial", string(layer->serial));
 	}
 	bad |= set_known(object, "cert_sha256", layer->cert_sha256);
 	for (size_t i = 0; i < layer->mismatch_count; i++)
-		bad |= set(object, layer->mismatch[i].name, string(layer->mismatch[i].text));
+		bad |= set(object, layer->mismatch[i].name, shown(layer->mismatch[i].text));
 	bad |= set_known(object, "digest", layer->digest);
 	bad |= set_known(object, "signature", layer->signature);
 	if (layer->bits != 0)

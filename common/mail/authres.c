@@ -313,18 +313,30 @@ static size_t width(unsigned char c)
 	return c > 0x7f ? 5 : c == '"' || c == '\\' ? 2 : 1;
 }
 
+size_t authres_fit(const char *text)
+{
+	size_t n = 0, total = 0;
+
+	for (; text[n] != '\0'; n++) {
+		total += width((unsigned char)text[n]);
+		if (total > VALUE_MAX)
+			break;
+	}
+	while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)	/* inside a character of UTF-8 */
+		n--;
+	return n;
+}
+
 /* Printable ASCII, at most VALUE_MAX characters also when quoted, into out. */
 static void printable(const char *text, char out[VALUE_MAX + 1])
 {
 	static const char digits[] = "0123456789abcdef";
-	size_t n = 0, total = 0;
+	const char *end = text + authres_fit(text);
+	size_t n = 0;
 
-	for (; *text != '\0'; text++) {
+	for (; text < end; text++) {
 		unsigned char c = (unsigned char)*text;
 
-		total += width(c);
-		if (total > VALUE_MAX)
-			break;
 		if (c > 0x7f) {
 			out[n++] = '\\';
 			out[n++] = 'x';

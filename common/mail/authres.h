@@ -35,6 +35,10 @@ int authres_clean(struct arena *arena, const struct field *field, const char *au
  * those. */
 bool authres_mentions(struct slice text, const char *method);
 
+/* How many bytes of text a field's value has room for: all, or as many whole characters of UTF-8 as take 255 once they
+ * are quoted and escaped. */
+size_t authres_fit(const char *text);
+
 /* text made safe for a field "name=value": a token as it is, else quoted-string, capped at 255 characters, control
  * characters replaced by '?', 8-bit by \xNN. NULL: arena. */
 char *authres_value(struct arena *arena, const char *text);

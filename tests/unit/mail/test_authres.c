@@ -114,6 +114,7 @@ static void test_clean_folds_what_is_left(void **state)
 
 static void test_value(void **state)
 {
+	char text[400] = "";
 	char longest[400];
 
 	assert_string_equal(authres_value(*state, "abc-1.2"), "abc-1.2");
@@ -126,6 +127,12 @@ static void test_value(void **state)
 	assert_string_equal(authres_value(*state, "CN=x; smime=pass"), "\"CN=x; smime=pass\"");
 	assert_string_equal(authres_value(*state, "a\r\nBcc: b\"\\\x7f"), "\"a??Bcc: b\\\"\\\\?\"");
 	assert_string_equal(authres_value(*state, "\xc3\xa4"), "\"\\\\xc3\\\\xa4\"");
+	assert_int_equal(authres_fit("Al\xc3\xad" "ce"), 6);
+	memset(text, 'x', sizeof(text) - 1);
+	assert_int_equal(authres_fit(text), 255);
+	memcpy(text + 250, "\xc3\xa4", 2);		/* takes ten characters, and is not cut in two */
+	assert_int_equal(authres_fit(text), 250);
+	assert_int_equal(strlen(authres_value(*state, text)), 250);
 	memset(longest, 'x', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
 	assert_int_equal(strlen(authres_value(*state, longest)), 255);

@@ -295,6 +295,25 @@ static void layer_has_the_field_s_names(void **state)
 	json_decref(json);
 }
 
+/* A certificate's text is told as far as the field tells it. */
+static void layer_caps_names(void **state)
+{
+	char name[1000] = "CN=";
+	const struct layer layer = {
+		.layer = 1, .type = LAYER_SIGNED, .result = RESULT_PASS, .reason = "", .subject = name, .issuer = name,
+		.serial = "01", .signer = name,
+	};
+	json_t *json = NULL;
+
+	(void)state;
+	memset(name + 3, 'x', sizeof(name) - 4);
+	json = layer_of(&layer);
+	assert_int_equal(json_string_length(json_object_get(json, "subject")), 255);
+	assert_int_equal(json_string_length(json_object_get(json, "issuer")), 255);
+	assert_int_equal(json_string_length(json_object_get(json, "signer")), 255);
+	json_decref(json);
+}
+
 static void layer_leaves_out_what_is_not_known(void **state)
 {
 	const struct layer layer = { .layer = 1, .type = LAYER_SIGNED, .result = RESULT_NEUTRAL, .reason = "unreadable" };
@@ -436,6 +455,7 @@ int main(void)
 		cmocka_unit_test(explain_adds_what_was_looked_at),
 		cmocka_unit_test(checks_stand_in_their_order),
 		cmocka_unit_test(layer_has_the_field_s_names),
+		cmocka_unit_test(layer_caps_names),
 		cmocka_unit_test(layer_leaves_out_what_is_not_known),
 		cmocka_unit_test(envelope_layer_has_its_own_result),
 		cmocka_unit_test(bytes_that_are_no_utf8_are_escaped),
