@@ -225,6 +225,7 @@ void compare_views(const struct view *ours, const struct view *theirs, struct sl
 
 bool compare_is_reported(const struct difference *difference)
 {
+	const unsigned digest_doubts = DOUBT_MALFORMED | DOUBT_BREAKS | DOUBT_LINES;
 	const struct view *a = difference->a;
 	unsigned doubts = a->doubts;
 
@@ -238,5 +239,5 @@ bool compare_is_reported(const struct difference *difference)
 		return (doubts & DOUBT_MALFORMED) != 0;
 	for (size_t i = 0; i < a->part_count; i++)
 		doubts |= a->parts[i].doubts & (i == difference->at ? ~0U : ~(unsigned)DOUBT_ENCODING);
-	return (doubts & (difference->aspect == ASPECT_DIGESTED ? DOUBT_MALFORMED | DOUBT_LINES : ~0U)) != 0;
+	return (doubts & (difference->aspect == ASPECT_DIGESTED ? digest_doubts : ~0U)) != 0;
 }
