@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "pki/bundle.h"
 #include "pki/demo_ca.h"
 
@@ -80,19 +81,6 @@ static int failed(const char *path, struct err *err)
 	return err_set(err, ERR_CONFIG, "%s: %s", path, strerror(errno));
 }
 
-static int write_all(int fd, struct slice bytes)
-{
-	ssize_t done;
-
-	while (bytes.n > 0) {
-		done = write(fd, bytes.p, bytes.n);
-		if (done < 0 && errno != EINTR)
-			return -1;
-		bytes = slice_from(bytes, done > 0 ? (size_t)done : 0);
-	}
-	return 0;
-}
-
 /* A new file in place of an old one: its mode is right from the first byte on. */
 static int write_file(const struct place *place, const char *name, mode_t mode, struct slice bytes, struct err *err)
 {
@@ -106,7 +94,7 @@ static int write_file(const struct place *place, const char *name, mode_t mode, 
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return failed(path, err);
-	rc = fchmod(fd, mode) == 0 && write_all(fd, bytes) == 0 ? 0 : failed(path, err);
+	rc = fchmod(fd, mode) == 0 && file_write_all(fd, bytes) == 0 ? 0 : failed(path, err);
 	if (close(fd) != 0 && rc == 0)
 		rc = failed(path, err);
 	return rc;

@@ -5,7 +5,6 @@
 #include "milter/fetch.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -18,6 +17,7 @@
 #include "milter/fetch_job.h"
 #include "milter/fetch_request.h"
 #include "milter/fetch_voice.h"
+#include "milter/privileges.h"
 #include "pki/ocsp.h"
 #include "pki/revocation.h"
 
@@ -337,21 +337,6 @@ static void wait_and_see(struct fetcher *fetcher)
 			finish(fetcher, &fetcher->running[i]);
 }
 
-/* As for workers, the master alone gives orders; whoever signals every process of that name means him. */
-static void ignore_signals(void)
-{
-	sigset_t none;
-
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGUSR1, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static int prepare(struct fetcher *fetcher, struct err *err)
 {
 	struct site *site = fetcher->env->site;
@@ -381,7 +366,7 @@ _Noreturn void fetch_run(const struct fetch_env *env)
 	struct err err = { .class = ERR_NONE };
 
 	(void)prctl(PR_SET_NAME, "smime-fetch");
-	ignore_signals();
+	process_ignore_signals();
 	if (fetcher == NULL)
 		_exit(1);
 	fetcher->env = env;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 
 #define GRACE_MS 500		/* the child keeps the time itself, unless the resolver holds it */
 #define CHUNK_BYTES 65536
@@ -22,20 +23,6 @@ void fetch_job_init(struct fetch_job *job)
 	buf_init(&job->answer, 0);
 }
 
-static int write_all(int fd, struct slice bytes)
-{
-	ssize_t n;
-
-	while (bytes.n > 0) {
-		n = write(fd, bytes.p, bytes.n);
-		if (n < 0 && errno != EINTR)
-			return -1;
-		if (n > 0)
-			bytes = slice_from(bytes, (size_t)n);
-	}
-	return 0;
-}
-
 static _Noreturn void run(const struct fetch_exchange *exchange, int fd)
 {
 	struct err err = { .class = ERR_NONE };
@@ -44,12 +31,13 @@ static _Noreturn void run(const struct fetch_exchange *exchange, int fd)
 	char class;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (dup2(fd, PIPE) != PIPE || close_range(PIPE + 1, ~0U, 0) != 0)
+	if (dup2(fd, PIPE) != PIPE)
 		_exit(1);
+	closefrom(PIPE + 1);
 	buf_init(&body, 0);
 	said = fetch_http(exchange, &body, &err) == 0 ? buf_slice(&body) : slice_of(err.text);
 	class = (char)err.class;
-	_exit(write_all(PIPE, slice_make(&class, 1)) == 0 && write_all(PIPE, said) == 0 ? 0 : 1);
+	_exit(file_write_all(PIPE, slice_make(&class, 1)) == 0 && file_write_all(PIPE, said) == 0 ? 0 : 1);
 }
 
 int fetch_job_start(struct fetch_job *job, const struct fetch_exchange *exchange, struct err *err)

@@ -56,20 +56,6 @@ int fetch_store_get(const struct fetch_store *store, const char *name, const cha
 	return file_read(path, 0, out, err) == 0 ? 1 : -1;
 }
 
-static int write_all(int fd, struct slice bytes)
-{
-	ssize_t n;
-
-	while (bytes.n > 0) {
-		n = write(fd, bytes.p, bytes.n);
-		if (n < 0 && errno != EINTR)
-			return -1;
-		if (n > 0)
-			bytes = slice_from(bytes, (size_t)n);
-	}
-	return 0;
-}
-
 /* 0, or -1 with errno. */
 static int write_file(const char *path, struct slice bytes, time_t modified_at)
 {
@@ -78,7 +64,7 @@ static int write_file(const char *path, struct slice bytes, time_t modified_at)
 
 	if (fd < 0)
 		return -1;
-	rc = write_all(fd, bytes) == 0 && (modified_at == 0 || futimens(fd, times) == 0) && fsync(fd) == 0 ? 0 : -1;
+	rc = file_write_all(fd, bytes) == 0 && (modified_at == 0 || futimens(fd, times) == 0) && fsync(fd) == 0 ? 0 : -1;
 	number = errno;
 	close(fd);
 	errno = number;

@@ -11,6 +11,7 @@
 
 #include "milter/callbacks.h"
 #include "milter/listener.h"
+#include "milter/privileges.h"
 
 #define TIMEOUT_S 1800		/* of an MTA that neither speaks nor ends */
 #define STEP_MS 50
@@ -26,22 +27,6 @@ static void *serve(void *arg)
 	event_log(worker->sink, EVENT_ERROR, "libmilter gave up");
 	/* Not exit: libmilter would clean up what belongs to all workers. */
 	_exit(1);
-}
-
-/* libmilter waits for these in a thread and would cut all sessions, e.g. when somebody signals every process of that
- * name. They are the master's. Ignored signals that the first thread does not block are dropped by the kernel. */
-static void ignore_signals(void)
-{
-	sigset_t none;
-
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGUSR1, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 static int start(struct worker *worker, struct err *err)
@@ -117,7 +102,7 @@ _Noreturn void worker_run(const struct worker_env *env)
 	struct err err = { 0 };
 
 	worker.budget.limit_bytes = (size_t)env->site->settings.limits.total_memory_mb * 1024 * 1024;
-	ignore_signals();
+	process_ignore_signals();
 	callbacks_bind(&worker);
 	if (listener_address(env->listener, &address, &err) != 0 ||
 	    open_recorder(&worker, &recorder, env->recorder, &err) != 0 || start(&worker, &err) != 0) {

@@ -209,6 +209,20 @@ out:
 	return rc;
 }
 
+int file_write_all(int fd, struct slice bytes)
+{
+	ssize_t n;
+
+	while (bytes.n > 0) {
+		n = write(fd, bytes.p, bytes.n);
+		if (n < 0 && errno != EINTR)
+			return -1;
+		if (n > 0)
+			bytes = slice_from(bytes, (size_t)n);
+	}
+	return 0;
+}
+
 bool file_is_directory(const char *path)
 {
 	struct stat st;

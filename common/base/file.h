@@ -21,6 +21,8 @@ int file_read_own(const char *path, size_t limit_bytes, struct buf *buf, struct 
 int file_read_secret(const char *path, size_t limit_bytes, struct buf *buf, struct err *err);
 /* Regular files in a directory, full paths sorted by name, hidden ones skipped, not recursive. 0 or -1. */
 int file_list(struct arena *arena, const char *directory, char ***paths, size_t *count, struct err *err);
+/* Writes all of it, however often write(2) takes less. 0, or -1 with errno. */
+int file_write_all(int fd, struct slice bytes);
 bool file_is_directory(const char *path);
 /* Refuses a directory that others may write, naming the mode. 0 or -1. */
 int file_check_directory(const char *path, struct err *err);

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "milter/fetch_table.h"
+#include "milter/fetch_voice.h"
 #include "support/testdir.h"
 #include "support/testpki.h"
 
@@ -219,6 +219,49 @@ static void test_renewal(void **state)
 	assert_true(fetch_renew_s(NOW, NOW + 300, NOW + 1000) <= 0);
 }
 
+struct heard {
+	unsigned lines, results;
+	char last[1000];
+};
+
+static void hear(void *self, enum event_level level, const char *line)
+{
+	struct heard *heard = self;
+
+	(void)level;
+	heard->lines++;
+	heard->results += strncmp(line, "fetch=", 6) == 0;
+	snprintf(heard->last, sizeof(heard->last), "%s", line);
+}
+
+static void test_voice(void **state)
+{
+	const struct fixture *f = *state;
+	struct heard heard = { .lines = 0 };
+	const struct event_sink sink = { hear, &heard };
+	struct fetch_entry *e = entry(f, FETCH_CRL, "http://[2001:db8::1]:81/x", f->cert);
+	const struct fetch_result good = { .entry = e, .bytes = 7, .ms = 3, .word = "stored" },
+				  bad = { .entry = e, .bytes = 7, .ms = 3, .word = "failed", .reason = "status 404" };
+	struct fetch_voice voice;
+
+	fetch_voice_init(&voice, &sink);
+	fetch_voice_result(&voice, &bad, 1000);
+	assert_string_equal(heard.last, "fetch=crl collection=partners host=[2001:db8::1]:81 path=/x bytes=7 ms=3 result=failed "
+			    "reason=\"status 404\"");
+	for (unsigned i = 0; i < FETCH_COMPLAINTS + 4; i++)
+		fetch_voice_result(&voice, &bad, 2000);
+	assert_int_equal(heard.lines, FETCH_COMPLAINTS);
+	fetch_voice_result(&voice, &good, 2000);		/* answers are told however many there are */
+	assert_string_equal(heard.last, "fetch=crl collection=partners host=[2001:db8::1]:81 path=/x bytes=7 ms=3 result=stored");
+	fetch_voice_failure(&voice, "request refused", "why", 61000);
+	assert_string_equal(heard.last, "fetch: request refused: why");
+	assert_int_equal(heard.lines, FETCH_COMPLAINTS + 3);	/* and one for the five */
+	fetch_voice_unlisted(&voice, f->collection, &e->url);
+	fetch_voice_unlisted(&voice, f->collection, &e->url);
+	assert_int_equal(heard.lines, FETCH_COMPLAINTS + 4);
+	fetch_entry_free(e);
+}
+
 struct walk {
 	char text[200];
 };
@@ -299,6 +342,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_times, setup, teardown),
 		cmocka_unit_test(test_renewal),
+		cmocka_unit_test_setup_teardown(test_voice, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_store, setup, teardown),
 	};
 
