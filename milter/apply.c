@@ -1,11 +1,11 @@
 /* apply.c - pulls the final body and hands it, and the header edits, to libmilter. Called at the end of a message, by
- * the thread that has the session. The order is body, deletions and changes, insertions, additions; an error at any point ends in
+ * the thread that has the session. The order is recipients, body, deletions and changes, insertions, additions; an error at any point ends in
  * try later, and then the MTA forgets all of it. */
 #include "milter/apply.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
-
 
 /* libmilter's prototypes lack const where they only read. */
 static char *unconst(const char *text)
@@ -65,9 +65,25 @@ static int apply_edit(SMFICTX *ctx, const struct edit *edit, bool leading_blank,
 	return 0;
 }
 
+/* He has a copy, or gets nothing. */
+static int remove_recipient(SMFICTX *ctx, const struct recipient_outcome *to, struct err *err)
+{
+	char path[1100];
+	int n = snprintf(path, sizeof(path), "<%.*s>", SLICE_ARGS(to->recipient->address.text));
+
+	if (n < 0 || (size_t)n >= sizeof(path) || smfi_delrcpt(ctx, path) != MI_SUCCESS)
+		return err_set(err, ERR_TEMP, "the MTA does not take a recipient off");
+	return 0;
+}
+
 int apply_message(SMFICTX *ctx, const struct outcome *outcome, bool leading_blank, struct err *err)
 {
-	if (outcome->observed || outcome->action != ACTION_ACCEPT || !outcome->changed)
+	if (outcome->observed || outcome->action != ACTION_ACCEPT)
+		return 0;
+	for (size_t i = 0; i < outcome->recipient_count; i++)
+		if (outcome->recipients[i].message != 0 && remove_recipient(ctx, &outcome->recipients[i], err) != 0)
+			return -1;
+	if (!outcome->changed)
 		return 0;
 	if (outcome->body_changed && apply_body(ctx, outcome->message.body, err) != 0)
 		return -1;

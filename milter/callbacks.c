@@ -11,11 +11,10 @@
 #include <time.h>
 
 #include "milter/apply.h"
-#include "milter/delivery.h"
 #include "milter/log.h"
 #include "milter/reply.h"
 
-#define ACTIONS (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY)
+#define ACTIONS (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY | SMFIF_DELRCPT)
 #define UNUSED_STEPS (SMFIP_NOHELO | SMFIP_NOUNKNOWN | SMFIP_NODATA | SMFIP_NOEOH)
 #define PROGRESS_MS 5000
 
@@ -115,6 +114,7 @@ static sfsistat on_connect(SMFICTX *ctx, char *name, struct sockaddr *address)
 static struct transaction *begin(struct session *session)
 {
 	struct transaction_env env = { .site = session->worker->site, .budget = &session->worker->budget,
+		.delivery = &session->worker->delivery,
 		.client_ip = session->client_ip,
 		.daemon_name = session->daemon_name != NULL ? session->daemon_name : "" };
 
@@ -222,12 +222,12 @@ static void decide(SMFICTX *ctx, const struct session *session, struct outcome *
 {
 	const struct clock *clock = &session->worker->site->clock;
 	struct progress progress = { ctx, clock, clock_monotonic_ms(clock) };
+	bool applied;
 
 	transaction_login(session->transaction, macro(ctx, "{auth_authen}"));
 	transaction_end(session->transaction, macro(ctx, "i"), tick, &progress, outcome, err);
-	delivery_run(outcome);
-	if (apply_message(ctx, outcome, session->leading_blank, err) != 0)
-		gate_failed(session->worker->site, err, outcome);
+	applied = apply_message(ctx, outcome, session->leading_blank, err) == 0;
+	transaction_settle(session->transaction, applied, outcome, err);
 }
 
 static sfsistat on_end(SMFICTX *ctx)

@@ -1,20 +1,391 @@
-/* delivery.c - see delivery.h. Called by callbacks.c at the end of a message, before the original is changed. */
+/* delivery.c - see delivery.h. Called by callbacks.c at the end of a message, before the original is changed: all made
+ * ready, copies sent, each remembered, the sender told of who gets none. RFC 5321, RFC 3461. */
 #include "milter/delivery.h"
 
-static bool anybody_is_dropped(const struct outcome *outcome)
+#include <string.h>
+
+#include "milter/dsn.h"
+#include "milter/fault.h"
+#include "milter/smtp.h"
+
+struct run {
+	const struct delivery *delivery;
+	const struct delivery_mail *mail;
+	struct outcome *outcome;
+	struct delivery_state *state;
+	struct outgoing *copies;
+	const char **names;		/* per recipient */
+	bool *done;			/* per recipient: an earlier attempt has seen to him */
+	const char **refusals;		/* per recipient: the listener's, or NULL */
+};
+
+/* Who gets something else than the original. */
+static bool is_elsewhere(const struct outcome *outcome, size_t i)
+{
+	return outcome->recipients[i].message != 0;
+}
+
+static bool anybody_elsewhere(const struct outcome *outcome)
 {
 	for (size_t i = 0; i < outcome->recipient_count; i++)
-		if (outcome->recipients[i].message == OUTCOME_NONE)
+		if (is_elsewhere(outcome, i))
 			return true;
 	return false;
 }
 
-void delivery_run(struct outcome *outcome)
+static void postpone(const struct run *run, enum reply reply, const char *detail, const struct err *err)
 {
-	if (outcome->action != ACTION_ACCEPT || outcome->observed)
-		return;
+	const char *reason = arena_strdup(run->mail->arena, err->text);
+
+	gate_postpone(run->outcome, reply, detail, reason != NULL ? reason : detail);
+}
+
+static int make_ready(const struct run *run, const struct message *message, struct outgoing *outgoing, struct err *err)
+{
+	const struct settings *settings = &run->delivery->site->settings;
+	const struct outgoing_room room = { .directory = settings->state_dir,
+					    .memory_bytes = (size_t)settings->limits.body_in_memory_kb * 1024 };
+
+	if (run->mail->tick != NULL)
+		run->mail->tick(run->mail->tick_self);
+	return outgoing_make(run->mail->arena, &room, message, outgoing, err);
+}
+
+/* After this nothing of the messages can fail any more. */
+static int make_all_ready(struct run *run, struct err *err)
+{
+	struct outcome *outcome = run->outcome;
+	struct outgoing original;
+
+	run->copies = arena_array(run->mail->arena, outcome->copy_count, sizeof(*run->copies));
+	if (run->copies == NULL)
+		return err_memory(err);
+	for (size_t i = 0; i < outcome->copy_count; i++)
+		if (make_ready(run, &outcome->copies[i], &run->copies[i], err) != 0)
+			return -1;
+	if (!outcome->body_changed)
+		return 0;
+	if (make_ready(run, &outcome->message, &original, err) != 0)
+		return -1;
+	outcome->message.body = original.body;
+	return 0;
+}
+
+static struct slice field_value(const struct header *header, const char *name)
+{
+	const struct field *field = header_find(header, name, 0);
+
+	return field != NULL ? field->value : slice_of(NULL);
+}
+
+static int make_key(const struct run *run, struct journal_key *key, struct err *err)
+{
+	const struct message *message = run->mail->message;
+	unsigned char digest[CRYPT_SHA256_BYTES];
+	const struct journal_parts parts = {
+		.sender = run->mail->envelope->sender.text,
+		.message_id = field_value(&message->header, "Message-ID"),
+		.date = field_value(&message->header, "Date"),
+		.body_sha256 = digest,
+	};
+
+	if (outgoing_digest(message->body, digest, err) != 0)
+		return -1;
+	return journal_key_make(&parts, key, err);
+}
+
+static int name_recipients(struct run *run, struct err *err)
+{
+	const struct envelope *envelope = run->mail->envelope;
+	size_t n = envelope->recipient_count;
+
+	run->names = arena_array(run->mail->arena, n, sizeof(*run->names));
+	run->done = arena_array(run->mail->arena, n, sizeof(*run->done));
+	run->refusals = arena_array(run->mail->arena, n, sizeof(*run->refusals));
+	if (run->names == NULL || run->done == NULL || run->refusals == NULL)
+		return err_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		run->names[i] = arena_string(run->mail->arena, envelope->recipients[i].address.text);
+		if (run->names[i] == NULL)
+			return err_memory(err);
+	}
+	return 0;
+}
+
+/* The recipients with an answer, by index: those of message who are not done, or with `message` OUTCOME_NONE, dropped. */
+static size_t list_members(const struct run *run, size_t message, size_t *members)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < run->outcome->recipient_count; i++)
+		if (run->outcome->recipients[i].message == message && !run->done[i])
+			members[n++] = i;
+	return n;
+}
+
+static int begin(struct run *run, struct err *err)
+{
+	size_t n = run->outcome->recipient_count, count = 0;
+	const char **names = arena_array(run->mail->arena, n, sizeof(*names));
+	bool *done = arena_array(run->mail->arena, n, sizeof(*done));
+	struct journal_key key;
+
+	if (names == NULL || done == NULL)
+		return err_memory(err);
+	if (make_key(run, &key, err) != 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (is_elsewhere(run->outcome, i))
+			names[count++] = run->names[i];
+	if (journal_begin(&run->delivery->journal, &key, names, count, done, &run->state->attempt, err) != 0)
+		return -1;
+	run->state->begun = true;
+	count = 0;
+	for (size_t i = 0; i < n; i++)
+		if (is_elsewhere(run->outcome, i))
+			run->done[i] = done[count++];
+	return 0;
+}
+
+/* They need nothing any more. */
+static int keep(struct run *run, const size_t *members, size_t n, const char *queue_id, struct err *err)
+{
+	const char **names = arena_array(run->mail->arena, n, sizeof(*names));
+
+	if (names == NULL)
+		return err_memory(err);
+	for (size_t i = 0; i < n; i++)
+		names[i] = run->names[members[i]];
+	if (n > 0 && journal_keep(&run->delivery->journal, &run->state->attempt, names, n, queue_id, err) != 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		run->done[members[i]] = true;
+	return 0;
+}
+
+static int sort_answers(struct run *run, const size_t *members, size_t n, const struct reinject_result *result,
+			struct err *err)
+{
+	size_t *accepted = arena_array(run->mail->arena, n, sizeof(*accepted)), count = 0;
+
+	if (accepted == NULL)
+		return err_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		if (result->recipients[i].answer == REINJECT_ACCEPTED)
+			accepted[count++] = members[i];
+		else
+			run->refusals[members[i]] = result->recipients[i].text;
+	}
+	return keep(run, accepted, count, result->queue_id, err);
+}
+
+static int hand_over(const struct run *run, const struct reinject_mail *given, struct reinject_result *result,
+		struct err *err)
+{
+	const struct guard_mail bound = { given->envelope, given->members, given->n, given->message->body_sha256,
+					  clock_now(&clock_system) };
+	struct smtp_client client = { { NULL } };
+	struct reinject_mail mail = *given;
+
+	client.attributes[SMTP_ADDR] = run->mail->envelope->client_ip;
+	mail.client = &client;
+	mail.deadline_ms = run->mail->deadline_ms;
+	mail.guard_field = guard_field(run->mail->arena, run->delivery->guard, &bound, err);
+	if (mail.guard_field == NULL)
+		return -1;
+	return reinject_send(run->delivery->target, &mail, run->mail->arena, result, err);
+}
+
+static int send_copy(struct run *run, size_t copy, struct err *err)
+{
+	size_t *members = arena_array(run->mail->arena, run->outcome->recipient_count, sizeof(*members));
+	struct reinject_mail mail = { .envelope = run->mail->envelope, .members = members,
+				      .message = &run->copies[copy] };
+	struct reinject_result result;
+
+	if (members == NULL)
+		return err_memory(err);
+	mail.n = list_members(run, copy + 1, members);
+	if (mail.n == 0)
+		return 0;
+	if (run->mail->tick != NULL)
+		run->mail->tick(run->mail->tick_self);
+	fault_point("copy-send");
+	if (hand_over(run, &mail, &result, err) < 0)
+		return -1;
+	fault_point("copy-sent");
+	if (sort_answers(run, members, mail.n, &result, err) != 0)
+		return -1;
+	fault_point("copy-kept");
+	return 0;
+}
+
+/* Why a recipient gets nothing, as an SMTP reply; NULL: he gets his message. */
+static const char *refusal_of(const struct run *run, size_t i)
+{
+	if (run->done[i])
+		return NULL;
+	if (run->outcome->recipients[i].message == OUTCOME_NONE)
+		return "550 5.7.5 S/MIME: no usable certificate";
+	return run->refusals[i];
+}
+
+static int send_report(struct run *run, const struct dsn *dsn, struct err *err)
+{
+	static const size_t first = 0;
+	struct reinject_mail mail = { .envelope = &dsn->envelope, .members = &first, .n = 1 };
+	struct reinject_result result;
+	struct outgoing outgoing;
+
+	if (make_ready(run, &dsn->message, &outgoing, err) != 0)
+		return -1;
+	mail.message = &outgoing;
+	/* A sender whom the listener does not know cannot be told: 0 is an answer too. */
+	return hand_over(run, &mail, &result, err) < 0 ? -1 : 0;
+}
+
+static int tell_sender(struct run *run, struct err *err)
+{
+	const struct envelope *envelope = run->mail->envelope;
+	size_t n = envelope->recipient_count;
+	size_t *members = arena_array(run->mail->arena, n, sizeof(*members));
+	struct dsn_recipient *recipients = arena_array(run->mail->arena, n, sizeof(*recipients));
+	struct dsn_report report = { .host = run->delivery->site->authserv_id, .envelope = envelope,
+				     .original = &run->mail->message->header, .recipients = recipients,
+				     .now = clock_now(&clock_system) };
+	struct dsn dsn;
+	int made;
+
+	if (members == NULL || recipients == NULL)
+		return err_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		const char *refusal = is_elsewhere(run->outcome, i) ? refusal_of(run, i) : NULL;
+
+		if (refusal == NULL)
+			continue;
+		members[report.n] = i;
+		recipients[report.n++] = (struct dsn_recipient){ &envelope->recipients[i], refusal };
+	}
+	if (report.n == 0)
+		return 0;
+	made = dsn_make(run->mail->arena, &report, &dsn, err);
+	if (made < 0 || (made == 1 && send_report(run, &dsn, err) != 0))
+		return -1;
+	fault_point("report-sent");
+	return keep(run, members, report.n, "", err);
+}
+
+static int send_all(struct run *run, struct err *err)
+{
+	for (size_t i = 0; i < run->outcome->copy_count; i++)
+		if (send_copy(run, i, err) != 0)
+			return -1;
+	return tell_sender(run, err);
+}
+
+static void refuse_for_want_of_a_way(struct outcome *outcome)
+{
 	if (outcome->copy_count > 0)
 		gate_refuse(outcome, REPLY_SEPARATE, "its recipients need different treatment: send to them separately");
-	else if (anybody_is_dropped(outcome))
+	else
 		gate_refuse(outcome, REPLY_NO_CERTIFICATE, "no usable certificate for some recipients");
+}
+
+int delivery_run(const struct delivery *delivery, const struct delivery_mail *mail, struct outcome *outcome,
+		 struct delivery_state *state, struct err *err)
+{
+	struct run run = { .delivery = delivery, .mail = mail, .outcome = outcome, .state = state };
+	struct err why = { .class = ERR_NONE };
+
+	if (outcome->action != ACTION_ACCEPT || outcome->observed || !anybody_elsewhere(outcome))
+		return 0;
+	if (delivery->target == NULL || delivery->journal.class == NULL) {
+		refuse_for_want_of_a_way(outcome);
+		return 0;
+	}
+	if (name_recipients(&run, err) != 0 || make_all_ready(&run, err) != 0)
+		return -1;
+	fault_point("copies-ready");
+	if (begin(&run, &why) != 0)
+		postpone(&run, REPLY_RECORDER, "the journal of copies is not available, try again later", &why);
+	else if (send_all(&run, &why) != 0)
+		postpone(&run, REPLY_COPIES, "a copy could not be handed over, try again later", &why);
+	return 0;
+}
+
+void delivery_end(const struct delivery *delivery, const struct delivery_state *state, struct outcome *outcome,
+		  struct err *err)
+{
+	bool accepted = outcome->action == ACTION_ACCEPT;
+
+	if (!state->begun)
+		return;
+	fault_point("before-end");
+	if (journal_end(&delivery->journal, &state->attempt, accepted, err) != 0 && accepted)
+		gate_postpone(outcome, REPLY_RECORDER, "the journal of copies is not available, try again later",
+			      err->text);
+	fault_point("before-answer");
+}
+
+/* guard_memory: what the journal has seen, no guard lets pass again. */
+static int first_time(void *self, const char *id, time_t expires, struct err *err)
+{
+	const struct journal *journal = self;
+	bool seen = true;
+
+	if (journal_seen(journal, id, expires, &seen, err) != 0)
+		return -1;
+	return seen ? 0 : 1;
+}
+
+int delivery_is_own(const struct delivery *delivery, const struct delivery_mail *mail, struct err *err)
+{
+	struct journal journal = delivery->journal;
+	const struct guard_memory memory = { first_time, &journal };
+	unsigned char digest[CRYPT_SHA256_BYTES];
+	const struct guard_mail bound = { .envelope = mail->envelope, .n = mail->envelope->recipient_count,
+					  .body_sha256 = digest, .now = clock_now(&clock_system) };
+
+	if (delivery->guard == NULL || journal.class == NULL || !guard_present(&mail->message->header))
+		return 0;
+	if (outgoing_digest(mail->message->body, digest, err) != 0)
+		return -1;
+	return guard_check(mail->arena, delivery->guard, &bound, &mail->message->header, &memory, err);
+}
+
+int delivery_check(const struct site *site, struct err *err)
+{
+	const char *const *to = &site->settings.reinject.to;
+	struct smtp_address address;
+	struct err why = { .class = ERR_NONE };
+
+	if (*to == NULL || smtp_address_parse(*to, &address, &why) == 0)
+		return 0;
+	return conf_finding(site->conf, to, err, "reinject.to: %s", why.text);
+}
+
+int delivery_open(const struct site *site, struct delivery *delivery, struct err *err)
+{
+	const struct settings *settings = &site->settings;
+	const struct reinject_settings reinject = {
+		.to = settings->reinject.to, .starttls = settings->reinject.starttls,
+		.tls_ca_file = settings->reinject.ca_file, .name = site->authserv_id,
+	};
+
+	*delivery = (struct delivery){ .site = site };
+	if (settings->reinject.to == NULL)
+		return 0;
+	delivery->target = reinject_target_new(&reinject, err);
+	delivery->guard = delivery->target != NULL ? guard_open(settings->state_dir, err) : NULL;
+	if (delivery->guard != NULL)
+		return 0;
+	delivery_close(delivery);
+	return -1;
+}
+
+void delivery_close(struct delivery *delivery)
+{
+	reinject_target_free(delivery->target);
+	guard_free(delivery->guard);
+	*delivery = (struct delivery){ .site = delivery->site };
 }

@@ -39,6 +39,7 @@ struct slot {
 struct keeper {
 	const struct generation_env *env;
 	struct site *site;
+	struct delivery delivery;
 	int control;
 	int ready;		/* the master waits at its other end */
 	int signals;		/* signalfd */
@@ -74,8 +75,8 @@ static int open_requests(struct keeper *keeper, struct err *err)
 
 static void run_worker(struct keeper *keeper)
 {
-	const struct worker_env env = { keeper->site, keeper->env->sink, keeper->env->listener, keeper->control,
-					keeper->recorder[CHANNEL_CLIENT] };
+	const struct worker_env env = { keeper->site, &keeper->delivery, keeper->env->sink, keeper->env->listener,
+					keeper->control, keeper->recorder[CHANNEL_CLIENT] };
 
 	close(keeper->requests);
 	if (keeper->recorder[CHANNEL_SERVICE] >= 0)
@@ -101,6 +102,7 @@ static void run_fetch(struct keeper *keeper)
 	close(keeper->wanted.fd);
 	close_recorder(keeper);
 	fetch_wanted_init(&keeper->wanted, -1);
+	delivery_close(&keeper->delivery);
 	fetch_run(&env);
 }
 
@@ -114,6 +116,7 @@ static void run_recorder(struct keeper *keeper)
 	close(keeper->wanted.fd);
 	close(keeper->recorder[CHANNEL_CLIENT]);
 	fetch_wanted_init(&keeper->wanted, -1);
+	delivery_close(&keeper->delivery);
 	recorder_run(keeper->site, keeper->env->sink, keeper->recorder[CHANNEL_SERVICE]);
 }
 
@@ -147,7 +150,8 @@ static int load(struct keeper *keeper, struct err *err)
 		return -1;
 	process_harden();
 	if (open_requests(keeper, err) != 0 || site_load(keeper->env->path, &env, &keeper->site, err) != 0 ||
-	    setup_state(keeper->site, true, &warnings, err) != 0 || setup_fetch(keeper->site, true, err) != 0)
+	    setup_state(keeper->site, true, &warnings, err) != 0 || setup_fetch(keeper->site, true, err) != 0 ||
+	    delivery_check(keeper->site, err) != 0 || delivery_open(keeper->site, &keeper->delivery, err) != 0)
 		return -1;
 	return add_slots(keeper, err);
 }
@@ -323,6 +327,7 @@ static _Noreturn void keeper_run(const struct generation_env *env, int control, 
 	close(ready);
 	keeper.ready = -1;
 	keep(&keeper);
+	delivery_close(&keeper.delivery);
 	site_free(keeper.site);
 	_exit(0);
 }

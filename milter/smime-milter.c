@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "milter/delivery.h"
 #include "milter/drivers.h"
 #include "milter/log.h"
 #include "milter/master.h"
@@ -77,7 +78,8 @@ static int check(const char *path, const struct event_sink *sink)
 
 	if (setup_read(path, &to_stderr, &warnings_to_stderr, &setup, &err) != 0 ||
 	    identity_become(&setup.identity, &err) != 0 || site_load(path, &env, &site, &err) != 0 ||
-	    setup_state(site, false, &warnings_to_stderr, &err) != 0 || setup_fetch(site, false, &err) != 0) {
+	    setup_state(site, false, &warnings_to_stderr, &err) != 0 || setup_fetch(site, false, &err) != 0 ||
+	    delivery_check(site, &err) != 0) {
 		fprintf(stderr, "smime-milter: configuration refused: %s\n", err.text);
 		site_free(site);
 		return EXIT_CONFIG;

@@ -27,6 +27,8 @@ struct transaction {
 	struct spool *spool;
 	uint64_t body_bytes;
 	uint64_t limit_bytes;		/* limits.message_mb */
+	struct message message;		/* as it came; from the end on */
+	struct delivery_state delivery;
 	bool has_mail;
 	enum reply refused;		/* REPLY_NONE: nothing went wrong yet */
 	struct err err;			/* why refused */
@@ -272,8 +274,9 @@ static void refused_outcome(struct transaction *transaction, struct outcome *out
 	}
 }
 
-static void finish_message(struct transaction *transaction, struct message *message)
+static void finish_message(struct transaction *transaction)
 {
+	struct message *message = &transaction->message;
 	struct err err = { 0 };
 
 	/* A signature or an envelope may have to be held whole while the core works on it. */
@@ -287,13 +290,29 @@ static void finish_message(struct transaction *transaction, struct message *mess
 		refuse_err(transaction, REPLY_INTERNAL, &err);
 }
 
+/* Through the one door, and the copies on their way. */
+static void pass(struct transaction *transaction, const struct gate_env *env, struct outcome *outcome, struct err *err)
+{
+	const struct delivery *delivery = transaction->env.delivery;
+	const struct delivery_mail mail = {
+		.envelope = &transaction->envelope, .message = &transaction->message, .arena = transaction->arena,
+		.deadline_ms = env->deadline_ms, .tick = env->tick, .tick_self = env->tick_self,
+	};
+	int own = delivery_is_own(delivery, &mail, err);
+
+	transaction->envelope.own_copy = own == 1;
+	if (own < 0)
+		gate_postpone(outcome, REPLY_RECORDER, "the loop guard cannot be checked, try again later", err->text);
+	else if (gate_process(env, &transaction->envelope, &transaction->message, transaction->arena, outcome, err) == 0 &&
+		 delivery_run(delivery, &mail, outcome, &transaction->delivery, err) != 0)
+		gate_failed(transaction->env.site, err, outcome);
+}
+
 void transaction_end(struct transaction *transaction, const char *queue_id, void (*tick)(void *), void *tick_self,
 		     struct outcome *outcome, struct err *err)
 {
 	const struct site *site = transaction->env.site;
 	struct gate_env env = { .site = site, .tick = tick, .tick_self = tick_self };
-	struct message message = { 0 };
-
 	memset(outcome, 0, sizeof(*outcome));
 	if (queue_id != NULL)
 		transaction->envelope.queue_id = arena_strdup(transaction->arena, queue_id);
@@ -303,14 +322,23 @@ void transaction_end(struct transaction *transaction, const char *queue_id, void
 	}
 	if (!transaction->has_mail)
 		refuse(transaction, REPLY_INTERNAL, ERR_BUG, "end of a message that did not begin");
-	finish_message(transaction, &message);
+	finish_message(transaction);
 	if (transaction->refused != REPLY_NONE) {
 		*err = transaction->err;
 		refused_outcome(transaction, outcome);
 		return;
 	}
 	env.deadline_ms = clock_monotonic_ms(&site->clock) + site->settings.limits.deadline_s * 1000;
-	(void)gate_process(&env, &transaction->envelope, &message, transaction->arena, outcome, err);
+	pass(transaction, &env, outcome, err);
+}
+
+void transaction_settle(struct transaction *transaction, bool applied, struct outcome *outcome, struct err *err)
+{
+	if (!applied && transaction->delivery.begun)
+		gate_postpone(outcome, REPLY_INTERNAL, "internal error", err->text);
+	else if (!applied)
+		gate_failed(transaction->env.site, err, outcome);
+	delivery_end(transaction->env.delivery, &transaction->delivery, outcome, err);
 }
 
 const struct envelope *transaction_envelope(const struct transaction *transaction)

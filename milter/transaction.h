@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "gate/gate.h"
+#include "milter/delivery.h"
 
 /* Bytes that all transactions of a worker hold together (limits.total_memory_mb). */
 struct budget {
@@ -18,6 +19,7 @@ struct budget {
 struct transaction_env {		/* outlives the transaction */
 	const struct site *site;
 	struct budget *budget;
+	const struct delivery *delivery;
 	const char *client_ip;		/* NULL: unknown */
 	const char *daemon_name;	/* "" where unknown */
 };
@@ -39,10 +41,13 @@ void transaction_login(struct transaction *transaction, const char *login);
 void transaction_header(struct transaction *transaction, const char *name, const char *value, bool blank_kept);
 void transaction_body(struct transaction *transaction, const void *p, size_t n);
 
-/* The end: hands the message to gate_process and fills outcome, always (it starts as try later; *err says why when it
- * failed). queue_id may be NULL. tick: as in gate_env, may be NULL. outcome lives as long as the transaction. */
+/* The end: hands the message to gate_process, delivers the copies that it needs, and fills outcome, always (it starts as
+ * try later; *err says why when it failed). queue_id may be NULL. tick: as in gate_env, may be NULL. outcome lives as long as the transaction. */
 void transaction_end(struct transaction *transaction, const char *queue_id, void (*tick)(void *), void *tick_self,
 		     struct outcome *outcome, struct err *err);
+
+/* The original has been changed as outcome says, or could not be (then *err says why): the last word before the answer. */
+void transaction_settle(struct transaction *transaction, bool applied, struct outcome *outcome, struct err *err);
 
 /* For the log: what is known so far. */
 const struct envelope *transaction_envelope(const struct transaction *transaction);

@@ -89,14 +89,17 @@ static int open_recorder(struct worker *worker, struct recorder_client *client, 
 {
 	if (fd < 0)
 		return 0;
+	if (recorder_client_open(client, fd, RECORDER_TIMEOUT_MS, err) != 0)
+		return -1;
 	worker->recorder = client;
-	return recorder_client_open(client, fd, RECORDER_TIMEOUT_MS, err);
+	worker->delivery.journal = client->journal;
+	return 0;
 }
 
 _Noreturn void worker_run(const struct worker_env *env)
 {
 	struct recorder_client recorder;
-	struct worker worker = { .site = env->site, .sink = env->sink };
+	struct worker worker = { .site = env->site, .sink = env->sink, .delivery = *env->delivery };
 	struct pollfd wait = { .fd = env->control, .events = POLLIN };
 	struct listener_address address;
 	struct err err = { 0 };

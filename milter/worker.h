@@ -14,12 +14,14 @@ struct worker {
 	const struct site *site;
 	const struct event_sink *sink;
 	struct budget budget;
+	struct delivery delivery;
 	atomic_uint messages;		/* between MAIL FROM and their end */
 	const struct recorder_client *recorder;	/* NULL: the configuration has nothing to record */
 };
 
 struct worker_env {
 	const struct site *site;
+	const struct delivery *delivery;
 	const struct event_sink *sink;
 	int listener;			/* libmilter's listening descriptor */
 	int control;			/* see control.h */

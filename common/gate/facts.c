@@ -151,7 +151,7 @@ int facts_gather(const struct site *site, const struct envelope *envelope, const
 	    facts_recipients(site, envelope, arena, facts, err) != 0 ||
 	    facts_visible(envelope, message, arena, facts, err) != 0)
 		return -1;
-	facts->own_copy = envelope->own_copy;
+	facts->own_copy = envelope->own_copy && facts->ours;
 	facts->hops = header_count(header, "Received");
 	if (facts->ours && !facts->own_copy && trigger_find(site, header, arena, &facts->encryption_asked, err) != 0)
 		return -1;

@@ -173,10 +173,22 @@ void gate_failed(const struct site *site, const struct err *err, struct outcome 
 	forget_plan(outcome);
 }
 
-void gate_refuse(struct outcome *outcome, enum reply reply, const char *detail)
+static void turn_into(struct outcome *outcome, enum action action, enum reply reply, const char *detail,
+		      const char *reason)
 {
 	outcome->reply = reply;
-	outcome->reply_detail = outcome->reason = detail;
-	outcome->action = ACTION_REJECT;
+	outcome->reply_detail = detail;
+	outcome->reason = reason;
+	outcome->action = action;
 	forget_plan(outcome);
+}
+
+void gate_refuse(struct outcome *outcome, enum reply reply, const char *detail)
+{
+	turn_into(outcome, ACTION_REJECT, reply, detail, detail);
+}
+
+void gate_postpone(struct outcome *outcome, enum reply reply, const char *detail, const char *reason)
+{
+	turn_into(outcome, ACTION_TEMPFAIL, reply, detail, reason);
 }

@@ -24,6 +24,9 @@ int gate_process(const struct gate_env *env, const struct envelope *envelope, co
 /* Turns an outcome that accepts into a final refusal of the whole transaction. detail: as in outcome->reply_detail. */
 void gate_refuse(struct outcome *outcome, enum reply reply, const char *detail);
 
+/* Turns an outcome that accepts into try later, whatever on_failure says: something outside is not to be had now. */
+void gate_postpone(struct outcome *outcome, enum reply reply, const char *detail, const char *reason);
+
 /* Turns outcome into the one for a failure with err (by class), also when draining fails. */
 void gate_failed(const struct site *site, const struct err *err, struct outcome *outcome);
 

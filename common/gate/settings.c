@@ -39,6 +39,8 @@ static const struct conf_table limit_table = { limit_rows, sizeof(struct limits)
 
 static const struct conf_row reinject_rows[] = {
 	{ .name = "to", .type = CONF_STRING, .offset = PART(reinject, to) },
+	{ .name = "starttls", .type = CONF_BOOL, .offset = PART(reinject, starttls) },
+	{ .name = "ca_file", .type = CONF_STRING, .offset = PART(reinject, ca_file) },
 	{ .name = NULL }
 };
 static const struct conf_table reinject_table = { reinject_rows, PART_SIZE(reinject) };

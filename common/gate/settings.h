@@ -26,7 +26,7 @@ struct settings {
 	struct conf_groups directories;		/* by type; each begins with struct directory_settings */
 	struct conf_groups keystores;		/* by type; each begins with const char *type */
 	struct conf_groups rules;		/* struct rule_settings */
-	struct { const char *to; } reinject;
+	struct { const char *to; bool starttls; const char *ca_file; } reinject;
 	struct { const char *header, *subject_tag; } triggers;
 	struct { const char *path; bool chain; } audit;
 	struct { const char *listen; } metrics;

@@ -53,6 +53,26 @@ int gate_process(const struct gate_env *env, const struct envelope *envelope, co
 	return 0;
 }
 
+static void turn(struct outcome *outcome, enum action action, enum reply reply)
+{
+	outcome->action = action;
+	outcome->reply = reply;
+	outcome->copy_count = 0;
+}
+
+void gate_refuse(struct outcome *outcome, enum reply reply, const char *detail)
+{
+	(void)detail;
+	turn(outcome, ACTION_REJECT, reply);
+}
+
+void gate_postpone(struct outcome *outcome, enum reply reply, const char *detail, const char *reason)
+{
+	(void)detail;
+	(void)reason;
+	turn(outcome, ACTION_TEMPFAIL, reply);
+}
+
 void gate_failed(const struct site *site, const struct err *err, struct outcome *outcome)
 {
 	(void)site;
@@ -63,6 +83,7 @@ void gate_failed(const struct site *site, const struct err *err, struct outcome 
 struct fixture {
 	struct site site;
 	struct budget budget;
+	struct delivery delivery;	/* no way to send copies */
 	struct transaction_env env;
 	struct transaction *transaction;
 	struct outcome outcome;
@@ -78,7 +99,7 @@ static int setup(void **state)
 	f->site.settings.limits = (struct limits){ .message_mb = 1, .body_in_memory_kb = 16, .total_memory_mb = 16,
 		.deadline_s = 60 };
 	f->budget.limit_bytes = (size_t)16 * 1024 * 1024;
-	f->env = (struct transaction_env){ &f->site, &f->budget, "192.0.2.1", "smtpd" };
+	f->env = (struct transaction_env){ &f->site, &f->budget, &f->delivery, "192.0.2.1", "smtpd" };
 	f->transaction = transaction_new(&f->env);
 	assert_non_null(f->transaction);
 	memset(&seen, 0, sizeof(seen));
