@@ -49,7 +49,7 @@ bool audit_line_check(struct slice json)
 	if (json.n < 3 || json.n > AUDIT_LINE_BYTES || json.p[0] != '{' || json.p[1] != '"' || json.p[json.n - 1] != '}')
 		return false;
 	for (size_t i = 0; i < json.n; i++)
-		if ((unsigned char)json.p[i] < 0x20 || json.p[i] == 0x7f)
+		if ((unsigned char)json.p[i] < 0x20)
 			return false;
 	return true;
 }

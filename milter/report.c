@@ -11,6 +11,7 @@
 #include "base/event.h"
 #include "gate/envelope.h"
 #include "mail/authres.h"
+#include "milter/report_json.h"
 
 /* Untrusted bytes as a JSON string; NULL as null. */
 static json_t *bytes(struct slice text)
@@ -532,4 +533,31 @@ int report_findings(FILE *to, const struct report_finding *findings, size_t n, s
 	for (i = 0; i < n; i++)
 		bad |= json_array_append_new(array, finding_json(&findings[i]));
 	return print(to, unless(bad, array), err);
+}
+
+/* For audit.c */
+
+json_t *report_text(struct slice text)
+{
+	return bytes(text);
+}
+
+json_t *report_time(time_t at)
+{
+	return time_string(at);
+}
+
+json_t *report_layers(const struct layer_list *layers, const char *rule)
+{
+	return layers_json(layers, rule, false);
+}
+
+json_t *report_peers(const struct recipient_outcome *to)
+{
+	return peers_json(to);
+}
+
+json_t *report_asked(const struct candidate_list *list)
+{
+	return asked_json(list);
 }

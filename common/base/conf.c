@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/conf_text.h"
+#include "base/crypt.h"
 #include "base/slice.h"
 
 #define ENUMS_MOST (sizeof(((struct conf_enums *)NULL)->items) / sizeof(int))
@@ -31,6 +32,7 @@ struct conf {
 	struct conf_text text;
 	struct buf places;		/* struct place, sorted once all are there */
 	const char *top;		/* where the file begins */
+	char sha256[2 * CRYPT_SHA256_BYTES + 1];
 	struct conf_report report;
 	size_t findings;
 	struct err first;		/* finding */
@@ -163,6 +165,11 @@ bool conf_given(const struct conf *conf, const void *member)
 	const struct place *place = find_place(conf, member);
 
 	return place != NULL && place->given;
+}
+
+const char *conf_sha256(const struct conf *conf)
+{
+	return conf->sha256;
 }
 
 /* --- settings as libconfig has them --- */
@@ -787,6 +794,7 @@ static struct conf *new_conf(const struct conf_report *to)
 static void load_all(struct load *load, const char *path, const struct conf_table *top, void *settings)
 {
 	struct conf *conf = load->conf;
+	unsigned char digest[CRYPT_SHA256_BYTES];
 	config_t config;
 	struct err err;
 
@@ -795,6 +803,8 @@ static void load_all(struct load *load, const char *path, const struct conf_tabl
 		return;
 	}
 	conf->top = conf_text_place(&conf->text, 0);
+	if (crypt_sha256(conf->text.text.p, conf->text.text.n, digest, NULL) == 0)
+		crypt_hex(digest, sizeof(digest), conf->sha256);
 	config_init(&config);
 	parse(load, &config, top, settings);
 	config_destroy(&config);

@@ -90,6 +90,8 @@ void conf_free(struct conf *conf);	/* NULL is fine */
  * group's struct: the group itself; of a group and its first key, which share an address, the key counts). For a
  * defaulted member, the enclosing group; never NULL. */
 const char *conf_where(const struct conf *conf, const void *member);
+/* SHA-256 of the text, includes in their places, as lower-case hex: which configuration it was. */
+const char *conf_sha256(const struct conf *conf);
 /* False where the file has no such value and the default stands. */
 bool conf_given(const struct conf *conf, const void *member);
 
