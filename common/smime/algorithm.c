@@ -244,13 +244,17 @@ static void find_pss(const struct prescan_algorithm *algorithm, const struct dig
 		found->salt_bytes = pss.salt_bytes;
 }
 
-/* [2] of RSAES-OAEP-params: RFC 3560 3 wants the label to be empty. */
-static bool is_empty_label(const struct der_item *item)
+/* [2] of RSAES-OAEP-params. RFC 3560 3 wants the label to be empty; NSS has been seen to write one, which harms nobody. */
+static bool is_label(const struct der_item *item)
 {
 	struct prescan_algorithm source;
+	struct der parameters;
+	struct der_item label;
 
-	return prescan_algorithm(item, &source) == 0 && algorithm_nid(source.oid) == NID_pSpecified &&
-	       slice_equal(source.parameters, slice_make("\x04\x00", 2));
+	if (prescan_algorithm(item, &source) != 0 || algorithm_nid(source.oid) != NID_pSpecified)
+		return false;
+	parameters = der_whole(source.parameters);
+	return der_take(&parameters, DER_OCTETS, &label) == 1 && parameters.rest.n == 0;
 }
 
 /* RFC 4055 4.1, whose defaults are SHA-1, MGF1 with it, and no label. */
@@ -258,7 +262,7 @@ static const char *oaep_fault(struct slice parameters, bool *malformed)
 {
 	struct der der = der_whole(parameters);
 	struct der_item item, hash, mgf, label;
-	bool known, empty;
+	bool known;
 	int got[3];
 
 	*malformed = true;
@@ -273,8 +277,8 @@ static const char *oaep_fault(struct slice parameters, bool *malformed)
 	*malformed = false;
 	known = (got[0] == 0 || digest_by_nid(named_digest(&hash, false)) != NULL) &&
 		(got[1] == 0 || digest_by_nid(named_digest(&mgf, true)) != NULL);
-	empty = got[2] == 0 || is_empty_label(&label);
-	return known && empty ? NULL : "RFC 3560 3: RSAES-OAEP with a label, or with a hash that is not known";
+	known = known && (got[2] == 0 || is_label(&label));
+	return known ? NULL : "RFC 3560 3: RSAES-OAEP with a hash, or a source of the label, that is not known";
 }
 
 static bool is_null(struct slice parameters)
