@@ -12,6 +12,7 @@
 
 #include "pki/evidence.h"
 #include "pki/revocation.h"
+#include "support/dertext.h"
 #include "support/testdir.h"
 #include "support/testpki.h"
 
@@ -449,6 +450,55 @@ static void what_is_worth_keeping(void **state)
 	assert_int_equal(accept(f, (struct testpki_crl){ .extra_oid = "1.2.3.4" }), -1);
 }
 
+/* ---- CVEs: what OpenSSL once read wrongly (SPECS B1) ---- */
+
+/* Such a delta CRL is not applied, and the one beside it is. */
+static void cve_2026_28388_delta_crl_without_number(void **state)
+{
+	struct fixture *f = *state;
+	const struct testpki *leaf = f->leaf;
+	const struct testpki_crl unnumbered = { .base = 5, .revoked = &leaf, .n = 1 };
+
+	assert_int_equal(ask_delta(f, false, unnumbered), REV_GOOD);
+	assert_int_equal(ask_with(f, unnumbered), REV_UNKNOWN);
+	crl(f, unnumbered);
+	assert_int_equal(ask_delta(f, false, (struct testpki_crl){ .number = 6, .base = 5, .revoked = &leaf, .n = 1 }),
+			 REV_REVOKED);
+}
+
+/* cRLDistributionPoints with a name that is relative to its issuer's, right ones and wrong ones. */
+static void cve_2026_35189_relative_distribution_point(void **state)
+{
+	static const struct {
+		const char *points;
+		enum path_revocation about;	/* by a CRL that is for all points */
+	} rows[] = {
+		{ "30{ 30{ a0{ a1{ 30{ @CN 0c{ \"part 1\" } } } } } }", REV_GOOD },
+		{ "30{ 30{ a0{ a1{ 30{ @CN 0c{ \"part\" } } 30{ @OU 0c{ \"1\" } } } } } }", REV_GOOD },
+		{ "30{ 30{ a0{ a1{ 30{ @CN 0c{ \"part 1\" } } } } 81{ 01fe } } }", REV_GOOD },
+		{ "30{ 30{ a0{ a1{} } } }", REV_GOOD },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char hex[400] = "DER:";
+		struct testpki *leaf;
+		struct buf der;
+
+		buf_init(&der, 0);
+		dertext(rows[i].points, &der);
+		for (size_t k = 0; k < der.n; k++)
+			snprintf(hex + 4 + 2 * k, 3, "%02x", der.p[k]);
+		buf_clear(&der);
+		leaf = testpki_make(f->sub, &(struct testpki_spec){ .cn = "Relative", .extra_value = hex,
+								    .extra_oid = "crlDistributionPoints" });
+		f->about = leaf;
+		assert_int_equal(ask_with(f, (struct testpki_crl){ .n = 0 }), rows[i].about);
+		assert_int_equal(ask_with(f, (struct testpki_crl){ .idp = "URI:" POINT }), REV_UNKNOWN);
+		testpki_free(leaf);
+	}
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -460,7 +510,8 @@ int main(void)
 		TEST(deltas_that_do_not_fit_change_nothing), TEST(a_stale_delta_frees_nobody),
 		TEST(a_delta_keeps_an_old_complete_crl_alive), TEST(ocsp_answers_without_crls),
 		TEST(ocsp_and_crls_are_weighed), TEST(a_responder_may_be_revoked), TEST(signatures_are_verified_once),
-		TEST(what_is_worth_keeping),
+		TEST(what_is_worth_keeping), TEST(cve_2026_28388_delta_crl_without_number),
+		TEST(cve_2026_35189_relative_distribution_point),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
