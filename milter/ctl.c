@@ -59,6 +59,10 @@ static const struct ctl_command commands[] = {
 	  "NAME is a configured collection; FILEs given together are checked as one collection. Without either, every\n"
 	  "configured collection is checked.\n"
 	  "Exit status: 1 when there are findings.\n" },
+	{ "audit verify", ctl_audit_verify, 0, 0, 1, ANY_NUMBER, "FILE ...",
+	  "is the chain of audit lines whole?",
+	  "FILEs are read as one log, oldest first; - is standard input.\n"
+	  "Exit status: 1 when lines are missing, changed or not chained.\n" },
 	{ "keys list", ctl_keys_list, OPTION_JSON, 0, 0, 0, "[--json]", "own keys and the days they are still valid",
 	  "" },
 	{ "keys test", ctl_keys_test, OPTION_JSON, 0, 0, 1, "[ADDRESS] [--json]",

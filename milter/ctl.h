@@ -47,6 +47,7 @@ int ctl_explain(struct ctl *ctl, struct err *err);
 int ctl_verify(struct ctl *ctl, struct err *err);
 int ctl_sign(struct ctl *ctl, struct err *err);
 int ctl_encrypt(struct ctl *ctl, struct err *err);
+int ctl_audit_verify(struct ctl *ctl, struct err *err);
 int ctl_certs_find(struct ctl *ctl, struct err *err);
 int ctl_collection_list(struct ctl *ctl, struct err *err);
 int ctl_collection_check(struct ctl *ctl, struct err *err);

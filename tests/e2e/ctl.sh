@@ -303,6 +303,33 @@ test_keys() {
 	is 1 'keys test of a stranger' ctl keys test carol@partner.example
 }
 
+# A log as the recorder writes it, made by other means.
+test_audit() {
+	local prev i line
+	prev=$(printf '%064d' 0)
+	for i in 1 2 3 4; do
+		line="{\"seq\":$i,\"prev\":\"$prev\",\"action\":\"sign\"}"
+		echo "$line"
+		prev=$(printf '%s' "$line" | sha256sum | cut -d' ' -f1)
+	done > "$work/audit.log"
+	head -2 "$work/audit.log" > "$work/audit.1"
+	tail -2 "$work/audit.log" > "$work/audit.2"
+	is 0 'audit verify' "$smimectl" audit verify "$work/audit.log"
+	has 'end of the chain' "$work/stdout" "^4 lines, seq 1 to 4, last sha256 $prev: the chain is whole"
+	is 0 'audit verify of several files' "$smimectl" audit verify "$work/audit.1" "$work/audit.2"
+	is 1 'audit verify in the wrong order' "$smimectl" audit verify "$work/audit.2" "$work/audit.1"
+	sed '2s/sign/pass/' "$work/audit.log" > "$work/changed.log"
+	is 1 'audit verify of a changed line' "$smimectl" audit verify "$work/changed.log"
+	has 'the line after it is named' "$work/stdout" 'changed.log:3: does not follow'
+	sed 2d "$work/audit.log" > "$work/changed.log"
+	is 1 'audit verify of a log that lacks a line' "$smimectl" audit verify "$work/changed.log"
+	input=$work/audit.log
+	is 0 'audit verify of standard input' "$smimectl" audit verify -
+	input=/dev/null
+	is 1 'audit verify of nothing' "$smimectl" audit verify /dev/null
+	is 3 'audit verify of no file' "$smimectl" audit verify "$work/none"
+}
+
 [ -x "$smimectl" ] || { echo "not ok - $smimectl is not there"; exit 1; }
 test_demo
 test_usage
@@ -315,4 +342,5 @@ test_operations
 test_explain
 test_certificates
 test_keys
+test_audit
 [ $failures = 0 ]
