@@ -1150,6 +1150,35 @@ static void unopened_envelope_is_neutral(void **state)
 	assert_string_equal(w->layers.items[0].cipher, "aes128-gcm");
 }
 
+/* What is wrong with an envelope shows in its field, and a limit is one of the configuration. */
+static void broken_envelope_is_named(void **state)
+{
+	struct world *w = *state;
+	struct field *fields = NULL;
+	size_t n = 0;
+
+	craft_envelope(w->rsa, EVP_aes_256_cbc(), slice_of(ENTITY), &w->der);
+	assert_int_equal(buf_append_text(&w->der, "plain"), 0);
+	craft_opaque(HEADER, "enveloped-data", buf_slice(&w->der), &w->mail);
+	assert_int_equal(verify(w), RESULT_NEUTRAL);
+	reason_has(w, "RFC 5652 3: the CMS object");
+	assert_string_equal(w->layers.items[0].envelope_result, "failed");
+	assert_string_equal(w->layers.items[0].cipher, "aes256-cbc");
+	assert_false(w->layers.items[0].sealed);
+	assert_int_equal(verdict_fields(w->arena, &w->verdict, "mx", "in", &fields, &n, NULL), 0);
+	assert_int_equal(n, 2);
+	assert_non_null(strstr(arena_string(w->arena, fields[1].raw), "result=failed"));
+	assert_non_null(strstr(arena_string(w->arena, fields[1].raw), "reason=\"RFC 5652 3"));
+	buf_reset(&w->der);
+	buf_reset(&w->mail);
+	craft_envelope(w->rsa, EVP_des_ede3_cbc(), slice_of(ENTITY), &w->der);
+	craft_opaque(HEADER, "enveloped-data", buf_slice(&w->der), &w->mail);
+	assert_int_equal(verify(w), RESULT_NEUTRAL);
+	reason_has(w, "RFC 8551 2.7");
+	assert_string_equal(w->layers.items[0].envelope_result, "failed");
+	assert_true(w->layers.items[0].sealed);
+}
+
 static void signature_around_an_envelope_counts(void **state)
 {
 	struct world *w = *state;
@@ -1262,7 +1291,7 @@ int main(void)
 		TEST(shape_of_multipart_signed), TEST(first_type_of_two_does_not_hide_a_signature),
 		TEST(type_of_an_object_is_plain),
 		TEST(preamble_and_epilogue_are_no_matter), TEST(nested_signatures_both_cover), TEST(clear_inside_clear),
-		TEST(unopened_envelope_is_neutral), TEST(signature_around_an_envelope_counts),
+		TEST(unopened_envelope_is_neutral), TEST(broken_envelope_is_named), TEST(signature_around_an_envelope_counts),
 		TEST(many_certificates_are_bounded), TEST(many_objects_are_bounded), TEST(detached_verification_does_not_hold_the_content),
 	};
 
