@@ -1,7 +1,6 @@
 /* fetch.c - the fetch process: requests in, exchanges when they are due, answers that their issuer has signed onto the
- * disk. Called by generation.c in a fresh child. RFC 5280 5, RFC 6960. It has one thread, and children of its own for the
- * exchanges (fetch_job.h).
- */
+ * disk. Called by generation.c in a fresh child. RFC 5280 5, RFC 6960. It has one thread, and children of its own for
+ * the exchanges (fetch_job.h). */
 #include "milter/fetch.h"
 
 #include <poll.h>
@@ -258,7 +257,8 @@ static void finish(struct fetcher *fetcher, struct running *running)
 static int start(struct running *running, struct fetch_entry *entry, struct err *err)
 {
 	struct fetch_exchange exchange = { .url = &entry->url, .hosts = collection_fetch_hosts(entry->collection),
-		.connect_ms = collection_connect_ms(entry->collection), .total_ms = collection_total_ms(entry->collection),
+		.connect_ms = collection_connect_ms(entry->collection),
+		.total_ms = collection_total_ms(entry->collection),
 		.limit_bytes = entry->kind == FETCH_CRL ? CRL_BYTES : OCSP_BYTES };
 	struct buf question;
 	int rc = -1;
@@ -328,8 +328,8 @@ static void wait_and_see(struct fetcher *fetcher)
 		{ .fd = fetcher->env->requests, .events = POLLIN } };
 
 	for (size_t i = 0; i < JOBS; i++)
-		wait[i + 2] = (struct pollfd){ .fd = fetcher->running[i].entry != NULL ? fetcher->running[i].job.fd : -1,
-			.events = POLLIN };
+		wait[i + 2] = (struct pollfd){ .events = POLLIN,
+			.fd = fetcher->running[i].entry != NULL ? fetcher->running[i].job.fd : -1 };
 	(void)poll(wait, JOBS + 2, wait_ms(fetcher));
 	take_requests(fetcher);
 	for (size_t i = 0; i < JOBS; i++)

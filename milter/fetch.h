@@ -1,8 +1,7 @@
 /* fetch.h - the fetch process: gets CRLs and OCSP answers over http, so that no mail waits for them. One for each
- * generation whose configuration has a collection with fetch_hosts; forked by the keeper, with its site but without keys
- * and directories. Workers tell it what mails lacked (fetch_request.h), it writes answers where the collections find them
- * (fetch_store.h).
- */
+ * generation whose configuration has a collection with fetch_hosts; forked by the keeper, with its site but without
+ * keys and directories. Workers tell it what mails lacked (fetch_request.h), it writes answers where the collections
+ * find them (fetch_store.h). */
 #ifndef MILTER_FETCH_H
 #define MILTER_FETCH_H
 

@@ -136,7 +136,8 @@ static int send_request(const struct connection *connection, const struct fetch_
 	if (url->port != 80)
 		snprintf(port, sizeof(port), ":%u", url->port);
 	buf_init(&request, 0);
-	if (buf_printf(&request, "%s %s HTTP/1.0\r\nHost: %s%s%s%s\r\nUser-Agent: smime-milter\r\nConnection: close\r\n",
+	if (buf_printf(&request,
+		       "%s %s HTTP/1.0\r\nHost: %s%s%s%s\r\nUser-Agent: smime-milter\r\nConnection: close\r\n",
 		       exchange->post.n > 0 ? "POST" : "GET", url->target, open, url->host, close, port) != 0 ||
 	    (exchange->post.n > 0 && buf_printf(&request, "Content-Type: application/ocsp-request\r\n"
 						"Content-Length: %zu\r\n", exchange->post.n) != 0) ||
@@ -161,7 +162,7 @@ static ssize_t receive(const struct connection *connection, void *bytes, size_t 
 	return n >= 0 ? n : err_set(err, ERR_TEMP, "receive: %s", strerror(errno));
 }
 
-/* One line off the front, without its end; an answer's lines may end with LF alone (RFC 9112 2.2). -1: there is none. */
+/* One line off the front, without its end; an answer's lines may end with LF alone (RFC 9112 2.2). -1: no line. */
 static int take_line(struct slice *text, struct slice *line)
 {
 	long end = slice_find(*text, '\n');
@@ -295,7 +296,8 @@ static int receive_body(const struct connection *connection, const struct fetch_
 
 int fetch_http(const struct fetch_exchange *exchange, struct buf *body, struct err *err)
 {
-	struct connection connection = { .fd = -1, .end_ms = now_ms() + exchange->total_ms, .total_ms = exchange->total_ms };
+	struct connection connection = { .fd = -1, .end_ms = now_ms() + exchange->total_ms,
+		.total_ms = exchange->total_ms };
 	struct fetch_head head;
 	int rc = -1;
 

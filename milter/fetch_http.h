@@ -1,8 +1,8 @@
-/* fetch_http.h - one HTTP exchange: a GET or a POST and its answer, on a connection of its own, within a size and a time.
+/* fetch_http.h - one HTTP exchange: a GET or a POST and its answer, on a connection of its own, within a size and a
+ * time.
  *
- * No redirects, no proxies, no cookies, no persistent connections, no transfer or content codings; anything but a 200 is
- * an error. The answer's content is not looked at.
- */
+ * No redirects, no proxies, no cookies, no persistent connections, no transfer or content codings; anything but a 200
+ * is an error. The answer's content is not looked at. */
 #ifndef MILTER_FETCH_HTTP_H
 #define MILTER_FETCH_HTTP_H
 
@@ -21,9 +21,9 @@ struct fetch_exchange {
 	size_t limit_bytes;			/* of the content */
 };
 
-/* Resolves, connects to an allowed address, asks, and appends the content to body. Blocks for total_ms at most, but for
- * the resolver, which has times of its own: call it in a process that may be killed. -1: ERR_TEMP, ERR_LIMIT (time, size)
- * or ERR_POLICY (no address is allowed). */
+/* Resolves, connects to an allowed address, asks, and appends the content to body. Blocks for total_ms at most, but
+ * for the resolver, which has times of its own: call it in a process that may be killed. -1: ERR_TEMP, ERR_LIMIT
+ * (time, size) or ERR_POLICY (no address is allowed). */
 int fetch_http(const struct fetch_exchange *exchange, struct buf *body, struct err *err);
 
 struct fetch_head {

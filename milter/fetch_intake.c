@@ -66,7 +66,8 @@ static bool is_issued_by(const struct cert *cert, const struct cert *issuer)
 	return slice_equal(cert_info(cert)->issuer_der, cert_info(issuer)->subject_der);
 }
 
-/* The last one is an anchor, or the issuer of a pinned certificate: nobody is asked about it, only who its issuees name. */
+/* The last one is an anchor, or the issuer of a pinned certificate: nobody is asked about it, only who its issuees
+ * name. */
 static int prove_all(const struct intake *intake, struct err *err)
 {
 	struct cert *const *certs = intake->certs.items;
@@ -128,7 +129,8 @@ int fetch_intake(const struct fetch_scope *scope, struct slice request, time_t n
 	struct fetch_request parsed;
 	int rc = -1;
 
-	if (fetch_request_parse(request, &parsed, err) != 0 || find_collection(&intake, scope, parsed.collection, err) != 0)
+	if (fetch_request_parse(request, &parsed, err) != 0 ||
+	    find_collection(&intake, scope, parsed.collection, err) != 0)
 		return -1;
 	if (decode(&intake, &parsed, err) != 0 || prove_all(&intake, err) != 0)
 		goto out;

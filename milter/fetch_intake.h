@@ -1,6 +1,6 @@
-/* fetch_intake.h - from a request to the URLs that may be asked. The fetch process does not trust the workers, which parse
- * hostile mail: here it proves anew that the certificates lead to the collection, before it looks at any URL in them.
- */
+/* fetch_intake.h - from a request to the URLs that may be asked. The fetch process does not trust the workers, which
+ * parse hostile mail: here it proves anew that the certificates lead to the collection, before it looks at any URL in
+ * them. */
 #ifndef MILTER_FETCH_INTAKE_H
 #define MILTER_FETCH_INTAKE_H
 
@@ -34,10 +34,10 @@ struct fetch_findings {
 	void *self;
 };
 
-/* Every URL of every certificate of the request that has a path to the request's collection, now, and an issuer next to it
- * by name: found, or unlisted where the collection does not name its host. Anchors are not asked about. Collections with
- * revocation off or without fetch_hosts ask nobody. -1: ERR_MESSAGE, ERR_POLICY (a certificate is not the
- * collection's), ERR_TEMP; nothing was found then. */
+/* Every URL of every certificate of the request that has a path to the request's collection, now, and an issuer next
+ * to it by name: found, or unlisted where the collection does not name its host. Anchors are not asked about.
+ * Collections with revocation off or without fetch_hosts ask nobody. -1: ERR_MESSAGE, ERR_POLICY (a certificate is not
+ * the collection's), ERR_TEMP; nothing was found then. */
 int fetch_intake(const struct fetch_scope *scope, struct slice request, time_t now,
 		 const struct fetch_findings *findings, struct err *err);
 

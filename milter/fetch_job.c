@@ -1,5 +1,5 @@
-/* fetch_job.c - see fetch_job.h. Called by fetch.c. The pipe carries a byte, the error's class or 0, and then its text or
- * the content. */
+/* fetch_job.c - see fetch_job.h. Called by fetch.c. The pipe carries a byte, the error's class or 0, and then its text
+ * or the content. */
 #include "milter/fetch_job.h"
 
 #include <errno.h>
@@ -98,7 +98,8 @@ int fetch_job_finish(struct fetch_job *job, struct slice *content, struct err *e
 		return err_set(err, ERR_LIMIT, "not done in time");
 	said = slice_from(buf_slice(&job->answer), 1);
 	if (job->answer.p[0] != ERR_NONE)
-		return err_set(err, (enum err_class)job->answer.p[0], "%.*s", (int)(said.n < 300 ? said.n : 300), said.p);
+		return err_set(err, (enum err_class)job->answer.p[0], "%.*s", (int)(said.n < 300 ? said.n : 300),
+			       said.p);
 	*content = said;
 	return 0;
 }

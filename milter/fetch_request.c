@@ -13,7 +13,8 @@
 
 static int write_cert(struct slice der, struct buf *out)
 {
-	const unsigned char length[3] = { (unsigned char)(der.n >> 16), (unsigned char)(der.n >> 8), (unsigned char)der.n };
+	const unsigned char length[3] = { (unsigned char)(der.n >> 16), (unsigned char)(der.n >> 8),
+		(unsigned char)der.n };
 
 	if (der.n > FETCH_REQUEST_BYTES || buf_append(out, length, sizeof(length)) != 0)
 		return -1;
@@ -69,7 +70,8 @@ static int parse(struct slice bytes, struct fetch_request *request)
 	if (take_number(&bytes, 1, &request->n) != 0 || request->n == 0 || request->n > FETCH_CHAIN)
 		return -1;
 	for (size_t i = 0; i < request->n; i++)
-		if (take_number(&bytes, 3, &length) != 0 || length == 0 || take(&bytes, length, &request->certs[i]) != 0)
+		if (take_number(&bytes, 3, &length) != 0 || length == 0 ||
+		    take(&bytes, length, &request->certs[i]) != 0)
 			return -1;
 	return bytes.n == 0 ? 0 : -1;
 }

@@ -19,8 +19,8 @@ struct fetch_request {
 	size_t n;
 };
 
-/* Appends the request to out. -1: memory, or it is larger than FETCH_REQUEST_BYTES or longer than FETCH_CHAIN; what is in
- * out then is of no use. */
+/* Appends the request to out. -1: memory, or it is larger than FETCH_REQUEST_BYTES or longer than FETCH_CHAIN; what is
+ * in out then is of no use. */
 int fetch_request_write(const char *collection, const struct cert *const *chain, size_t n, struct buf *out);
 /* Slices point into bytes. Not checked: whether these are certificates, and what they say. ERR_MESSAGE. */
 int fetch_request_parse(struct slice bytes, struct fetch_request *request, struct err *err);

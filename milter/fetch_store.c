@@ -64,7 +64,9 @@ static int write_file(const char *path, struct slice bytes, time_t modified_at)
 
 	if (fd < 0)
 		return -1;
-	rc = file_write_all(fd, bytes) == 0 && (modified_at == 0 || futimens(fd, times) == 0) && fsync(fd) == 0 ? 0 : -1;
+	rc = file_write_all(fd, bytes);
+	if (rc == 0 && ((modified_at != 0 && futimens(fd, times) != 0) || fsync(fd) != 0))
+		rc = -1;
 	number = errno;
 	close(fd);
 	errno = number;
@@ -72,8 +74,8 @@ static int write_file(const char *path, struct slice bytes, time_t modified_at)
 }
 
 /* By way of a file in `wanted`, so that collections, which watch the other directory, see it change once. */
-static int put(const struct fetch_store *store, const char *path, const char *name, struct slice bytes, time_t modified_at,
-	       struct err *err)
+static int put(const struct fetch_store *store, const char *path, const char *name, struct slice bytes,
+	       time_t modified_at, struct err *err)
 {
 	char temporary[PATH_SIZE];
 	int number;

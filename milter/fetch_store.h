@@ -1,9 +1,8 @@
-/* fetch_store.h - what the fetch process keeps in STATE_DIR/revocation: answers, which collections read (pki/evidence.h),
- * and in `wanted` the requests that they answer, so that a restart forgets nothing.
+/* fetch_store.h - what the fetch process keeps in STATE_DIR/revocation: answers, which collections read
+ * (pki/evidence.h), and in `wanted` the requests that they answer, so that a restart forgets nothing.
  *
  * NAME is lower-case hex of a SHA-256 digest. Files appear whole or not at all, mode 0600. Only one process at a time
- * should write there; two, for the moment of a reload, do no harm.
- */
+ * should write there; two, for the moment of a reload, do no harm. */
 #ifndef MILTER_FETCH_STORE_H
 #define MILTER_FETCH_STORE_H
 

@@ -145,7 +145,8 @@ void fetch_entry_succeeded(struct fetch_entry *entry, bool is_new, time_t renew_
 	int64_t ms = (int64_t)between(renew_s, 0, FETCH_LONGEST_MS / 1000) * 1000;
 
 	entry->failures = 0;
-	entry->due_ms = now_ms + between(jitter(ms, random), is_new ? FETCH_EAGER_MS : FETCH_SHORTEST_MS, FETCH_LONGEST_MS);
+	entry->due_ms = now_ms + between(jitter(ms, random), is_new ? FETCH_EAGER_MS : FETCH_SHORTEST_MS,
+					 FETCH_LONGEST_MS);
 }
 
 void fetch_entry_failed(struct fetch_entry *entry, uint32_t random, int64_t now_ms)

@@ -1,6 +1,5 @@
-/* fetch_table.h - what the fetch process knows: which answers were wanted, and when each is to be asked for next. No file
- * and no socket here; time comes in as a parameter.
- */
+/* fetch_table.h - what the fetch process knows: which answers were wanted, and when each is to be asked for next. No
+ * file and no socket here; time comes in as a parameter. */
 #ifndef MILTER_FETCH_TABLE_H
 #define MILTER_FETCH_TABLE_H
 
@@ -43,8 +42,8 @@ struct fetch_table {
 /* "crl" "ocsp": in the log, and the suffix of the file. */
 const char *fetch_kind_name(enum fetch_kind kind);
 
-/* What makes an entry another one: kind, collection, URL and issuer; for OCSP the certificate too. Fills entry->name from
- * these members. -1: memory. */
+/* What makes an entry another one: kind, collection, URL and issuer; for OCSP the certificate too. Fills entry->name
+ * from these members. -1: memory. */
 int fetch_entry_name(struct fetch_entry *entry, struct err *err);
 void fetch_entry_free(struct fetch_entry *entry);
 

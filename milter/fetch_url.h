@@ -1,9 +1,8 @@
-/* fetch_url.h - which URLs the fetch process may ask: their syntax, the hosts that a collection lists, and the addresses
- * that a name may lead to. Pure functions; nothing is resolved or connected here.
+/* fetch_url.h - which URLs the fetch process may ask: their syntax, the hosts that a collection lists, and the
+ * addresses that a name may lead to. Pure functions; nothing is resolved or connected here.
  *
  * A certificate's URL is text of whoever issued it. So this is no general reader of URLs (RFC 3986): what an honest CA
- * writes passes, every spelling that two programs could read differently is refused.
- */
+ * writes passes, every spelling that two programs could read differently is refused. */
 #ifndef MILTER_FETCH_URL_H
 #define MILTER_FETCH_URL_H
 
@@ -23,8 +22,8 @@ struct fetch_url {
 };
 
 /* An absolute http URL (RFC 9110 4.2.1) of at most FETCH_URL_BYTES - 1 bytes: no user information, no fragment, no
- * percent-encoding and no trailing dot in the host, which is a name, a dotted quad or an IPv6 address in brackets; other
- * spellings of an IPv4 address (one number, hexadecimal, octal, fewer parts) are refused. ERR_MESSAGE says why. */
+ * percent-encoding and no trailing dot in the host, which is a name, a dotted quad or an IPv6 address in brackets;
+ * other spellings of an IPv4 address (one number, hexadecimal, octal, fewer parts) are refused. ERR_MESSAGE: why. */
 int fetch_url_parse(const char *text, struct fetch_url *url, struct err *err);
 
 /* Is text fit for fetch_hosts: HOST or HOST:PORT, IPv6 addresses in brackets (or bare, without a port)? ERR_CONFIG. */

@@ -69,7 +69,8 @@ void fetch_voice_unlisted(struct fetch_voice *voice, const struct collection *co
 	char text[600];
 	uint64_t number;
 
-	snprintf(text, sizeof(text), "fetch: collection %.200s: certificates name %s port %u, which is not in fetch_hosts",
+	snprintf(text, sizeof(text),
+		 "fetch: collection %.200s: certificates name %s port %u, which is not in fetch_hosts",
 		 collection_name(collection), url->host, url->port);
 	number = number_of(text);
 	for (size_t i = 0; i < voice->unlisted_count; i++)

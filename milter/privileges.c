@@ -66,8 +66,8 @@ void process_harden(void)
 	}
 }
 
-/* libmilter waits for these in a thread and would cut all sessions. Ignored signals that the first thread does not block
- * are dropped by the kernel. */
+/* libmilter waits for these in a thread and would cut all sessions. Ignored signals that the first thread does not
+ * block are dropped by the kernel. */
 void process_ignore_signals(void)
 {
 	sigset_t none;

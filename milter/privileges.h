@@ -23,8 +23,8 @@ int identity_become(const struct identity *identity, struct err *err);
 
 /* No core dumps, no ptrace by others: keys and plaintext are in memory. More descriptors, as many as allowed. */
 void process_harden(void);
-/* For a child of a keeper: TERM, HUP, INT and USR1 are the master's, who gives his orders otherwise (control.h); whoever
- * signals every process of that name means him. Nothing is blocked afterwards. */
+/* For a child of a keeper: TERM, HUP, INT and USR1 are the master's, who gives his orders otherwise (control.h);
+ * whoever signals every process of that name means him. Nothing is blocked afterwards. */
 void process_ignore_signals(void);
 
 #endif

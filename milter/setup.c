@@ -196,7 +196,8 @@ static int check_hosts(const struct site *site, const struct conf_strings *hosts
 
 	for (size_t i = 0; i < hosts->n; i++)
 		if (fetch_host_check(hosts->items[i], &why) != 0)
-			rc = conf_finding(site->conf, &hosts->items[i], rc == 0 ? err : NULL, "fetch_hosts: %s", why.text);
+			rc = conf_finding(site->conf, &hosts->items[i], rc == 0 ? err : NULL, "fetch_hosts: %s",
+					  why.text);
 	return rc;
 }
 

@@ -9,10 +9,10 @@ struct cert;
 struct collection;
 
 struct revocation_wanted {
-	/* chain: a proven path of n certificates from the one asked for upwards to its anchor, of which some certificate
-	 * lacks a fresh answer, or all have one that is in use. Nothing of it may be kept beyond the call. Called from any
-	 * thread, in the way of a mail: must not block. For the same certificate the collection calls at most once a
-	 * minute while an answer is lacking, else once a day. */
+	/* chain: a proven path of n certificates from the one asked for upwards to its anchor, of which some
+	 * certificate lacks a fresh answer, or all have one that is in use. Nothing of it may be kept beyond the call.
+	 * Called from any thread, in the way of a mail: must not block. For the same certificate the collection calls
+	 * at most once a minute while an answer is lacking, else once a day. */
 	void (*want)(const struct revocation_wanted *self, const struct collection *collection,
 		     const struct cert *const *chain, size_t n);
 };

@@ -1,5 +1,5 @@
-/* fuzz_fetch.c - what the fetch process reads of others: requests of workers, URLs of certificates, heads of HTTP answers.
- * The first byte says which. */
+/* fuzz_fetch.c - what the fetch process reads of others: requests of workers, URLs of certificates, heads of HTTP
+ * answers. The first byte says which. */
 #include "fuzz.h"
 
 #include <string.h>
@@ -39,8 +39,8 @@ static void fuzz_url(const char *text)
 	PROMISE(url.port >= 1 && url.port <= 65535);
 	PROMISE(fetch_host_check(url.host, NULL) == 0);
 	PROMISE(url.port != 80 || fetch_url_listed(&url, &hosts));
-	snprintf(again, sizeof(again), url.family == AF_INET6 ? "http://[%s]:%u%s" : "http://%s:%u%s", url.host, url.port,
-		 url.target);
+	snprintf(again, sizeof(again), url.family == AF_INET6 ? "http://[%s]:%u%s" : "http://%s:%u%s", url.host,
+		 url.port, url.target);
 	if (strlen(again) >= FETCH_URL_BYTES)
 		return;
 	PROMISE(fetch_url_parse(again, &other, NULL) == 0);

@@ -1,4 +1,5 @@
-/* test_fetch_http.c - exchanges with a server that is honest, slow, endless, dead or wrong; each keeps its size and time. */
+/* test_fetch_http.c - exchanges with a server that is honest, slow, endless, dead or wrong; each keeps its size and
+ * time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -128,15 +129,18 @@ static const struct row rows[] = {
 	{ OK "Content-Length: 6\r\n\r\n", "hello", ONCE, LONG_MS, ERR_TEMP, "5 bytes instead of 6" },
 	{ OK "Content-Length: 4\r\n\r\n", "hello", ONCE, LONG_MS, ERR_TEMP, "5 bytes instead of 4" },
 	{ OK "Content-Length: 1001\r\n\r\n", "", ONCE, LONG_MS, ERR_LIMIT, "1001 bytes, more than 1000" },
-	{ OK "Content-Length: 99999999999999999999999\r\n\r\n", "", ONCE, LONG_MS, ERR_TEMP, "malformed Content-Length" },
+	{ OK "Content-Length: 99999999999999999999999\r\n\r\n", "", ONCE, LONG_MS, ERR_TEMP,
+	  "malformed Content-Length" },
 	{ OK "Content-Length: -1\r\n\r\n", "", ONCE, LONG_MS, ERR_TEMP, "malformed Content-Length" },
-	{ OK "Content-Length: 5\r\nContent-Length: 6\r\n\r\n", "hello", ONCE, LONG_MS, ERR_TEMP, "malformed Content-Length" },
+	{ OK "Content-Length: 5\r\nContent-Length: 6\r\n\r\n", "hello", ONCE, LONG_MS, ERR_TEMP,
+	  "malformed Content-Length" },
 	{ OK "Transfer-Encoding: chunked\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n", ONCE, LONG_MS, ERR_TEMP, "coding" },
 	{ OK "Content-Encoding: gzip\r\n\r\n", "hello", ONCE, LONG_MS, ERR_TEMP, "coding" },
 	{ OK "no field\r\n\r\n", "hello", ONCE, LONG_MS, ERR_TEMP, "malformed header" },
 	{ OK "A: b\r\n", "", ONCE, LONG_MS, ERR_TEMP, "within the header" },
 	{ "", "", ONCE, LONG_MS, ERR_TEMP, "within the header" },
-	{ "HTTP/1.0 301 Moved\r\nLocation: http://127.0.0.1/\r\n\r\n", "", ONCE, LONG_MS, ERR_TEMP, "a redirect (301)" },
+	{ "HTTP/1.0 301 Moved\r\nLocation: http://127.0.0.1/\r\n\r\n", "", ONCE, LONG_MS, ERR_TEMP,
+	  "a redirect (301)" },
 	{ "HTTP/1.0 404 Not Found\r\n\r\n", "hello", ONCE, LONG_MS, ERR_TEMP, "status 404" },
 	{ "HTTP/1.0 206 Partial\r\n\r\n", "hello", ONCE, LONG_MS, ERR_TEMP, "status 206" },
 	{ "HTTP/2.0 200 OK\r\n\r\n", "hello", ONCE, LONG_MS, ERR_TEMP, "no HTTP answer" },
@@ -206,7 +210,8 @@ static void test_requests(void **state)
 	server = echo();
 	assert_int_equal(ask(&server, LONG_MS, 1000, slice_of("question"), &out, why), ERR_NONE);
 	assert_int_equal(strncmp(buf_string(&out), "POST /x HTTP/1.0\r\n", 18), 0);
-	assert_non_null(strstr(buf_string(&out), "\r\nContent-Type: application/ocsp-request\r\nContent-Length: 8\r\n\r\nquestion"));
+	assert_non_null(strstr(buf_string(&out),
+			       "\r\nContent-Type: application/ocsp-request\r\nContent-Length: 8\r\n\r\nquestion"));
 	end(&server);
 	buf_clear(&out);
 }
@@ -217,8 +222,8 @@ static void test_no_connection(void **state)
 	struct server server = serve("", "", ONCE);
 	struct fetch_url url = { .host = "127.0.0.1", .family = AF_INET, .port = server.port, .target = "/" };
 	const struct conf_strings none = { NULL, 0 };
-	const struct fetch_exchange exchange = { .url = &url, .hosts = &none, .connect_ms = LONG_MS, .total_ms = LONG_MS,
-		.limit_bytes = 10 };
+	const struct fetch_exchange exchange = { .url = &url, .hosts = &none, .connect_ms = LONG_MS,
+		.total_ms = LONG_MS, .limit_bytes = 10 };
 	char why[512];
 	struct err err = { 0 };
 	struct buf out;

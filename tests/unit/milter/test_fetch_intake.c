@@ -1,5 +1,5 @@
-/* test_fetch_intake.c - which URLs a request opens up: those of certificates that lead to the collection, on hosts that it
- * lists; and when a collection makes one. */
+/* test_fetch_intake.c - which URLs a request opens up: those of certificates that lead to the collection, on hosts
+ * that it lists; and when a collection makes one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -74,8 +74,9 @@ static int setup(void **state)
 	buf_init(&f->bytes, 0);
 	f->root = testpki_root("Root");
 	f->sub = ca(f->root, "Sub", "URI:http://crl.example/root.crl,URI:http://crl.example:82/no,URI:ldap://x/");
-	f->leaf = testpki_make(f->sub, &(struct testpki_spec){ .cn = "A", .extra_oid = "authorityInfoAccess", .extra_value =
-		"OCSP;URI:http://ocsp.example:81/,caIssuers;URI:http://crl.example/ca.crt,OCSP;URI:http://u@crl.example/" });
+	f->leaf = testpki_make(f->sub, &(struct testpki_spec){ .cn = "A", .extra_oid = "authorityInfoAccess",
+		.extra_value = "OCSP;URI:http://ocsp.example:81/,caIssuers;URI:http://crl.example/ca.crt,"
+			       "OCSP;URI:http://u@crl.example/" });
 	f->other_root = testpki_root("Other");
 	f->other = ca(f->other_root, "Sub", "URI:http://crl.example/other.crl");
 	all[0] = f->root;
@@ -113,8 +114,8 @@ static void found(void *self, const struct fetch_finding *finding)
 	struct fixture *f = self;
 	size_t n = strlen(f->seen);
 
-	snprintf(f->seen + n, sizeof(f->seen) - n, "%s %s:%u%s by %s\n", fetch_kind_name(finding->kind), finding->url->host,
-		 finding->url->port, finding->url->target, cert_info(finding->issuer)->subject);
+	snprintf(f->seen + n, sizeof(f->seen) - n, "%s %s:%u%s by %s\n", fetch_kind_name(finding->kind),
+		 finding->url->host, finding->url->port, finding->url->target, cert_info(finding->issuer)->subject);
 	buf_reset(&f->bytes);
 	assert_int_equal(buf_append_slice(&f->bytes, finding->request), 0);
 }
@@ -183,7 +184,7 @@ static void test_refused(void **state)
 		{ "others", "210", ERR_POLICY },	/* no such collection */
 		{ "partner", "210", ERR_POLICY },
 		{ "partners", "43", ERR_POLICY },	/* another CA's */
-		{ "partners", "2410", ERR_MESSAGE },	/* that CA's certificate brought along: by name the issuer's … */
+		{ "partners", "2410", ERR_MESSAGE },	/* that CA's certificate brought along: by name it fits … */
 		{ "partners", "243", ERR_POLICY },	/* … but without a path */
 		{ "partners", "20", ERR_MESSAGE },	/* no path */
 		{ "partners", "2110", ERR_MESSAGE },
@@ -193,7 +194,8 @@ static void test_refused(void **state)
 	struct err err = { 0 };
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (ask(f, rows[i].name, rows[i].indices, &err) == 0 || f->seen[0] != '\0' || err.class != rows[i].class)
+		if (ask(f, rows[i].name, rows[i].indices, &err) == 0 || f->seen[0] != '\0' ||
+		    err.class != rows[i].class)
 			fail_msg("row %zu: %d %s: %s", i, err.class, err.text, f->seen);
 	}
 	assert_int_equal(take(f, slice_of("W1\x08partners\x01"), time(NULL), &err), -1);

@@ -1,5 +1,5 @@
-/* test_fetch_request.c - requests to the fetch process: what is written is read, everything else is refused, and a worker
- * never waits. */
+/* test_fetch_request.c - requests to the fetch process: what is written is read, everything else is refused, and a
+ * worker never waits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -106,7 +106,8 @@ static struct collection *open_collection(const char *scratch, const struct test
 {
 	char *path = testdir_path(scratch, "root.pem");
 	const char *items[] = { path }, *domains[] = { "*" };
-	const struct collection_settings settings = { .name = "partners", .files = { items, 1 }, .domains = { domains, 1 } };
+	const struct collection_settings settings = { .name = "partners", .files = { items, 1 },
+		.domains = { domains, 1 } };
 	struct collection *collection;
 	struct err err;
 

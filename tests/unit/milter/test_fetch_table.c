@@ -1,4 +1,5 @@
-/* test_fetch_table.c - when the fetch process asks, what it keeps, what it forgets; and the files in which it keeps it. */
+/* test_fetch_table.c - when the fetch process asks, what it keeps, what it forgets; and the files in which it keeps
+ * it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -86,7 +87,8 @@ static void test_names(void **state)
 	const struct fixture *f = *state;
 	struct fetch_entry *entries[] = {
 		entry(f, FETCH_CRL, "http://a.example/x", f->cert), entry(f, FETCH_CRL, "http://a.example/y", f->cert),
-		entry(f, FETCH_CRL, "http://a.example:81/x", f->cert), entry(f, FETCH_OCSP, "http://a.example/x", f->cert),
+		entry(f, FETCH_CRL, "http://a.example:81/x", f->cert),
+		entry(f, FETCH_OCSP, "http://a.example/x", f->cert),
 		entry(f, FETCH_OCSP, "http://a.example/x", f->another),
 	};
 	struct fetch_entry *same = entry(f, FETCH_CRL, "http://A.example:80/x", f->another);
@@ -246,13 +248,15 @@ static void test_voice(void **state)
 
 	fetch_voice_init(&voice, &sink);
 	fetch_voice_result(&voice, &bad, 1000);
-	assert_string_equal(heard.last, "fetch=crl collection=partners host=[2001:db8::1]:81 path=/x bytes=7 ms=3 result=failed "
+	assert_string_equal(heard.last,
+			    "fetch=crl collection=partners host=[2001:db8::1]:81 path=/x bytes=7 ms=3 result=failed "
 			    "reason=\"status 404\"");
 	for (unsigned i = 0; i < FETCH_COMPLAINTS + 4; i++)
 		fetch_voice_result(&voice, &bad, 2000);
 	assert_int_equal(heard.lines, FETCH_COMPLAINTS);
 	fetch_voice_result(&voice, &good, 2000);		/* answers are told however many there are */
-	assert_string_equal(heard.last, "fetch=crl collection=partners host=[2001:db8::1]:81 path=/x bytes=7 ms=3 result=stored");
+	assert_string_equal(heard.last,
+			    "fetch=crl collection=partners host=[2001:db8::1]:81 path=/x bytes=7 ms=3 result=stored");
 	fetch_voice_failure(&voice, "request refused", "why", 61000);
 	assert_string_equal(heard.last, "fetch: request refused: why");
 	assert_int_equal(heard.lines, FETCH_COMPLAINTS + 3);	/* and one for the five */

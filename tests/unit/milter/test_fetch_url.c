@@ -40,16 +40,21 @@ static void test_urls(void **state)
 static void test_refused(void **state)
 {
 	static const char *const texts[] = { "", "http://", "http:///x", "https://a.example/", "ftp://a.example/",
-		"ldap:///cn=x", "file:///etc/passwd", "//a.example/", "http:a.example/", "http:/a.example/", " http://a.example/",
-		"http://user@a.example/", "http://user:pw@a.example/", "http://a.example@127.0.0.1/", "http://a.example:80@b/",
+		"ldap:///cn=x", "file:///etc/passwd", "//a.example/", "http:a.example/", "http:/a.example/",
+		" http://a.example/",
+		"http://user@a.example/", "http://user:pw@a.example/", "http://a.example@127.0.0.1/",
+		"http://a.example:80@b/",
 		"http://a.example:/", "http://a.example:0/", "http://a.example:65536/", "http://a.example:080000/",
 		"http://a.example:+80/", "http://a.example:80x/", "http://a.example:80:80/", "http://a.example./",
 		"http://.a.example/", "http://a..example/", "http://-a.example/", "http://a%2eexample/", "http://%31/",
-		"http://a.example%00.b/", "http://127.1/", "http://2130706433/", "http://0x7f000001/", "http://0x7f.0.0.1/",
-		"http://0177.0.0.1/", "http://127.0.0.01/", "http://127.0.0.0x1/", "http://127.0.0.1./", "http://1.2.3.4.5/",
+		"http://a.example%00.b/", "http://127.1/", "http://2130706433/", "http://0x7f000001/",
+		"http://0x7f.0.0.1/",
+		"http://0177.0.0.1/", "http://127.0.0.01/", "http://127.0.0.0x1/", "http://127.0.0.1./",
+		"http://1.2.3.4.5/",
 		"http://256.0.0.1/", "http://a.0x/", "http://a.1/", "http://[::1/", "http://::1/", "http://[::1]x/",
 		"http://[]/", "http://[fe80::1%25lo]/", "http://[127.0.0.1]/", "http://[::1]:/", "http://a.example/ x",
-		"http://a.example/\r\nHost: b", "http://a.example/\x7f", "http://a.example/\xc3\xa4", "http://a.example/#x",
+		"http://a.example/\r\nHost: b", "http://a.example/\x7f", "http://a.example/\xc3\xa4",
+		"http://a.example/#x",
 		"http://a.example\\@b/", "http://a.example/\\x", "http://a example/", "http://a\texample/",
 		"http://\xc3\xa4.example/", "http://a.example/<x>" };
 	char text[FETCH_URL_BYTES + 1];
@@ -105,7 +110,8 @@ static void test_hosts(void **state)
 
 static void test_host_check(void **state)
 {
-	static const char *const bad[] = { "", "http://a.example", "a.example/", "*.example", ".example", "a.example:", "[::1",
+	static const char *const bad[] = { "", "http://a.example", "a.example/", "*.example", ".example", "a.example:",
+		"[::1",
 		"a.example:0", "127.1", "a b", "u@a.example" };
 	static const char *const good[] = { "a.example", "a.example:81", "A.Example", "127.0.0.1", "::1", "[::1]:81" };
 	struct err err;
@@ -133,14 +139,19 @@ static bool allowed(const char *text, unsigned port, const char *host)
 
 static void test_addresses(void **state)
 {
-	static const char *const special[] = { "0.0.0.0", "0.1.2.3", "10.0.0.5", "100.64.0.1", "100.127.255.255", "127.0.0.1",
-		"127.255.255.254", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.2.1", "192.168.1.1",
+	static const char *const special[] = { "0.0.0.0", "0.1.2.3", "10.0.0.5", "100.64.0.1", "100.127.255.255",
+		"127.0.0.1",
+		"127.255.255.254", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.2.1",
+		"192.168.1.1",
 		"198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.1.1.1", "240.0.0.1",
 		"255.255.255.255", "::", "::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::127.0.0.1", "64:ff9b::8.8.8.8",
-		"100::1", "2001::1", "2001:db8::1", "2002:7f00:1::1", "3fff::1", "fc00::1", "fd12::1", "fe80::1", "fec0::1",
+		"100::1", "2001::1", "2001:db8::1", "2002:7f00:1::1", "3fff::1", "fc00::1", "fd12::1", "fe80::1",
+		"fec0::1",
 		"ff02::1" };
-	static const char *const public[] = { "1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.1", "172.15.0.1", "172.32.0.1",
-		"192.0.1.1", "198.17.255.255", "198.20.0.1", "223.255.255.255", "2001:200::1", "2a00:1450::1", "2606:4700::1" };
+	static const char *const public[] = { "1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.1", "172.15.0.1",
+		"172.32.0.1",
+		"192.0.1.1", "198.17.255.255", "198.20.0.1", "223.255.255.255", "2001:200::1", "2a00:1450::1",
+		"2606:4700::1" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
