@@ -146,6 +146,28 @@ static void test_warnings_of_rules(void **state)
 	}
 }
 
+static void test_warnings_of_collections(void **state)
+{
+	static const struct { const char *keys, *word; } rows[] = {
+		{ "revocation = \"soft\";", "\"soft\" with neither crls nor fetch_hosts" },
+		{ "revocation = \"hard\";", "\"hard\" with neither crls nor fetch_hosts" },
+		{ "fetch_hosts = [ \"crl.example.net\" ];", "fetch_hosts has no effect: revocation is" },
+		{ "revocation = \"soft\"; fetch_hosts = [ \"crl.example.net\" ];", NULL },
+	};
+	struct fixture *f = *state;
+	char text[500];
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(text, sizeof(text), "\ncollections = ( { name = \"all\"; files = [ \"%s\" ];\n%s } );\n", f->roots,
+			 rows[i].keys);
+		assert_int_equal(load(f, text), 0);
+		if (rows[i].word != NULL && strstr(f->warnings, rows[i].word) == NULL)
+			fail_msg("%s: %s", rows[i].keys, f->warnings);
+		assert_true((strstr(f->warnings, ":3: ") != NULL) == (rows[i].word != NULL));
+	}
+}
+
 static void test_refused_with_line(void **state)
 {
 	static const struct { const char *text, *line, *word; } bad[] = {
@@ -207,6 +229,7 @@ int main(void)
 		cmocka_unit_test(test_whole_site),
 		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_warnings_of_rules),
+		cmocka_unit_test(test_warnings_of_collections),
 		cmocka_unit_test(test_refused_with_line),
 		cmocka_unit_test(test_all_findings_are_reported),
 	};

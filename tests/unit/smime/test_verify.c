@@ -832,6 +832,36 @@ static void revocation_decides(void **state)
 	buf_clear(&bytes);
 }
 
+/* The list went out of date a day ago: soft lets that pass, hard tries later. */
+static void what_is_out_of_date_is_stale(void **state)
+{
+	struct world *w = *state;
+	const char *files[1] = { path_of(w, "root.pem") };
+	const char *crl = path_of(w, "root.crl");
+	const time_t day_s = 24 * 3600;
+	struct collection *collections[] = { NULL, NULL, NULL };
+	struct buf bytes;
+
+	buf_init(&bytes, 0);
+	testpki_crl(w->root, NULL, 0, time(NULL) - 9 * day_s, time(NULL) - day_s, true, &bytes);
+	testpki_write(crl, &bytes, 0644);
+	collections[0] = load("soft", files, 1, "*", REVOCATION_SOFT, crl);
+	collections[1] = load("hard", files, 1, "*", REVOCATION_HARD, crl);
+	collections[2] = load("soft", files, 1, "*", REVOCATION_SOFT, NULL);
+	w->collections[0] = collections[0];
+	assert_int_equal(by(w, w->rsa), RESULT_PASS);
+	assert_int_equal(w->layers.items[0].revocation, REV_STALE);
+	w->collections[0] = collections[1];
+	assert_int_equal(by(w, w->rsa), RESULT_TEMPERROR);
+	assert_int_equal(w->layers.items[0].revocation, REV_STALE);
+	w->collections[0] = collections[2];
+	assert_int_equal(by(w, w->rsa), RESULT_PASS);
+	assert_int_equal(w->layers.items[0].revocation, REV_UNKNOWN);
+	for (size_t i = 0; i < 3; i++)
+		collection_free(collections[i]);
+	buf_clear(&bytes);
+}
+
 static void a_collection_vouches_for_its_domains_only(void **state)
 {
 	struct world *w = *state;
@@ -1283,6 +1313,7 @@ int main(void)
 		TEST(over_a_limit_is_neutral), TEST(tries_are_bounded), TEST(usage_follows_rfc_8550),
 		TEST(intermediate_may_come_from_message_or_collection), TEST(validity_is_checked_at_the_given_time),
 		TEST(certificates_of_the_message_are_no_anchors), TEST(revocation_decides),
+		TEST(what_is_out_of_date_is_stale),
 		TEST(a_collection_vouches_for_its_domains_only), TEST(from_is_compared_without_case),
 		TEST(other_address_is_policy), TEST(sender_alone_is_policy), TEST(from_tricks_are_ambiguous),
 		TEST(certificate_without_address_is_policy), TEST(address_in_the_name_counts),
