@@ -1,6 +1,6 @@
 """The mails of postfix_slapd.sh: who there is, what is sent, and what has to become of it.
 
-    mixed_mails.py WORK TOP SEED make LDAPPORT | mixed|away|back|hangs|end OUTPORT INPORT
+    mixed_mails.py WORK TOP SEED make LDAPPORT AGAINPORT | mixed|away|back|hangs|end OUTPORT INPORT
 
 What has to become of a mail is decided here, from who takes part, before the mail is sent; the gateway is not asked.
 Signatures and envelopes are judged by openssl, MIME by Python's email package.
@@ -120,7 +120,7 @@ BY_ADDRESS = {p.address: p for p in PEOPLE}
 RESERVED = PEOPLE[-24:]         # written to for the first time when slapd is away
 
 
-def make(port):
+def make(port, again):
     for ca in ("example", "partners", "chained", "strangers"):
         shell("new_ca", path("pki", ca), ca)
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -141,15 +141,16 @@ def make(port):
         os.chmod(path("keys", name + ".pem"), 0o600)
     write(path("ldap.secret"), "secret\n")
     os.chmod(path("ldap.secret"), 0o600)
-    write_config(port)
+    write_config(port, again)
 
 
-def write_config(port):
+def write_config(port, again):
     write(path("site.conf"), """
 socket = "local:%(w)s/run/milter.sock"; socket_mode = "0666"; user = "nobody"; state_dir = "%(w)s/state"; workers = 2;
 authserv_id = "mx.example.com"; local_domains = [ "example.com" ];
 internal_hosts = [ "192.0.2.0/24" ]; signing_hosts = [ "192.0.2.10" ]; originating = [ "ORIGINATING" ];
 limits = { body_in_memory_kb = 2; };    # most mails go through the spool
+reinject = { to = "inet:127.0.0.1:%(a)s"; };
 collections = (
   { name = "own"; files = "%(w)s/pki/example/root.crt"; domains = [ "example.com" ]; },
   { name = "partners"; files = [ "%(w)s/pki/partners/root.crt", "%(w)s/pki/partners/ca.crt",
@@ -166,7 +167,7 @@ rules = (
   { id = "signer"; direction = "outbound"; recipient = "*@signer.example"; sign = "require"; },
   { id = "default"; direction = "outbound"; sign = "if-key"; encrypt = "if-possible"; }
 );
-""" % {"w": WORK, "p": port})
+""" % {"w": WORK, "p": port, "a": again})
 
 
 # What is sent, and what has to become of it.
@@ -184,6 +185,8 @@ class Mail:
         self.names = expected.pop("names", [])
         self.signed = expected.pop("signed", False)
         self.encrypted = expected.pop("encrypted", False)
+        self.plain = expected.pop("plain", [])      # who get it unencrypted all the same
+        self.alone = expected.pop("alone", [])      # who are the only recipients of their envelopes
         self.unchanged = expected.pop("unchanged", False)
         self.strict = expected.pop("strict", True)
         self.result = expected.pop("result", None)
@@ -259,9 +262,10 @@ class Maker:
         return self.outbound("if-possible, no certificate", people, **expected)
 
     def maybe_mixed(self):
-        people = self.pick(self.entries("maybe", True)) + self.pick(self.entries("maybe", False))
+        bad = self.pick(self.entries("maybe", False), self.random.randint(1, 2))
+        people = self.pick(self.entries("maybe", True), self.random.randint(1, 2)) + bad
         self.random.shuffle(people)
-        return self.outbound("recipients disagree", people, refused="550 5.7.0")
+        return self.outbound("recipients disagree", people, encrypted=True, plain=bad)
 
     def both_rules(self):
         people = self.pick(self.entries("maybe", True)) + self.pick(self.entries("partner", True))
@@ -341,8 +345,8 @@ class Maker:
         return Mail("encrypted already", "alice@example.com", to, raw, unchanged=True)
 
     def hidden(self):
-        to = self.pick(self.entries("partner", True), 2)
-        return self.outbound("Bcc of an encrypted mail", to, visible=to[:1], refused="550 5.7.0")
+        to = self.pick(self.entries("partner", True), self.random.randint(2, 4))
+        return self.outbound("Bcc of an encrypted mail", to, visible=to[:1], encrypted=True, alone=to[1:])
 
     # Inbound.
 
@@ -498,11 +502,14 @@ def openssl_verify(entity, ca):
 def unwrap(mail, recipient, raw):
     """The entity that is in an arrived mail, through its envelope and its signature; or what is wrong."""
     now = raw
-    if mail.encrypted:
+    if mail.encrypted and recipient not in mail.plain:
         kind = mailcheck.field(now, "Content-Type")[0]
         if "application/pkcs7-mime" not in kind or "nveloped-data" not in kind:
             return None, "not encrypted: " + kind
         entry = BY_ADDRESS[recipient]
+        readers = run("openssl", "cms", "-cmsout", "-print", data=raw)[1].count(b"issuerAndSerialNumber")
+        if readers != (1 if recipient in mail.alone else len(mail.recipients) - len(mail.plain) - len(mail.alone)):
+            return None, "encrypted to %d" % readers
         rc, now, text = run("openssl", "cms", "-decrypt", "-inkey", entry.pki(".key"), "-recip", entry.pki(".crt"),
                             data=raw)
         if rc != 0:
@@ -538,7 +545,7 @@ def judge_copy(mail, recipient, name):
     why = judge_fields(mail, raw)
     if why:
         return why
-    if mail.encrypted and b"secretmarker" in raw:
+    if mail.encrypted and recipient not in mail.plain and b"secretmarker" in raw:
         return "plaintext"
     if mail.unchanged:
         mime = [[f for f in mailcheck.split(m)[0] if mailcheck.is_mime(f)] for m in (mail.raw, raw)]
@@ -612,6 +619,8 @@ def end():
     say(not leaks, "no plaintext in what the gateway keeps", " ".join(leaks))
     say("secretmarker" not in "\n".join(log) and "secretsubject" not in "\n".join(log), "no plaintext in the log")
     notifications = glob.glob(path("postfix", "mail", "*", "*", "*.eml"))
+    passes = [n for n in notifications if mailcheck.field(read(n), "X-SMIME-Milter-Pass")]
+    say(not passes, "the loop guard's field stays here", " ".join(passes[:3]))
     known = {m[0] for m in sent}
     strange = [n for n in notifications if (mailcheck.field(read(n), "X-Test-Id") or ["?"])[0] not in known]
     say(not strange, "nothing else was delivered", " ".join(strange[:3]))
@@ -620,7 +629,7 @@ def end():
 def main():
     command = sys.argv[4]
     if command == "make":
-        make(sys.argv[5])
+        make(sys.argv[5], sys.argv[6])
     elif command == "end":
         end()
     else:

@@ -40,10 +40,11 @@ start_gateway() {
 }
 
 start_world() {
-	local ldap
+	local ldap again
 	echo "seed $seed"
 	ldap=$("$support/postfix.sh" port)
-	mails make "$ldap"
+	again=$("$support/postfix.sh" port)
+	mails make "$ldap" "$again"
 	[ $status = 0 ] || fail "keys, certificates and entries"
 	mkdir -m 700 "$work/state" && mkdir "$work/run" "$work/slapd"
 	chown -R nobody "$work/state" "$work/run" "$work/keys" "$work/ldap.secret"
@@ -51,7 +52,8 @@ start_world() {
 	start_gateway
 	out=$("$support/postfix.sh" port)
 	in=$("$support/postfix.sh" port)
-	"$support/postfix.sh" start "$work/postfix" "unix:$work/run/milter.sock" "$out" "$in" || fail "Postfix starts"
+	"$support/postfix.sh" start "$work/postfix" "unix:$work/run/milter.sock" "$out" "$in" "$again" ||
+		fail "Postfix starts"
 }
 
 same_gateway() {

@@ -2,7 +2,10 @@
 # postfix.sh - a private real Postfix: own configuration, queue and data directories, loopback ports, folders
 # DIR/mail/DOMAIN/USER as the world's mailboxes. The machine's own Postfix is neither read nor touched.
 #
-#   postfix.sh start DIR MILTER OUT_PORT IN_PORT    submission listener (daemon name ORIGINATING) and MX listener
+#   postfix.sh start DIR MILTER OUT_PORT IN_PORT [AGAIN_PORT [MILTER]]
+#                                                   submission listener (daemon name ORIGINATING), MX listener, and one
+#                                                   for copies that come back, as smime-milter.conf(5) has it; the
+#                                                   milter there is for trying loops
 #   postfix.sh stop DIR
 #   postfix.sh send PORT FROM FILE RCPT…            speaks SMTP; prints the server's answers, exit 0 if accepted
 #   postfix.sh wait DIR ADDRESS N [SECONDS]         until ADDRESS has N messages; prints their files
@@ -63,6 +66,25 @@ write_main() {
 	chmod 755 "$1/deliver"
 }
 
+# Copies come back here: nothing is copied a second time, and the loop guard's field ends.
+write_again() {	# PORT MILTER
+	cat <<-CF
+	127.0.0.1:$1 inet n - n - - smtpd
+	  -o smtpd_milters=$2
+	  -o milter_macro_daemon_name=ORIGINATING
+	  -o cleanup_service_name=cleanup-again
+	  -o receive_override_options=no_unknown_recipient_checks
+	  -o smtpd_authorized_xforward_hosts=127.0.0.0/8
+	  -o smtpd_client_restrictions=
+	  -o smtpd_relay_restrictions=permit_mynetworks,reject
+	  -o smtpd_recipient_restrictions=
+	cleanup-again unix n - n - 0 cleanup
+	  -o always_bcc= -o sender_bcc_maps= -o recipient_bcc_maps=
+	  -o { header_checks = regexp:{{/^X-SMIME-Milter-Pass:/ IGNORE}} }
+	  -o mime_header_checks= -o nested_header_checks= -o body_checks=
+	CF
+}
+
 write_master() {
 	local chrootless="unix - - n - 0" service
 	{
@@ -70,6 +92,7 @@ write_master() {
 		echo "  -o milter_macro_daemon_name=ORIGINATING"
 		echo "127.0.0.1:$3 inet n - n - - smtpd"
 		echo "  -o milter_macro_daemon_name=MX"
+		[ -z "$4" ] || write_again "$4" "$5"
 		echo "pickup unix n - n 60 1 pickup"
 		echo "cleanup unix n - n - 0 cleanup"
 		echo "qmgr unix n - n 300 1 qmgr"
@@ -107,10 +130,11 @@ start() {
 	chown 65534:65534 "$dir/mail"
 	chmod 755 "$dir" "$dir/queue" "$dir/mail"
 	write_main "$dir" "$2"
-	write_master "$dir" "$3" "$4"
+	write_master "$dir" "$3" "$4" "${5:-}" "${6:-}"
 	postfix -c "$dir/postfix" start > "$dir/postfix.out" 2>&1 || { cat "$dir/postfix.out" >&2; die "does not start"; }
 	wait_port "$3"
 	wait_port "$4"
+	[ -z "${5:-}" ] || wait_port "$5"
 }
 
 stop() {
