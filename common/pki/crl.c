@@ -107,6 +107,11 @@ static X509_NAME *join_names(const X509_NAME *issuer, STACK_OF(X509_NAME_ENTRY) 
 		X509_NAME_free(name);
 		name = NULL;
 	}
+	/* encoded now, not when two threads compare it */
+	if (name != NULL && i2d_X509_NAME(name, NULL) <= 0) {
+		X509_NAME_free(name);
+		name = NULL;
+	}
 	return name;
 }
 

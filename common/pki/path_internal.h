@@ -19,6 +19,7 @@ struct search {
 	const struct cert *certs[PATH_MAX_CERTS];	/* the path being tried, from the certificate upwards */
 	size_t n;
 	unsigned paths, signatures;
+	unsigned signer_signatures;		/* on behalf of CRLs' signers: others have not used them up */
 	bool failed;				/* memory */
 	struct path_span span;			/* around query->at, in which the same would be found */
 	struct revocation_path found;		/* the path of best, where its chain is good */

@@ -29,13 +29,13 @@ static const struct cert *candidate(const struct search *s, const X509_NAME *sub
 /* RFC 5280 6.3.3 (f): a path to the same anchor, whatever its policies. */
 static bool leads_to_anchor(struct search *s, const struct cert *cert, struct revocation_path *path)
 {
-	const struct path_query query = { .cert = cert, .untrusted = s->query->untrusted, .at = s->query->at,
-					  .signatures = s->query->signatures };
+	const struct path_query query = { .cert = cert, .untrusted = s->query->untrusted, .at = s->query->at };
 	struct search sub = { .query = &query, .collection = s->collection, .anchor = s->certs[s->n - 1],
-			      .signatures = s->signatures, .span = s->span, .best = { .chain = CHAIN_INCOMPLETE } };
+			      .signatures = s->signer_signatures, .span = s->span,
+			      .best = { .chain = CHAIN_INCOMPLETE } };
 
 	path_search(&sub);
-	s->signatures = sub.signatures;
+	s->signer_signatures = sub.signatures;
 	s->span = sub.span;
 	s->failed = s->failed || sub.failed;
 	*path = sub.found;

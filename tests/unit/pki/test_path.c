@@ -685,6 +685,31 @@ static void a_signers_certificate_may_stand_among_the_crls(void **state)
 	testpki_free(newer);
 }
 
+/* So many certificates beside the signer's that the search for his path has used up its signatures: what CRLs need is
+ * counted apart, else whoever was revoked could make that unknown. */
+static void a_crowd_does_not_hide_a_revocation(void **state)
+{
+	struct fixture *f = *state;
+	const struct testpki_spec junk = { .cn = "Sub", .ca = true, .no_key_ids = true };
+	const struct testpki *leaf = f->leaf;
+	struct testpki *newer = testpki_sub(f->root, "Sub"), *pki;
+	struct buf crls;
+
+	buf_init(&crls, 0);
+	testpki_crl(f->root, NULL, 0, 0, 0, true, &crls);
+	testpki_crl(newer, &leaf, 1, 0, 0, true, &crls);
+	testpki_pem(newer, TESTPKI_CERT, &crls);
+	for (int i = 0; i < 98; i++) {
+		pki = testpki_make(f->root, &junk);
+		bring(f, pki);
+		testpki_free(pki);
+	}
+	bring(f, f->sub);
+	assert_int_equal(revocation(f, &crls, REVOCATION_SOFT), REV_REVOKED);
+	buf_clear(&crls);
+	testpki_free(newer);
+}
+
 struct listener {
 	struct revocation_wanted wanted;
 	const struct fixture *f;
@@ -952,6 +977,7 @@ int main(void)
 		TEST(a_crl_by_the_cas_other_key_counts), TEST(a_crl_by_a_revoked_or_expired_key_says_nothing),
 		TEST(revoked_in_one_collection_is_revoked), TEST(a_crowd_of_cas_is_bounded),
 		TEST(new_evidence_counts_at_once), TEST(a_signers_certificate_may_stand_among_the_crls),
+		TEST(a_crowd_does_not_hide_a_revocation),
 		TEST(what_is_lacking_is_wanted_once_a_minute), TEST(nobody_is_told_without_fetch_hosts),
 		TEST(threads_share_certificates), TEST(names_are_those_of_the_field),
 	};
