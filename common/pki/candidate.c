@@ -65,8 +65,8 @@ static int ask(struct arena *arena, const struct candidate_query *query, const s
 	return 0;
 }
 
-/* Text for explain, log and audit: "ldap://dc1: 2 certificates; userCertificate: not DER at offset 0". NULL:
- * exhausted. */
+/* Text for explain, log and audit: "ldap://dc1: 2 certificates; userCertificate: not DER at offset 0; asked 12 s ago".
+ * NULL: exhausted. */
 static const char *describe(struct arena *arena, const char *name, const struct directory_answer *answer)
 {
 	const char *text;
@@ -79,6 +79,8 @@ static const char *describe(struct arena *arena, const char *name, const struct 
 		text = arena_printf(arena, "%s: %zu certificate%s", name, answer->n, answer->n == 1 ? "" : "s");
 	for (size_t i = 0; i < answer->problem_count && text != NULL; i++)
 		text = arena_printf(arena, "%s; %s", text, answer->problems[i]);
+	if (answer->remembered && text != NULL)
+		text = arena_printf(arena, "%s; asked %lld s ago", text, (long long)(answer->age_ms / 1000));
 	return text;
 }
 

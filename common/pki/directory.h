@@ -29,6 +29,7 @@ struct directory_answer {
 	size_t problem_count;
 	const char *failure;			/* DIRECTORY_FAILED: why, printable ASCII, no secret */
 	bool remembered;			/* from a cache: the directory itself was not asked now */
+	int64_t age_ms;				/* remembered: since it was asked */
 };
 
 struct directory_class {

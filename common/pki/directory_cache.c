@@ -19,7 +19,7 @@ struct remembered {
 	UT_hash_handle hh;
 	struct arena *arena;		/* holds answer; NULL: a plain none */
 	struct directory_answer answer;
-	int64_t until_ms;
+	int64_t asked_ms, until_ms;
 	size_t key_bytes;
 	char key[];			/* the seed, then the address */
 };
@@ -96,7 +96,10 @@ static int recall(struct cache *cache, struct arena *arena, struct slice key, in
 	HASH_DEL(cache->table, entry);
 	if (!insert(cache, entry))
 		return 0;
-	return directory_answer_copy(arena, &entry->answer, answer) == 0 ? 1 : -1;
+	if (directory_answer_copy(arena, &entry->answer, answer) != 0)
+		return -1;
+	answer->age_ms = now_ms - entry->asked_ms;
+	return 1;
 }
 
 static bool is_plain_none(const struct directory_answer *answer)
@@ -104,7 +107,8 @@ static bool is_plain_none(const struct directory_answer *answer)
 	return answer->n == 0 && answer->chain.n == 0 && answer->problem_count == 0;
 }
 
-static struct remembered *remembered_new(struct slice key, const struct directory_answer *answer, int64_t until_ms)
+static struct remembered *remembered_new(struct slice key, const struct directory_answer *answer, int64_t now_ms,
+					 int64_t keep_ms)
 {
 	struct remembered *entry = calloc(1, sizeof(*entry) + key.n);
 
@@ -112,7 +116,8 @@ static struct remembered *remembered_new(struct slice key, const struct director
 		return NULL;
 	memcpy(entry->key, key.p, key.n);
 	entry->key_bytes = key.n;
-	entry->until_ms = until_ms;
+	entry->asked_ms = now_ms;
+	entry->until_ms = now_ms + keep_ms;
 	entry->answer.status = answer->status;
 	if (is_plain_none(answer))
 		return entry;
@@ -131,7 +136,7 @@ static void remember(struct cache *cache, struct slice key, const struct directo
 
 	if (answer->status == DIRECTORY_FAILED || keep_ms <= 0)
 		return;
-	entry = remembered_new(key, answer, now_ms + keep_ms);
+	entry = remembered_new(key, answer, now_ms, keep_ms);
 	if (entry == NULL)
 		return;
 	pthread_mutex_lock(&cache->mutex);

@@ -114,6 +114,8 @@ static void found_is_kept_for_its_time(void **state)
 	assert_int_equal(answer.chain.n, 1);
 	assert_int_equal(answer.problem_count, 1);
 	assert_string_equal(answer.problems[0], "attr: garbage");
+	assert_true(answer.remembered);
+	assert_int_equal(answer.age_ms, 599999);
 	s->clock.monotonic_ms += 1;
 	assert_int_equal(find(s, "alice@example.com"), DIRECTORY_FOUND);
 	assert_int_equal(s->fake.questions, 2);
