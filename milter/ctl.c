@@ -68,6 +68,11 @@ static const struct ctl_command commands[] = {
 	{ "keys test", ctl_keys_test, OPTION_JSON, 0, 0, 1, "[ADDRESS] [--json]",
 	  "a round trip with each own key, or with those of an address",
 	  "Exit status: 1 when a key fails, or there is none.\n" },
+	{ "import-exchange", ctl_import_exchange, OPTION_OUT, 0, 1, 1, "FILE [--out DIR]",
+	  "the configuration that does what Exchange's does",
+	  "FILE is what Get-SmimeConfig | ConvertTo-Json prints. The configuration goes to standard output, what has no\n"
+	  "counterpart to standard error.\n"
+	  "  --out DIR      gets the certificate store SMIMECertificateIssuingCA as a new file exchange.sst\n" },
 	{ "demo-ca", ctl_demo_ca, 0, 0, 1, 1, "DIR", "a throw-away CA with users, keys and a configuration",
 	  "DIR must be empty, absent, or made by this command: then all of it is made again.\n" },
 };

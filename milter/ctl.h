@@ -53,6 +53,7 @@ int ctl_collection_list(struct ctl *ctl, struct err *err);
 int ctl_collection_check(struct ctl *ctl, struct err *err);
 int ctl_keys_list(struct ctl *ctl, struct err *err);
 int ctl_keys_test(struct ctl *ctl, struct err *err);
+int ctl_import_exchange(struct ctl *ctl, struct err *err);
 int ctl_demo_ca(struct ctl *ctl, struct err *err);
 
 /* ctl.c: a word on stderr about how the command was called. Returns CTL_USAGE. */

@@ -40,6 +40,26 @@ inbound() {
 
 mail() { printf 'From: <%s>\nTo: <%s>\nSubject: greetings\nMIME-Version: 1.0\nContent-Type: text/plain\n\n%s\n' "$1" "$2" "$3"; }
 
+# ConvertTo-Json > FILE of Windows PowerShell writes UTF-16
+test_import_exchange() {
+	printf '[{"OWAAlwaysSign":true,"OWABCCEncryptedEmailForking":2,"OWAEncryptionAlgorithms":"6610;6603",' > "$work/x.json"
+	printf '"SMIMECertificateIssuingCA":"%s"}]' "$(base64 -w0 "$work/demo/roots.sst")" >> "$work/x.json"
+	(printf '\377\376'; iconv -t UTF-16LE "$work/x.json") > "$work/utf16.json"
+	mkdir "$work/imported"
+	is 0 'import-exchange' "$smimectl" import-exchange "$work/utf16.json" --out "$work/imported"
+	cp "$work/stdout" "$work/imported.conf"
+	has 'import: a line names its parameter' "$work/imported.conf" 'bcc = "together"; +# OWABCCEncryptedEmailForking'
+	has 'import: what has no counterpart is told' "$work/stderr" '^OWAEncryptionAlgorithms: 6603'
+	has 'import: and is a comment' "$work/imported.conf" '^# OWAEncryptionAlgorithms: 6603'
+	same 'import: the certificate store' "$work/imported/exchange.sst" "$work/demo/roots.sst"
+	sed -i "s,/etc/smime-milter/keys,$work/demo/keys," "$work/imported.conf"
+	is 1 'import: what came out can be used' "$smimectl" -c "$work/imported.conf" keys test nobody@example.com
+	is 3 'import: the store is not overwritten' "$smimectl" import-exchange "$work/utf16.json" --out "$work/imported"
+	is 0 'import: nothing is written without --out' "$smimectl" import-exchange "$work/x.json"
+	is 3 'import: no JSON' "$smimectl" import-exchange "$work/imported.conf"
+	is 2 'import: no file' "$smimectl" import-exchange
+}
+
 test_usage() {
 	is 0 'help' "$smimectl" --help
 	is 0 'help of a command' "$smimectl" certs find --help
@@ -343,4 +363,5 @@ test_explain
 test_certificates
 test_keys
 test_audit
+test_import_exchange
 [ $failures = 0 ]
