@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "pki/chain.h"
+#include "policy/overlap.h"
 
 #define AUTHSERV_ID_CHARACTERS \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
@@ -363,6 +364,57 @@ static void warn_rule(const struct site *site, const struct rule *rule, const st
 			report(site, rows[i].member, warnings, rows[i].text);
 }
 
+/* An earlier rule that a sender can choose by what he writes, and that protects less. */
+static void warn_overlap(const struct site *site, size_t index, const struct conf_report *warnings)
+{
+	const struct rule *rule = &site->rules[index];
+	const char *lost = NULL;
+	char text[400];
+	size_t i;
+
+	for (i = index + 1; i < site->rule_count; i++) {
+		lost = overlap_weakens(rule, &site->rules[i]);
+		if (lost == NULL)
+			continue;
+		snprintf(text, sizeof(text), "rule %s comes before rule %s, which requires %s: by its header, kind, reply or "
+			 "from, which a sender can choose, a message gets past it", rule->id, site->rules[i].id, lost);
+		report(site, rule->settings, warnings, text);
+	}
+}
+
+/* Whose recipients may need another message than others? */
+static bool may_differ(const struct site *site)
+{
+	const struct rule_settings *s = NULL, *first = NULL;
+	size_t i;
+
+	for (i = 0; i < site->rule_count; i++) {
+		s = site->rules[i].settings;
+		if (!rule_meets(&site->rules[i], DIRECTION_OUTBOUND) && !rule_meets(&site->rules[i], DIRECTION_INTERNAL))
+			continue;
+		if (s->encrypt != ENCRYPT_NO || (first != NULL && s->sign != first->sign))
+			return true;
+		first = s;
+	}
+	return false;
+}
+
+static void warn_reinject(const struct site *site, const struct conf_report *warnings)
+{
+	size_t i;
+
+	if (site->settings.reinject.to != NULL)
+		return;
+	if (may_differ(site))
+		report(site, &site->settings.reinject, warnings, "reinject.to is not set: a message whose recipients need "
+		       "different treatment is refused");
+	for (i = 0; i < site->rule_count; i++)
+		if (site->rules[i].settings->no_certificate == NO_CERTIFICATE_DROP_RECIPIENT)
+			report(site, &site->rules[i].settings->no_certificate, warnings,
+			       "no_certificate = \"drop-recipient\" without reinject.to: nobody could tell the sender, so "
+			       "the message is refused");
+}
+
 static void warn_collection(const struct site *site, const struct collection_settings *collection,
 			    const struct conf_report *warnings)
 {
@@ -387,6 +439,9 @@ static void warn(const struct site *site, const struct conf_report *warnings)
 	warn_no_last_rule(site, warnings);
 	for (i = 0; i < site->rule_count; i++)
 		warn_rule(site, &site->rules[i], warnings);
+	for (i = 0; i < site->rule_count; i++)
+		warn_overlap(site, i, warnings);
+	warn_reinject(site, warnings);
 	for (i = 0; i < s->collections.n; i++)
 		warn_collection(site, s->collections.items[i], warnings);
 	if (s->local_domains.n == 0)

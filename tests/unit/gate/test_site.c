@@ -168,6 +168,70 @@ static void test_warnings_of_collections(void **state)
 	}
 }
 
+/* Rules that a sender can choose by what he writes, before one that requires more. */
+static void test_warnings_of_overlap(void **state)
+{
+	static const struct { const char *earlier, *later, *lost; } rules[] = {
+		{ "header = { name = \"X\"; };", "encrypt = \"require\";", "requires encryption" },
+		{ "kind = \"report\";", "sign = \"require\";", "requires a signature" },
+		{ "reply = \"true\"; encrypt = \"if-possible\";", "encrypt = \"require\";", "requires encryption" },
+		{ "from = \"a@b.example\";", "encrypt = \"require\";", "requires encryption" },
+		{ "kind = \"plain\"; recipient = \"*@.a.example\";",
+		  "recipient = [ \"*@c.example\", \"x@y.a.example\" ]; encrypt = \"require\";", "requires encryption" },
+		{ "direction = \"inbound\"; header = { name = \"X\"; };", "require_protection = \"signed\";",
+		  "requires require_protection" },
+		{ "kind = \"plain\"; recipient = \"*@.a.example\";", "recipient = \"*@.b.a.example\"; sign = \"require\";",
+		  "requires a signature" },
+		/* not in the sender's hands, not weaker, not the same mail */
+		{ "client = \"10.0.0.0/8\";", "encrypt = \"require\";", NULL },
+		{ "recipient = \"a@b.example\";", "encrypt = \"require\";", NULL },
+		{ "kind = \"plain\"; encrypt = \"require\";", "encrypt = \"require\";", NULL },
+		{ "kind = \"plain\"; direction = \"inbound\";", "encrypt = \"require\";", NULL },
+		{ "kind = \"plain\"; recipient = \"*@a.example\";", "recipient = \"*@.a.example\"; encrypt = \"require\";",
+		  NULL },
+		{ "kind = \"plain\"; recipient = \"x@a.example\";", "recipient = \"*@b.example\"; encrypt = \"require\";",
+		  NULL },
+		{ "kind = \"plain\";", "kind = \"calendar\"; encrypt = \"require\";", NULL },
+		{ "reply = \"true\";", "reply = \"false\"; encrypt = \"require\";", NULL },
+		{ "kind = \"plain\"; authenticated = true;", "authenticated = false; encrypt = \"require\";", NULL },
+		{ "kind = \"plain\"; sender = \"<>\";", "sender = \"*@a.example\"; encrypt = \"require\";", NULL },
+	};
+	struct fixture *f = *state;
+	char text[500];
+	size_t i;
+
+	for (i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		snprintf(text, sizeof(text), "\nrules = (\n{ id = \"x\"; %s },\n{ id = \"y\"; %s } );\n", rules[i].earlier,
+			 rules[i].later);
+		if (load(f, text) != 0)
+			fail_msg("%s", f->findings);
+		if (rules[i].lost == NULL && strstr(f->warnings, "comes before") != NULL)
+			fail_msg("%s: %s", text, f->warnings);
+		if (rules[i].lost != NULL && (strstr(f->warnings, "rule x comes before rule y") == NULL ||
+					      strstr(f->warnings, rules[i].lost) == NULL))
+			fail_msg("%s: %s", text, f->warnings);
+	}
+}
+
+static void test_warnings_without_reinject(void **state)
+{
+	static const char differ[] = "recipients need different treatment";
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, "rules = ( { id = \"x\"; encrypt = \"if-possible\"; } );\n"), 0);
+	assert_non_null(strstr(f->warnings, differ));
+	assert_int_equal(load(f, "reinject = { to = \"inet:127.0.0.1:10026\"; };\n"
+				 "rules = ( { id = \"x\"; encrypt = \"if-possible\"; } );\n"), 0);
+	assert_null(strstr(f->warnings, differ));
+	assert_int_equal(load(f, "rules = ( { id = \"x\"; sign = \"if-key\"; } );\n"), 0);
+	assert_null(strstr(f->warnings, differ));
+	assert_int_equal(load(f, "rules = ( { id = \"y\"; recipient = \"a@b.example\"; },\n"
+				 "{ id = \"x\"; sign = \"if-key\"; } );\n"), 0);
+	assert_non_null(strstr(f->warnings, differ));
+	assert_int_equal(load(f, "rules = ( { id = \"x\";\nno_certificate = \"drop-recipient\"; } );\n"), 0);
+	assert_non_null(strstr(f->warnings, ":2: no_certificate"));
+}
+
 static void test_refused_with_line(void **state)
 {
 	static const struct { const char *text, *line, *word; } bad[] = {
@@ -230,6 +294,7 @@ int main(void)
 		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_warnings_of_rules),
 		cmocka_unit_test(test_warnings_of_collections),
+		cmocka_unit_test(test_warnings_of_overlap), cmocka_unit_test(test_warnings_without_reinject),
 		cmocka_unit_test(test_refused_with_line),
 		cmocka_unit_test(test_all_findings_are_reported),
 	};
