@@ -436,7 +436,7 @@ static const char *decrypt(struct expect *expect, const char *name, struct buf *
 
 	if (who == NULL)
 		return "nobody of that name";
-	return oracle_decrypt(buf_slice(&expect->inner), who, next, expect->cipher, &expect->recipients);
+	return oracle_decrypt(buf_slice(&expect->inner), who, next, &expect->envelope);
 }
 
 static const char *d_decrypts_for(struct expect *expect, const struct words *words)
@@ -463,12 +463,20 @@ static const char *d_cannot_decrypt(struct expect *expect, const struct words *w
 
 static const char *d_cipher(struct expect *expect, const struct words *words)
 {
-	return same(expect, expect->cipher, words->items[1]);
+	return same(expect, expect->envelope.cipher, words->items[1]);
 }
 
 static const char *d_recipients(struct expect *expect, const struct words *words)
 {
-	return same_number(expect, expect->recipients, words->items[1]);
+	return same_number(expect, expect->envelope.recipients, words->items[1]);
+}
+
+static const char *d_recipients_by(struct expect *expect, const struct words *words)
+{
+	const struct oracle_envelope *envelope = &expect->envelope;
+
+	return same(expect, envelope->key_ids == 0 ? "issuer-serial" :
+		    envelope->key_ids == envelope->recipients ? "key-id" : "both", words->items[1]);
 }
 
 static const char *d_inner_type(struct expect *expect, const struct words *words)
@@ -631,7 +639,7 @@ static const struct row {
 	{ "certificates", 1, d_certificates }, { "no-root", 0, d_no_root }, { "root", 0, d_root },
 	{ "announces", 0, d_announces }, { "announces-nothing", 0, d_announces_nothing },
 	{ "decrypts-for", 1, d_decrypts_for }, { "cannot-decrypt", 1, d_cannot_decrypt }, { "cipher", 1, d_cipher },
-	{ "recipients", 1, d_recipients },
+	{ "recipients", 1, d_recipients }, { "recipients-by", 1, d_recipients_by },
 	{ "inner-type", 1, d_inner_type }, { "inner-parameter", 2, d_inner_parameter },
 	{ "inner-has", 1, d_inner_has }, { "inner-lacks", 1, d_inner_lacks }, { "inner-header", 1, d_inner_header },
 	{ "inner-header-lacks", 1, d_inner_header_lacks }, { "inner-text", 1, d_inner_text },

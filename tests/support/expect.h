@@ -23,6 +23,7 @@
  *	  digest NAME | algorithm NAME | certificates N | no-root | root | announces | announces-nothing
  *	decrypts-for NAME			inner is an envelope; inner becomes its content
  *	  cipher NAME | recipients N		cannot-decrypt NAME
+ *	  recipients-by key-id|issuer-serial	(how all of them are named)
  *	inner-type TYPE				inner-parameter NAME VALUE
  *	inner-has TEXT				inner-lacks TEXT
  *	inner-header NAME [TEXT]		inner-header-lacks NAME
@@ -48,8 +49,7 @@ struct expect {
 	const struct message *current;	/* the one that is looked at */
 	struct buf output, inner;
 	struct oracle_signature signature;
-	char cipher[32];
-	unsigned recipients;
+	struct oracle_envelope envelope;
 };
 
 /* The demands one by one. NULL: all are met; else why not, in expect->arena. */

@@ -358,7 +358,32 @@ const char *oracle_verify(struct slice entity, const struct testpki *root, const
 	return why;
 }
 
-static void describe_cipher(CMS_ContentInfo *cms, char cipher[32], unsigned *recipients)
+static bool is_by_key_id(CMS_RecipientInfo *info)
+{
+	ASN1_OCTET_STRING *key_id = NULL;
+	X509_NAME *issuer = NULL;
+	ASN1_INTEGER *serial = NULL;
+	CMS_RecipientEncryptedKey *key = NULL;
+
+	if (CMS_RecipientInfo_type(info) == CMS_RECIPINFO_TRANS)
+		return CMS_RecipientInfo_ktri_get0_signer_id(info, &key_id, &issuer, &serial) == 1 && key_id != NULL;
+	if (CMS_RecipientInfo_type(info) != CMS_RECIPINFO_AGREE)
+		return false;
+	key = sk_CMS_RecipientEncryptedKey_value(CMS_RecipientInfo_kari_get0_reks(info), 0);
+	return CMS_RecipientEncryptedKey_get0_id(key, &key_id, NULL, NULL, &issuer, &serial) == 1 && key_id != NULL;
+}
+
+static void describe_recipients(CMS_ContentInfo *cms, struct oracle_envelope *envelope)
+{
+	STACK_OF(CMS_RecipientInfo) *infos = CMS_get0_RecipientInfos(cms);
+
+	envelope->recipients = (unsigned)sk_CMS_RecipientInfo_num(infos);
+	envelope->key_ids = 0;
+	for (int i = 0; i < sk_CMS_RecipientInfo_num(infos); i++)
+		envelope->key_ids += is_by_key_id(sk_CMS_RecipientInfo_value(infos, i));
+}
+
+static void describe_cipher(CMS_ContentInfo *cms, char cipher[32])
 {
 	unsigned char *bytes = NULL;
 	int n = i2d_CMS_ContentInfo(cms, &bytes);
@@ -374,7 +399,6 @@ static void describe_cipher(CMS_ContentInfo *cms, char cipher[32], unsigned *rec
 		if (words_find(slice_make(bytes, (size_t)n), names[i].oid) != NULL)
 			snprintf(cipher, 32, "%s", names[i].name);
 	OPENSSL_free(bytes);
-	*recipients = (unsigned)sk_CMS_RecipientInfo_num(CMS_get0_RecipientInfos(cms));
 }
 
 static bool smime_type_fits(struct slice entity, CMS_ContentInfo *cms)
@@ -385,8 +409,8 @@ static bool smime_type_fits(struct slice entity, CMS_ContentInfo *cms)
 	       parameter_is(entity, "name", "smime.p7m");
 }
 
-const char *oracle_decrypt(struct slice entity, const struct testpki *who, struct buf *inner, char cipher[32],
-			   unsigned *recipients)
+const char *oracle_decrypt(struct slice entity, const struct testpki *who, struct buf *inner,
+			   struct oracle_envelope *envelope)
 {
 	CMS_ContentInfo *cms = NULL;
 	BIO *out = NULL;
@@ -400,7 +424,8 @@ const char *oracle_decrypt(struct slice entity, const struct testpki *who, struc
 	if (cms == NULL)
 		return "no CMS object";
 	out = BIO_new(BIO_s_mem());
-	describe_cipher(cms, cipher, recipients);
+	describe_cipher(cms, envelope->cipher);
+	describe_recipients(cms, envelope);
 	if (!smime_type_fits(entity, cms))
 		why = "smime-type or name do not fit";
 	else if (CMS_decrypt(cms, who->pkey, who->x509, NULL, out, CMS_BINARY) != 1)

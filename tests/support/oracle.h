@@ -28,9 +28,15 @@ struct oracle_signature {
  * (appended) what was signed. For a clear one micalg, protocol and the number of parts are checked too. */
 const char *oracle_verify(struct slice entity, const struct testpki *root, const char *address, struct buf *inner,
 			  struct oracle_signature *signature);
-/* The outermost layer is an envelope that who can open: inner (appended) gets the content. cipher: "aes256-cbc". */
-const char *oracle_decrypt(struct slice entity, const struct testpki *who, struct buf *inner, char cipher[32],
-			   unsigned *recipients);
+struct oracle_envelope {
+	char cipher[32];		/* "aes256-cbc" */
+	unsigned recipients;
+	unsigned key_ids;		/* of them, named by key identifier */
+};
+
+/* The outermost layer is an envelope that who can open: inner (appended) gets the content. */
+const char *oracle_decrypt(struct slice entity, const struct testpki *who, struct buf *inner,
+			   struct oracle_envelope *envelope);
 /* The entity's body, its transfer encoding taken off (appended). */
 const char *oracle_decode(struct slice entity, struct buf *out);
 
