@@ -446,8 +446,8 @@ static void warn(const struct site *site, const struct conf_report *warnings)
 		warn_collection(site, s->collections.items[i], warnings);
 	if (s->local_domains.n == 0)
 		report(site, &s->local_domains, warnings, "local_domains is empty: no recipient counts as internal");
-	if (s->reinject.to != NULL || (s->journal != NULL && s->journal[0] != '\0'))
-		report(site, &s->reinject, warnings, "reinject and journal have no effect: this version makes no copies");
+	if (s->journal != NULL && s->journal[0] != '\0')
+		report(site, &s->journal, warnings, "journal has no effect: this version keeps its journal in state_dir");
 }
 
 static int site_open(struct site *site, const char *path, const struct site_env *env, struct err *err)
