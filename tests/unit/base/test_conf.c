@@ -435,6 +435,25 @@ static void test_deep(void **state)
 
 /* --- files --- */
 
+/* Which configuration it was: an included file counts, as what it says. */
+static void test_sha256(void **state)
+{
+	char first[65];
+	struct settings s;
+	struct conf *conf;
+
+	(void)state;
+	put("h.conf", "workers = 3;\n");
+	conf = load("@include \"h.conf\"\n", &s);
+	assert_int_equal(strlen(conf_sha256(conf)), 64);
+	memcpy(first, conf_sha256(conf), sizeof(first));
+	conf_free(conf);
+	put("h.conf", "workers = 4;\n");
+	conf = load("@include \"h.conf\"\n", &s);
+	assert_string_not_equal(conf_sha256(conf), first);
+	conf_free(conf);
+}
+
 static void test_include(void **state)
 {
 	struct settings s;
@@ -537,7 +556,7 @@ int main(void)
 		cmocka_unit_test(test_own_finding), cmocka_unit_test(test_all_findings),
 		cmocka_unit_test(test_range), cmocka_unit_test(test_strings), cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_variants), cmocka_unit_test(test_syntax), cmocka_unit_test(test_deep),
-		cmocka_unit_test(test_include), cmocka_unit_test(test_include_findings),
+		cmocka_unit_test(test_include), cmocka_unit_test(test_sha256), cmocka_unit_test(test_include_findings),
 		cmocka_unit_test(test_main_file), cmocka_unit_test(test_nearest),
 	};
 
