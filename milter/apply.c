@@ -15,6 +15,8 @@ static char *unconst(const char *text)
 
 struct sink {
 	SMFICTX *ctx;
+	struct crypt_digest *digest;
+	uint64_t bytes;
 	bool written;
 };
 
@@ -23,27 +25,35 @@ static int replace(void *arg, const void *p, size_t n, struct err *err)
 	struct sink *sink = arg;
 
 	sink->written = true;
+	sink->bytes += n;
+	if (crypt_digest_add(sink->digest, p, n, err) != 0)
+		return -1;
 	if (smfi_replacebody(sink->ctx, (unsigned char *)(uintptr_t)p, (int)n) != MI_SUCCESS)
 		return err_set(err, ERR_TEMP, "the MTA does not take the new body");
 	return 0;
 }
 
-static int apply_body(SMFICTX *ctx, const struct body *body, struct err *err)
+static int apply_body(SMFICTX *ctx, const struct body *body, struct applied *applied, struct err *err)
 {
-	struct sink sink = { ctx, false };
-	struct stream *stream = body_open(body, err);
+	struct sink sink = { .ctx = ctx, .digest = crypt_digest_new(err) };
+	struct stream *stream = sink.digest != NULL ? body_open(body, err) : NULL;
 	int rc = -1;
 
 	if (stream == NULL)
-		return -1;
+		goto out;
 	if (stream_drain(stream, replace, &sink, err) != 0)
 		goto out;
 	/* Without a single call the MTA would keep the old body. */
 	if (!sink.written && replace(&sink, "", 0, err) != 0)
 		goto out;
+	if (crypt_digest_end(sink.digest, applied->body_sha256, err) != 0)
+		goto out;
+	applied->body_bytes = sink.bytes;
+	applied->body_read = true;
 	rc = 0;
 out:
 	stream_close(stream);
+	crypt_digest_free(sink.digest);
 	return rc;
 }
 
@@ -76,7 +86,8 @@ static int remove_recipient(SMFICTX *ctx, const struct recipient_outcome *to, st
 	return 0;
 }
 
-int apply_message(SMFICTX *ctx, const struct outcome *outcome, bool leading_blank, struct err *err)
+int apply_message(SMFICTX *ctx, const struct outcome *outcome, bool leading_blank, struct applied *applied,
+		  struct err *err)
 {
 	if (outcome->observed || outcome->action != ACTION_ACCEPT)
 		return 0;
@@ -85,7 +96,7 @@ int apply_message(SMFICTX *ctx, const struct outcome *outcome, bool leading_blan
 			return -1;
 	if (!outcome->changed)
 		return 0;
-	if (outcome->body_changed && apply_body(ctx, outcome->message.body, err) != 0)
+	if (outcome->body_changed && apply_body(ctx, outcome->message.body, applied, err) != 0)
 		return -1;
 	for (size_t i = 0; i < outcome->edits.n; i++)
 		if (apply_edit(ctx, &outcome->edits.items[i], leading_blank, err) != 0)

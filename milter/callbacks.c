@@ -114,7 +114,7 @@ static sfsistat on_connect(SMFICTX *ctx, char *name, struct sockaddr *address)
 static struct transaction *begin(struct session *session)
 {
 	struct transaction_env env = { .site = session->worker->site, .budget = &session->worker->budget,
-		.delivery = &session->worker->delivery,
+		.delivery = &session->worker->delivery, .recorder = session->worker->recorder,
 		.client_ip = session->client_ip,
 		.daemon_name = session->daemon_name != NULL ? session->daemon_name : "" };
 
@@ -201,47 +201,56 @@ static double now_in_ms(void)
 }
 
 /* Says what became of the message, to the MTA and in the log. */
-static sfsistat conclude(SMFICTX *ctx, const struct session *session, struct outcome *outcome, const struct err *err,
-			 double started_ms)
+static sfsistat conclude(SMFICTX *ctx, const struct session *session, const struct settlement *settlement,
+			 struct outcome *outcome, const struct err *err)
 {
-	char token[REPLY_TOKEN_SIZE] = "";
 	struct reply_line line;
-	struct log_entry entry = { transaction_envelope(session->transaction), outcome, &line, token, 0 };
+	const struct log_entry entry = { transaction_envelope(session->transaction), outcome, &line, settlement->token,
+					 settlement->ms };
 
-	if (outcome->reply == REPLY_INTERNAL && (outcome->action != ACTION_ACCEPT || outcome->observed))
-		reply_token(token);
 	if (outcome->reason == NULL || outcome->reason[0] == '\0')
 		outcome->reason = err->text;
-	reply_format(outcome, token, &line);
-	entry.ms = now_in_ms() - started_ms;
+	reply_format(outcome, settlement->token, &line);
 	log_message(session->worker->sink, &entry);
 	return apply_reply(ctx, outcome, &line);
 }
 
-static void decide(SMFICTX *ctx, const struct session *session, struct outcome *outcome, struct err *err)
+static void decide(SMFICTX *ctx, const struct session *session, struct settlement *settlement, struct outcome *outcome,
+		   struct err *err)
 {
 	const struct clock *clock = &session->worker->site->clock;
 	struct progress progress = { ctx, clock, clock_monotonic_ms(clock) };
-	bool applied;
 
 	transaction_login(session->transaction, macro(ctx, "{auth_authen}"));
 	transaction_end(session->transaction, macro(ctx, "i"), tick, &progress, outcome, err);
-	applied = apply_message(ctx, outcome, session->leading_blank, err) == 0;
-	transaction_settle(session->transaction, applied, outcome, err);
+	settlement->failed =
+		apply_message(ctx, outcome, session->leading_blank, &settlement->applied, err) != 0;
+}
+
+static bool is_internal(const struct settlement *settlement, const struct outcome *outcome)
+{
+	return settlement->failed ||
+	       (outcome->reply == REPLY_INTERNAL && (outcome->action != ACTION_ACCEPT || outcome->observed));
 }
 
 static sfsistat on_end(SMFICTX *ctx)
 {
 	struct session *session = smfi_getpriv(ctx);
 	double started_ms = now_in_ms();
+	char token[REPLY_TOKEN_SIZE] = "";
+	struct settlement settlement = { .token = token };
 	struct outcome outcome;
 	struct err err = { 0 };
 	sfsistat status;
 
 	if (current(ctx) == NULL)
 		return SMFIS_TEMPFAIL;
-	decide(ctx, session, &outcome, &err);
-	status = conclude(ctx, session, &outcome, &err, started_ms);
+	decide(ctx, session, &settlement, &outcome, &err);
+	if (is_internal(&settlement, &outcome))
+		reply_token(token);
+	settlement.ms = now_in_ms() - started_ms;
+	transaction_settle(session->transaction, &settlement, &outcome, &err);
+	status = conclude(ctx, session, &settlement, &outcome, &err);
 	end_transaction(session);
 	return status;
 }

@@ -58,8 +58,10 @@ static int make_all_ready(struct run *run, struct err *err)
 	struct outgoing original;
 
 	run->copies = arena_array(run->mail->arena, outcome->copy_count, sizeof(*run->copies));
-	if (run->copies == NULL)
+	run->state->copies = arena_array(run->mail->arena, outcome->copy_count, sizeof(*run->state->copies));
+	if (run->copies == NULL || run->state->copies == NULL)
 		return err_memory(err);
+	run->state->copy_count = outcome->copy_count;
 	for (size_t i = 0; i < outcome->copy_count; i++)
 		if (make_ready(run, &outcome->copies[i], &run->copies[i], err) != 0)
 			return -1;
@@ -196,6 +198,16 @@ static int hand_over(const struct run *run, const struct reinject_mail *given, s
 	return reinject_send(run->delivery->target, &mail, run->mail->arena, result, err);
 }
 
+/* For the account of it. */
+static void tell(const struct run *run, size_t copy, const struct reinject_result *result)
+{
+	struct audit_message *to = &run->state->copies[copy];
+
+	to->body_sha256 = run->copies[copy].body_sha256;
+	to->size_bytes = run->copies[copy].size_bytes;
+	to->queue_id = arena_strdup(run->mail->arena, result->queue_id);
+}
+
 static int send_copy(struct run *run, size_t copy, struct err *err)
 {
 	size_t *members = arena_array(run->mail->arena, run->outcome->recipient_count, sizeof(*members));
@@ -214,6 +226,7 @@ static int send_copy(struct run *run, size_t copy, struct err *err)
 	if (hand_over(run, &mail, &result, err) < 0)
 		return -1;
 	fault_point("copy-sent");
+	tell(run, copy, &result);
 	if (sort_answers(run, members, mail.n, &result, err) != 0)
 		return -1;
 	fault_point("copy-kept");

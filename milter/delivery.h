@@ -8,6 +8,7 @@
 #define MILTER_DELIVERY_H
 
 #include "gate/gate.h"
+#include "milter/audit.h"
 #include "milter/guard.h"
 #include "milter/journal.h"
 #include "milter/reinject.h"
@@ -37,6 +38,8 @@ struct delivery_mail {
 struct delivery_state {			/* between delivery_run and delivery_end; starts all zero */
 	struct journal_attempt attempt;
 	bool begun;
+	struct audit_message *copies;	/* those that were sent now; others are all zero */
+	size_t copy_count;
 };
 
 /* Sends the copies and the report of an outcome that accepts, all of which are made ready before the first is sent, and

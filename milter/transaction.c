@@ -332,12 +332,34 @@ void transaction_end(struct transaction *transaction, const char *queue_id, void
 	pass(transaction, &env, outcome, err);
 }
 
-void transaction_settle(struct transaction *transaction, bool applied, struct outcome *outcome, struct err *err)
+static void give_account(struct transaction *transaction, const struct settlement *settlement, struct outcome *outcome,
+			 struct err *err)
 {
-	if (!applied && transaction->delivery.begun)
+	const struct delivery_state *sent = &transaction->delivery;
+	const struct account account = {
+		.site = transaction->env.site, .recorder = transaction->env.recorder,
+		.envelope = &transaction->envelope, .message = &transaction->message, .outcome = outcome,
+		.applied = &settlement->applied, .copies = sent->copies, .copy_count = sent->copy_count,
+		.attempt = sent->attempt.number, .token = settlement->token, .ms = settlement->ms,
+		.arena = transaction->arena,
+	};
+	struct err why = { .class = ERR_NONE };
+
+	if (account_give(&account, &why) == 0)
+		return;
+	*err = why;
+	if (outcome->action == ACTION_ACCEPT && !outcome->observed)
+		gate_postpone(outcome, REPLY_RECORDER, "it cannot be recorded now, try again later", err->text);
+}
+
+void transaction_settle(struct transaction *transaction, const struct settlement *settlement, struct outcome *outcome,
+			struct err *err)
+{
+	if (settlement->failed && transaction->delivery.begun)
 		gate_postpone(outcome, REPLY_INTERNAL, "internal error", err->text);
-	else if (!applied)
+	else if (settlement->failed)
 		gate_failed(transaction->env.site, err, outcome);
+	give_account(transaction, settlement, outcome, err);
 	delivery_end(transaction->env.delivery, &transaction->delivery, outcome, err);
 }
 

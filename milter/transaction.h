@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "gate/gate.h"
+#include "milter/account.h"
 #include "milter/delivery.h"
 
 /* Bytes that all transactions of a worker hold together (limits.total_memory_mb). */
@@ -20,6 +21,7 @@ struct transaction_env {		/* outlives the transaction */
 	const struct site *site;
 	struct budget *budget;
 	const struct delivery *delivery;
+	const struct recorder_client *recorder;	/* NULL: nothing is recorded */
 	const char *client_ip;		/* NULL: unknown */
 	const char *daemon_name;	/* "" where unknown */
 };
@@ -46,8 +48,17 @@ void transaction_body(struct transaction *transaction, const void *p, size_t n);
 void transaction_end(struct transaction *transaction, const char *queue_id, void (*tick)(void *), void *tick_self,
 		     struct outcome *outcome, struct err *err);
 
-/* The original has been changed as outcome says, or could not be (then *err says why): the last word before the answer. */
-void transaction_settle(struct transaction *transaction, bool applied, struct outcome *outcome, struct err *err);
+struct settlement {
+	bool failed;			/* the original could not be changed as the outcome says; *err says why */
+	struct applied applied;
+	const char *token;		/* of an internal error; "" */
+	double ms;			/* since the message's end came */
+};
+
+/* The last word before the answer: the account of it on disk, and the journal told. What cannot be recorded is not
+ * accepted. */
+void transaction_settle(struct transaction *transaction, const struct settlement *settlement, struct outcome *outcome,
+			struct err *err);
 
 /* For the log: what is known so far. */
 const struct envelope *transaction_envelope(const struct transaction *transaction);

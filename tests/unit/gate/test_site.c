@@ -247,7 +247,6 @@ static void test_refused_with_line(void **state)
 		{ "\n\ncollections = ( { name = \"x\"; files = [ \"/nonexistent\" ]; } );\n", ":3: ", "/nonexistent" },
 		{ "directories = ( { type = \"lpad\"; } );\n", ":1: ", "lpad" },
 		{ "\nkeystores = ( { type = \"pem\"; path = \"/nonexistent\"; } );\n", ":2: ", "/nonexistent" },
-		{ "\naudit = { path = \"/tmp/x\"; };\n", ":2: ", "not available in this version" },
 		{ "\ntriggers = { header = \"X Encrypt\"; };\n", ":2: ", "is no field name" },
 		{ "\ntriggers = { header = \"from\"; };\n", ":2: ", "cannot be spared" },
 		{ "\nrules = ( { id = \"x\"; strip_headers = \"Content-Type\"; } );\n", ":2: ", "cannot be spared" },

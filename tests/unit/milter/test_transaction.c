@@ -99,7 +99,7 @@ static int setup(void **state)
 	f->site.settings.limits = (struct limits){ .message_mb = 1, .body_in_memory_kb = 16, .total_memory_mb = 16,
 		.deadline_s = 60 };
 	f->budget.limit_bytes = (size_t)16 * 1024 * 1024;
-	f->env = (struct transaction_env){ &f->site, &f->budget, &f->delivery, "192.0.2.1", "smtpd" };
+	f->env = (struct transaction_env){ &f->site, &f->budget, &f->delivery, NULL, "192.0.2.1", "smtpd" };
 	f->transaction = transaction_new(&f->env);
 	assert_non_null(f->transaction);
 	memset(&seen, 0, sizeof(seen));
