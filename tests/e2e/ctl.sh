@@ -134,8 +134,12 @@ test_outbound() {
 	has 'no message goes on' "$work/out/outcome.json" '"messages": \[\]'
 	absent 'no file either' "$work/out/0.eml"
 
-	outbound 1 'recipients who need different treatment' alice@example.com carol@partner.example someone@public.example
-	has 'send separately' "$work/out/outcome.json" '"reply": "550 5\.7\.0'
+	outbound 0 'recipients who need different treatment' alice@example.com carol@partner.example someone@public.example
+	has 'a copy' "$work/out/outcome.json" '"file": "1\.eml"'
+	for name in 0 1; do
+		if grep -q '^Content-Type: application/pkcs7-mime' "$work/out/$name.eml"; then echo "encrypted"; else echo "plain"; fi
+	done | sort > "$work/kinds"
+	has 'one is encrypted' <(paste -sd' ' "$work/kinds") '^encrypted plain$'
 
 	is 0 'the originating listener is ours' ctl process --daemon ORIGINATING --from alice@example.com \
 		--rcpt someone@public.example --out "$work/out"
