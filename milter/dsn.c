@@ -271,6 +271,7 @@ static int make_envelope(struct arena *arena, const struct envelope *original, s
 		return -1;
 	to->address = original->sender;
 	to->args = "";
+	to->path = NULL;
 	*envelope = (struct envelope){ .queue_id = original->queue_id, .sender_args = "", .recipients = to,
 		.recipient_count = 1, .daemon_name = "" };
 	return 0;

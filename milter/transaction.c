@@ -196,7 +196,8 @@ void transaction_rcpt(struct transaction *transaction, char **arguments, const c
 		return;
 	}
 	recipient = new_recipient(transaction);
-	if (recipient == NULL || (recipient->args = join(transaction->arena, arguments + 1)) == NULL) {
+	if (recipient == NULL || (recipient->args = join(transaction->arena, arguments + 1)) == NULL ||
+	    (recipient->path = arena_strdup(transaction->arena, arguments[0])) == NULL) {
 		refuse_memory(transaction);
 		return;
 	}

@@ -10,6 +10,7 @@
 struct recipient {
 	struct address address;
 	const char *args;		/* ESMTP arguments of RCPT, blank-separated; "" */
+	const char *path;		/* as the MTA spells it, brackets included; NULL where there is no MTA */
 };
 
 struct envelope {

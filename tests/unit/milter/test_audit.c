@@ -55,8 +55,8 @@ static int setup(void **state)
 	add_field(f, "From", " Alice Secret <a@example.com>");
 	add_field(f, "Subject", " most secret");
 	add_field(f, "Message-ID", " <1@example.com>");
-	f->to[0] = (struct recipient){ address("b@partner.example"), "" };
-	f->to[1] = (struct recipient){ address("c@other.example"), "" };
+	f->to[0] = (struct recipient){ address("b@partner.example"), "", NULL };
+	f->to[1] = (struct recipient){ address("c@other.example"), "", NULL };
 	f->envelope = (struct envelope){ .queue_id = "4Xk2Q3", .sender = address("a@example.com"), .recipients = f->to,
 		.recipient_count = 2, .client_ip = "192.0.2.1", .login = "alice", .daemon_name = "ORIGINATING" };
 	f->rule.id = "partner";

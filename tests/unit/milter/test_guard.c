@@ -43,7 +43,7 @@ static int setup(void **state)
 	assert_true(f->guard != NULL && f->seen != NULL);
 	f->memory = (struct guard_memory){ guard_seen_first, f->seen };
 	for (size_t i = 0; i < 3; i++)
-		f->recipients[i] = (struct recipient){ testdir_address(f->arena, addresses[i]), "" };
+		f->recipients[i] = (struct recipient){ testdir_address(f->arena, addresses[i]), "", NULL };
 	f->envelope = (struct envelope){ .recipients = f->recipients, .recipient_count = 3 };
 	memset(f->digest, 7, sizeof(f->digest));
 	f->mail = (struct guard_mail){ .envelope = &f->envelope, .body_sha256 = f->digest, .now = f->clock.now };
@@ -113,7 +113,7 @@ static void test_same_mail(void **state)
 	line = make(f);
 	f->mail.members = NULL;
 	f->envelope.recipient_count = 2;
-	f->recipients[0] = (struct recipient){ testdir_address(f->arena, "DAVE@D.example"), "NOTIFY=NEVER" };
+	f->recipients[0] = (struct recipient){ testdir_address(f->arena, "DAVE@D.example"), "NOTIFY=NEVER", NULL };
 	f->recipients[1] = one;
 	for (char *p = strchr(line, '\t'); p != NULL; p = strchr(p, '\t'))
 		*p = ' ';

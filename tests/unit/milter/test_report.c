@@ -159,7 +159,7 @@ static void outcome_of_nothing_is_try_later(void **state)
 
 static void outcome_of_rejection_names_no_message(void **state)
 {
-	const struct recipient to = { { slice_of("b@x.example"), slice_of("b"), slice_of("x.example") }, "" };
+	const struct recipient to = { { slice_of("b@x.example"), slice_of("b"), slice_of("x.example") }, "", NULL };
 	struct recipient_outcome recipient = { .recipient = &to, .direction = DIRECTION_OUTBOUND, .action = "reject",
 					       .reason = "no usable certificate" };
 	const struct outcome outcome = { .action = ACTION_REJECT, .reason = "", .recipients = &recipient,
@@ -184,7 +184,7 @@ static void outcome_of_rejection_names_no_message(void **state)
 /* A message that was signed and encrypted for one recipient, whose certificate was looked up. */
 static json_t *accepted(const struct fixture *f, bool explain)
 {
-	const struct recipient to = { { slice_of("b@x.example"), slice_of("b"), slice_of("x.example") }, "" };
+	const struct recipient to = { { slice_of("b@x.example"), slice_of("b"), slice_of("x.example") }, "", NULL };
 	const struct rule rule = { .id = "partner" };
 	struct encrypted_to peer = { "b@x.example", f->cert, "files:/certs", "recipient" };
 	struct candidate candidate = { .cert = f->cert, .source = "files:/certs", .rank = 1, .usable = true, .reason = "" };
@@ -345,7 +345,7 @@ static void envelope_layer_has_its_own_result(void **state)
 
 static void bytes_that_are_no_utf8_are_escaped(void **state)
 {
-	const struct recipient to = { { slice_of("b\xff\xfe@x.example"), slice_of("b"), slice_of("x.example") }, "" };
+	const struct recipient to = { { slice_of("b\xff\xfe@x.example"), slice_of("b"), slice_of("x.example") }, "", NULL };
 	struct recipient_outcome recipient = { .recipient = &to, .action = "pass", .reason = "" };
 	const struct outcome outcome = { .action = ACTION_ACCEPT, .reason = "", .recipients = &recipient,
 					 .recipient_count = 1 };
