@@ -62,20 +62,28 @@ static enum cipher choose_cipher(const struct group *group, size_t peer_count)
 	return cipher_choose(listed, n, group->peers, peer_count);
 }
 
-static bool fits_encrypted(const struct group *group, const struct joiner *joiner)
+static bool is_same_person(const struct grouping *g, size_t a, size_t b)
+{
+	return address_equal(&g->envelope->recipients[a].address, &g->envelope->recipients[b].address);
+}
+
+static bool fits_encrypted(const struct grouping *g, const struct group *group, const struct joiner *joiner)
 {
 	size_t n = group->member_count;
 
-	if (group->hidden != joiner->hidden || is_alone(joiner->treatment, joiner->hidden))
+	if (group->hidden != joiner->hidden)
 		return false;
+	/* Who is named twice still gets one mail. */
+	if (is_alone(joiner->treatment, joiner->hidden))
+		return is_same_person(g, group->members[0], joiner->index);
 	group->peers[n] = joiner->peer;
 	return cipher_readable(choose_cipher(group, n + 1), group->peers, n + 1);
 }
 
-static bool fits(const struct group *group, const struct joiner *joiner)
+static bool fits(const struct grouping *g, const struct group *group, const struct joiner *joiner)
 {
 	return treatment_equal(group->treatment, joiner->treatment) &&
-	       (!joiner->treatment->encrypt || fits_encrypted(group, joiner));
+	       (!joiner->treatment->encrypt || fits_encrypted(g, group, joiner));
 }
 
 static void join(struct group *group, const struct joiner *joiner)
@@ -113,7 +121,7 @@ static int place(const struct grouping *g, const struct joiner *joiner)
 	size_t i;
 
 	for (i = 0; i < g->plan->group_count && group == NULL; i++)
-		if (fits(&g->plan->groups[i], joiner))
+		if (fits(g, &g->plan->groups[i], joiner))
 			group = &g->plan->groups[i];
 	if (group == NULL && g->plan->group_count == g->limit)
 		return 0;

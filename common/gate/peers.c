@@ -192,6 +192,17 @@ static int find_extras(const struct search *s, struct group *group, struct err *
 	return 0;
 }
 
+/* Once each: two who stand behind one gateway need one key. */
+static void add_cert(struct group *group, const struct cert *cert)
+{
+	size_t i;
+
+	for (i = 0; i < group->cert_count; i++)
+		if (cert_equal(group->certs[i], cert))
+			return;
+	group->certs[group->cert_count++] = cert;
+}
+
 static int collect_certs(const struct search *s, struct group *group, struct err *err)
 {
 	size_t i;
@@ -200,9 +211,9 @@ static int collect_certs(const struct search *s, struct group *group, struct err
 	if (group->certs == NULL)
 		return err_memory(err);
 	for (i = 0; i < group->member_count; i++)
-		group->certs[group->cert_count++] = s->plan->candidates[group->members[i]].items[0].cert;
+		add_cert(group, s->plan->candidates[group->members[i]].items[0].cert);
 	for (i = 0; i < group->extra_count; i++)
-		group->certs[group->cert_count++] = group->extras[i].cert;
+		add_cert(group, group->extras[i].cert);
 	return 0;
 }
 
