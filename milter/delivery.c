@@ -14,6 +14,7 @@ struct run {
 	struct outcome *outcome;
 	struct delivery_state *state;
 	struct outgoing *copies;
+	struct journal_key key;
 	const char **names;		/* per recipient */
 	bool *done;			/* per recipient: an earlier attempt has seen to him */
 	const char **refusals;		/* per recipient: the listener's, or NULL */
@@ -80,20 +81,32 @@ static struct slice field_value(const struct header *header, const char *name)
 	return field != NULL ? field->value : slice_of(NULL);
 }
 
-static int make_key(const struct run *run, struct journal_key *key, struct err *err)
+/* Postfix completes the mail of clients that are its own: the Message-ID has its queue id in it, and is another one when
+ * they try again, as may be the Date. */
+static bool is_completed(const struct run *run, struct slice message_id)
+{
+	const char *queue_id = run->mail->envelope->queue_id;
+
+	return queue_id[0] != '\0' && message_id.n > 0 &&
+	       memmem(message_id.p, message_id.n, queue_id, strlen(queue_id)) != NULL;
+}
+
+static int make_key(struct run *run, struct err *err)
 {
 	const struct message *message = run->mail->message;
 	unsigned char digest[CRYPT_SHA256_BYTES];
-	const struct journal_parts parts = {
+	struct journal_parts parts = {
 		.sender = run->mail->envelope->sender.text,
 		.message_id = field_value(&message->header, "Message-ID"),
 		.date = field_value(&message->header, "Date"),
 		.body_sha256 = digest,
 	};
 
+	if (is_completed(run, parts.message_id))
+		parts.message_id = parts.date = slice_of(NULL);
 	if (outgoing_digest(message->body, digest, err) != 0)
 		return -1;
-	return journal_key_make(&parts, key, err);
+	return journal_key_make(&parts, &run->key, err);
 }
 
 static int name_recipients(struct run *run, struct err *err)
@@ -125,21 +138,33 @@ static size_t list_members(const struct run *run, size_t message, size_t *member
 	return n;
 }
 
+/* Those who keep the original are asked about too: an earlier attempt, which knew other certificates, may have given
+ * them copies. Without one, a message that needs no copies costs the journal no write. */
+static int look_back(struct run *run, struct err *err)
+{
+	struct recipient_outcome *to = run->outcome->recipients;
+	size_t n = run->outcome->recipient_count;
+
+	if (journal_look(&run->delivery->journal, &run->key, run->names, n, run->done, err) != 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (run->done[i] && to[i].message == 0)
+			to[i].message = OUTCOME_SENT;
+	return 0;
+}
+
 static int begin(struct run *run, struct err *err)
 {
 	size_t n = run->outcome->recipient_count, count = 0;
 	const char **names = arena_array(run->mail->arena, n, sizeof(*names));
 	bool *done = arena_array(run->mail->arena, n, sizeof(*done));
-	struct journal_key key;
 
 	if (names == NULL || done == NULL)
 		return err_memory(err);
-	if (make_key(run, &key, err) != 0)
-		return -1;
 	for (size_t i = 0; i < n; i++)
 		if (is_elsewhere(run->outcome, i))
 			names[count++] = run->names[i];
-	if (journal_begin(&run->delivery->journal, &key, names, count, done, &run->state->attempt, err) != 0)
+	if (journal_begin(&run->delivery->journal, &run->key, names, count, done, &run->state->attempt, err) != 0)
 		return -1;
 	run->state->begun = true;
 	count = 0;
@@ -147,6 +172,19 @@ static int begin(struct run *run, struct err *err)
 		if (is_elsewhere(run->outcome, i))
 			run->done[i] = done[count++];
 	return 0;
+}
+
+static int ask_journal(struct run *run, struct err *err)
+{
+	if (look_back(run, err) != 0)
+		return -1;
+	return anybody_elsewhere(run->outcome) ? begin(run, err) : 0;
+}
+
+/* Has an earlier attempt perhaps made copies? One recipient alone never needed one. */
+static bool may_have_copies(const struct run *run)
+{
+	return run->delivery->target != NULL && run->delivery->journal.class != NULL && run->outcome->recipient_count > 1;
 }
 
 /* They need nothing any more. */
@@ -310,16 +348,18 @@ int delivery_run(const struct delivery *delivery, const struct delivery_mail *ma
 	struct run run = { .delivery = delivery, .mail = mail, .outcome = outcome, .state = state };
 	struct err why = { .class = ERR_NONE };
 
-	if (outcome->action != ACTION_ACCEPT || outcome->observed || !anybody_elsewhere(outcome))
+	if (outcome->action != ACTION_ACCEPT || outcome->observed)
 		return 0;
-	if (delivery->target == NULL || delivery->journal.class == NULL) {
-		refuse_for_want_of_a_way(outcome);
+	if (!may_have_copies(&run)) {
+		if (anybody_elsewhere(outcome))
+			refuse_for_want_of_a_way(outcome);
 		return 0;
 	}
-	if (name_recipients(&run, err) != 0 || make_all_ready(&run, err) != 0)
+	if (name_recipients(&run, err) != 0 || make_key(&run, err) != 0 ||
+	    (anybody_elsewhere(outcome) && make_all_ready(&run, err) != 0))
 		return -1;
 	fault_point("copies-ready");
-	if (begin(&run, &why) != 0)
+	if (ask_journal(&run, &why) != 0)
 		postpone(&run, REPLY_RECORDER, "the journal of copies is not available, try again later", &why);
 	else if (send_all(&run, &why) != 0)
 		postpone(&run, REPLY_COPIES, "a copy could not be handed over, try again later", &why);

@@ -75,6 +75,23 @@ static struct journal_id *make_ids(const struct journal_key *key, const char *co
 	return ids;
 }
 
+int journal_look(const struct journal *journal, const struct journal_key *key, const char *const *recipients, size_t n,
+		 bool *done, struct err *err)
+{
+	size_t from = 0, part;
+	int rc = 0;
+
+	for (; rc == 0 && from < n; from += part) {
+		struct journal_id *ids = NULL;
+
+		part = n - from < JOURNAL_RECIPIENTS ? n - from : JOURNAL_RECIPIENTS;
+		ids = make_ids(key, recipients + from, part, err);
+		rc = ids == NULL ? -1 : journal->class->look(journal->self, ids, part, done + from, err);
+		free(ids);
+	}
+	return rc;
+}
+
 int journal_begin(const struct journal *journal, const struct journal_key *key, const char *const *recipients, size_t n,
 		  bool *done, struct journal_attempt *attempt, struct err *err)
 {

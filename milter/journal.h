@@ -44,6 +44,7 @@ struct journal_attempt {
 
 struct journal_class {
 	/* As the functions below, with digests in place of text; n at most JOURNAL_RECIPIENTS. */
+	int (*look)(void *self, const struct journal_id *ids, size_t n, bool *done, struct err *err);
 	int (*begin)(void *self, const struct journal_id *ids, size_t n, bool *done, int64_t *number, struct err *err);
 	int (*keep)(void *self, int64_t number, const struct journal_id *ids, size_t n, const char *queue_id,
 		    struct err *err);
@@ -70,6 +71,10 @@ struct journal_parts {
 };
 int journal_key_make(const struct journal_parts *parts, struct journal_key *key, struct err *err);
 
+/* What journal_begin would find, without beginning anything or waiting for a disk: for a message that needs no copies,
+ * whose earlier attempt may have needed some. Any number of recipients. */
+int journal_look(const struct journal *journal, const struct journal_key *key, const char *const *recipients, size_t n,
+		 bool *done, struct err *err);
 /* A new attempt. done[i]: that recipient's copy has been accepted before and must not be sent again. Recipients are
  * compared byte for byte. -1, ERR_TEMP: could not ask, or one of the recipients is held by another attempt right now (the
  * client has tried again on a second connection); ERR_LIMIT: too many recipients. Nothing is held then. */

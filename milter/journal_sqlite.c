@@ -201,16 +201,30 @@ static int hold(struct driver *driver, const struct journal_id *id, int64_t numb
 	return fetch(driver, statement, NULL, 0, err) < 0 ? -1 : 0;
 }
 
+static int look_all(struct driver *driver, const struct journal_id *ids, size_t n, bool *done, struct err *err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (look(driver, &ids[i], &done[i], err) != 0)
+			return -1;
+	return 0;
+}
+
+static int driver_look(void *self, const struct journal_id *ids, size_t n, bool *done, struct err *err)
+{
+	struct driver *driver = self;
+
+	if (enter(driver, err) != 0)
+		return -1;
+	return leave(driver, look_all(driver, ids, n, done, err), err);
+}
+
 static int begin_all(struct driver *driver, const struct journal_id *ids, size_t n, bool *done, int64_t *number,
 		     struct err *err)
 {
 	sqlite3_stmt *statement;
 
-	if (prune(driver, err) != 0)
+	if (prune(driver, err) != 0 || look_all(driver, ids, n, done, err) != 0)
 		return -1;
-	for (size_t i = 0; i < n; i++)
-		if (look(driver, &ids[i], &done[i], err) != 0)
-			return -1;
 	statement = prepare(driver, ATTEMPT);
 	(void)sqlite3_bind_int64(statement, 1, now(driver) + driver->env.lease_s);
 	if (fetch(driver, statement, number, 1, err) < 0)
@@ -346,8 +360,8 @@ static void driver_close(void *self)
 	free(driver);
 }
 
-static const struct journal_class sqlite_class = { driver_begin, driver_keep, driver_end, driver_seen, driver_start,
-						   driver_commit, driver_close };
+static const struct journal_class sqlite_class = { driver_look, driver_begin, driver_keep, driver_end, driver_seen,
+						   driver_start, driver_commit, driver_close };
 
 /* The database file, made whole under another name: 0, or -1. */
 static int make_file(const char *path, struct err *err)

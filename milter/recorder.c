@@ -172,6 +172,7 @@ static void remove_dropped(struct recorder *recorder)
 static bool is_valid(const struct recorder_request *head)
 {
 	switch (head->operation) {
+	case RECORDER_LOOK:
 	case RECORDER_BEGIN:
 		return head->text_bytes == 0;
 	case RECORDER_KEEP:
@@ -234,7 +235,9 @@ static void ask_journal(const struct journal *journal, struct question *question
 	bool seen = false;
 	int rc = 0;
 
-	if (head->operation == RECORDER_BEGIN)
+	if (head->operation == RECORDER_LOOK)
+		rc = journal->class->look(journal->self, question->ids, head->count, question->done, err);
+	else if (head->operation == RECORDER_BEGIN)
 		rc = journal->class->begin(journal->self, question->ids, head->count, question->done, &answer->number, err);
 	else if (head->operation == RECORDER_KEEP)
 		rc = journal->class->keep(journal->self, head->number, question->ids, head->count, question->text, err);
@@ -345,7 +348,7 @@ static void answer(struct recorder *recorder, struct question *question)
 	if (question->answer.failed) {
 		more = strlen(question->err.text);
 		memcpy(bytes + n, question->err.text, more);
-	} else if (question->head.operation == RECORDER_BEGIN) {
+	} else if (question->head.operation == RECORDER_LOOK || question->head.operation == RECORDER_BEGIN) {
 		for (; more < question->head.count; more++)
 			bytes[n + more] = question->done[more];
 	}

@@ -57,16 +57,17 @@ out:
 	return rc;
 }
 
-static int client_begin(void *self, const struct journal_id *ids, size_t n, bool *done, int64_t *number, struct err *err)
+static int ask_done(struct channel *channel, enum recorder_operation operation, const struct journal_id *ids, size_t n,
+		    bool *done, int64_t *number, struct err *err)
 {
-	const struct question question = { { .operation = RECORDER_BEGIN, .count = (uint32_t)n }, ids, "" };
+	const struct question question = { { .operation = operation, .count = (uint32_t)n }, ids, "" };
 	unsigned char *flags = malloc(n + 1);
 	struct recorder_answer answer;
 	int rc = -1;
 
 	if (flags == NULL)
 		return err_memory(err);
-	if (ask(self, &question, &answer, flags, n, err) != 0)
+	if (ask(channel, &question, &answer, flags, n, err) != 0)
 		goto out;
 	*number = answer.number;
 	for (size_t i = 0; i < n; i++)
@@ -75,6 +76,18 @@ static int client_begin(void *self, const struct journal_id *ids, size_t n, bool
 out:
 	free(flags);
 	return rc;
+}
+
+static int client_look(void *self, const struct journal_id *ids, size_t n, bool *done, struct err *err)
+{
+	int64_t none;
+
+	return ask_done(self, RECORDER_LOOK, ids, n, done, &none, err);
+}
+
+static int client_begin(void *self, const struct journal_id *ids, size_t n, bool *done, int64_t *number, struct err *err)
+{
+	return ask_done(self, RECORDER_BEGIN, ids, n, done, number, err);
 }
 
 static int client_keep(void *self, int64_t number, const struct journal_id *ids, size_t n, const char *queue_id,
@@ -112,8 +125,8 @@ static void client_close(void *self)
 	(void)self;
 }
 
-static const struct journal_class client_class = { client_begin, client_keep, client_end, client_seen, NULL, NULL,
-						   client_close };
+static const struct journal_class client_class = { client_look, client_begin, client_keep, client_end, client_seen,
+						   NULL, NULL, client_close };
 
 int recorder_client_open(struct recorder_client *client, int fd, int timeout_ms, struct err *err)
 {

@@ -53,10 +53,11 @@ struct recipient_outcome {
 	size_t encrypted_count;
 	const char *cipher;		/* NULL: not encrypted by us */
 	const struct candidate_list *candidates;	/* NULL: no certificate was looked up */
-	size_t message;			/* which one he gets: 0 is the original, 1 the first copy …; OUTCOME_NONE */
+	size_t message;			/* which one he gets: 0 is the original, 1 the first copy …; OUTCOME_NONE, _SENT */
 };
 
 #define OUTCOME_NONE SIZE_MAX		/* dropped: he gets nothing, and the sender is to be told */
+#define OUTCOME_SENT (SIZE_MAX - 1)	/* an earlier attempt has seen to him, when the original was not his either */
 
 struct outcome {
 	enum action action;

@@ -132,6 +132,47 @@ static void key_is_of_all_its_parts(void **state)
 	assert_false(one.unique);
 }
 
+static void looking_begins_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct journal_attempt attempt;
+	bool done[2] = { true, true };
+	struct err err = { 0 };
+
+	assert_int_equal(journal_look(&f->journal, &f->key, both, 2, done, &err), 0);
+	assert_false(done[0] || done[1]);
+	assert_int_equal(begin(f, both, 2, &attempt), 0);
+	assert_int_equal(journal_look(&f->journal, &f->key, both, 2, done, &err), -1);
+	assert_int_equal(err.class, ERR_TEMP);
+	assert_int_equal(keep(f, &attempt, both, 1), 0);
+	end(f, &attempt, false);
+	assert_int_equal(journal_look(&f->journal, &f->key, both, 2, done, &err), 0);
+	assert_true(done[0] && !done[1]);
+}
+
+/* More than fit into one question. */
+static void looking_has_no_limit(void **state)
+{
+	enum { MANY = 2 * JOURNAL_RECIPIENTS + 3 };
+	struct fixture *f = *state;
+	const char **names = calloc(MANY, sizeof(*names));
+	bool *done = calloc(MANY, sizeof(*done));
+	struct journal_attempt attempt;
+
+	assert_int_equal(begin(f, both, 2, &attempt), 0);
+	assert_int_equal(keep(f, &attempt, both, 2), 0);
+	end(f, &attempt, true);
+	for (size_t i = 0; i < MANY; i++)
+		names[i] = "nobody@x.example";
+	names[JOURNAL_RECIPIENTS] = both[1];
+	names[MANY - 1] = both[0];
+	assert_int_equal(journal_look(&f->journal, &f->key, names, MANY, done, NULL), 0);
+	for (size_t i = 0; i < MANY; i++)
+		assert_true(done[i] == (i == JOURNAL_RECIPIENTS || i == MANY - 1));
+	free(names);
+	free(done);
+}
+
 static void retry_repeats_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -581,6 +622,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(key_is_of_all_its_parts, setup, teardown),
+		cmocka_unit_test_setup_teardown(looking_begins_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(looking_has_no_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(retry_repeats_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(equal_mails_both_arrive, setup, teardown),
 		cmocka_unit_test_setup_teardown(equal_mails_with_retries_are_counted, setup, teardown),
