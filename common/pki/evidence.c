@@ -270,6 +270,25 @@ out:
 	return NULL;
 }
 
+struct evidence *evidence_of_crls(const struct slice *ders, size_t n)
+{
+	const struct evidence_notes silent = { .report = NULL };
+	struct evidence_file *file = calloc(1, sizeof(*file));
+	struct evidence *evidence = NULL;
+	struct err err = { .class = ERR_NONE };
+
+	if (file == NULL)
+		return NULL;
+	atomic_init(&file->references, 1);
+	for (size_t i = 0; i < n; i++)
+		if (add_crl(file, ders[i], &silent, &err) != 0 && err.class != ERR_MESSAGE)
+			goto out;
+	evidence = evidence_new(&file, 1, 0);
+out:
+	evidence_file_free(file);
+	return evidence;
+}
+
 struct evidence *evidence_ref(struct evidence *evidence)
 {
 	atomic_fetch_add(&evidence->references, 1);

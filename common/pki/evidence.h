@@ -23,6 +23,8 @@ struct ocsp;
 struct evidence;		/* a snapshot: counted, shared by threads */
 struct evidence_store;		/* shared by threads once it is loaded */
 
+/* A snapshot of n DER CRLs that no file holds; those that cannot be read are left out. NULL: memory. */
+struct evidence *evidence_of_crls(const struct slice *ders, size_t n);
 /* The CRLs of that issuer, deltas too, the newest first: *n of them from the pointer returned on. */
 const struct crl *const *evidence_crls(const struct evidence *evidence, const X509_NAME *issuer, size_t *n);
 /* The OCSP responses with an answer about that serial number (as cert_info's serial_der), of whatever issuer. */

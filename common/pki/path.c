@@ -393,6 +393,48 @@ static int rank(const struct path_result *result)
 	return ranks[result->revocation] + hard;
 }
 
+static bool is_open(const struct path_result *result)
+{
+	return result->chain == CHAIN_GOOD && (result->revocation == REV_UNKNOWN || result->revocation == REV_STALE);
+}
+
+/* The path is found once more, by signatures that are known, and nothing of it is kept: what the message brought along
+ * is not in the questions that are remembered. 0, or -1: memory. */
+static int ask_brought(const struct path_query *query, struct path_result *result)
+{
+	struct path_brought *brought = query->brought;
+	struct search s = { .query = query, .collection = result->collection, .brought = brought,
+			    .best = { .chain = CHAIN_INCOMPLETE }, .span = { .after = 0, .before = INT64_MAX } };
+	struct evidence *own;
+
+	if (brought->evidence == NULL)
+		brought->evidence = evidence_of_crls(brought->crls, brought->n);
+	if (brought->evidence == NULL)
+		return -1;
+	own = collection_evidence(result->collection);
+	s.evidence = own;
+	path_search(&s);
+	evidence_free(own);
+	if (s.failed)
+		return -1;
+	s.best.brought = s.brought_told;
+	if (s.best.chain == CHAIN_GOOD && !is_open(&s.best))
+		*result = s.best;
+	return 0;
+}
+
+void path_brought_clear(struct path_brought *brought)
+{
+	evidence_free(brought->evidence);
+	brought->evidence = NULL;
+}
+
+static int no_memory(struct path_result *result, struct err *err)
+{
+	*result = (struct path_result){ .chain = CHAIN_BAD, .revocation = REV_OFF };
+	return err_memory(err);
+}
+
 int path_check(const struct path_query *query, struct path_result *result, struct err *err)
 {
 	struct path_result one;
@@ -400,12 +442,12 @@ int path_check(const struct path_query *query, struct path_result *result, struc
 	*result = (struct path_result){ .chain = CHAIN_UNTRUSTED, .revocation = REV_OFF };
 	snprintf(result->detail, sizeof(result->detail), "no collection");
 	for (size_t i = 0; i < query->collection_count; i++) {
-		if (check_collection(query, query->collections[i], &one) != 0) {
-			*result = (struct path_result){ .chain = CHAIN_BAD, .revocation = REV_OFF };
-			return err_memory(err);
-		}
+		if (check_collection(query, query->collections[i], &one) != 0)
+			return no_memory(result, err);
 		if (i == 0 || rank(&one) < rank(result))
 			*result = one;
 	}
+	if (query->brought != NULL && query->brought->n > 0 && is_open(result) && ask_brought(query, result) != 0)
+		return no_memory(result, err);
 	return 0;
 }

@@ -12,6 +12,15 @@ enum path_revocation { REV_GOOD, REV_REVOKED, REV_UNKNOWN, REV_STALE, REV_OFF };
 const char *path_chain_name(enum path_chain);		/* "good" "untrusted" … as in the field */
 const char *path_revocation_name(enum path_revocation);
 
+/* CRLs that came in the message. They speak where the collection that vouches has no current answer of its own, and
+ * for that one query: neither answer nor question is remembered, and whoever fetches is asked all the same. */
+struct path_brought {
+	const struct slice *crls;	/* DER, n of them; the caller bounds number and size */
+	size_t n;
+	struct evidence *evidence;	/* path_check's: made when it is first needed. path_brought_clear frees it */
+	unsigned *signatures;		/* of CRLs, verified in all queries that share it, bounded */
+};
+
 struct path_query {
 	const struct cert *cert;
 	const struct cert_list *untrusted;	/* intermediates from message or directory: never anchors; may be NULL */
@@ -20,16 +29,19 @@ struct path_query {
 	time_t at;
 	bool no_revocation;			/* not asked for, whatever the collections demand */
 	unsigned *signatures;			/* verified in all queries that share it, bounded; or NULL */
+	struct path_brought *brought;		/* NULL: nothing was */
 };
 
 struct path_result {
 	enum path_chain chain;
 	enum path_revocation revocation;	/* REV_OFF unless chain is good */
 	const struct collection *collection;	/* that vouches; NULL unless chain is good */
+	bool brought;				/* CRLs of the message had a say in revocation */
 	char detail[160];			/* why not good: "certificate has expired: CN=…", printable ASCII */
 };
 
 /* 0, or -1 ERR_TEMP when it could not be found out (memory). "Not trusted" is a result, not an error. */
 int path_check(const struct path_query *query, struct path_result *result, struct err *err);
+void path_brought_clear(struct path_brought *brought);
 
 #endif

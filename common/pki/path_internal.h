@@ -19,6 +19,8 @@ struct search {
 	const struct cert *certs[PATH_MAX_CERTS];	/* the path being tried, from the certificate upwards */
 	size_t n;
 	unsigned paths, signatures;
+	const struct path_brought *brought;	/* by the message, decoded; NULL: own evidence alone is asked */
+	bool brought_told;			/* and something of it counted */
 	unsigned signer_signatures;		/* on behalf of CRLs' signers: others have not used them up */
 	bool failed;				/* memory */
 	struct path_span span;			/* around query->at, in which the same would be found */

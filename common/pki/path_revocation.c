@@ -75,6 +75,28 @@ static void begin(struct search *s, struct revocation_query *query, unsigned *si
 	};
 }
 
+static bool is_open(enum path_revocation revocation)
+{
+	return revocation == REV_UNKNOWN || revocation == REV_STALE;
+}
+
+/* Where our own evidence has no current answer about s->certs[index]. */
+static void ask_brought(struct search *s, const struct revocation_query *own, size_t index,
+			struct revocation_answer *answer)
+{
+	struct path_span unused = { .after = 0, .before = INT64_MAX };
+	struct revocation_query query = *own;
+	struct revocation_answer told;
+
+	query.span = &unused;
+	query.signatures = s->brought->signatures;
+	revocation_check_brought(&query, s->brought->evidence, index, &told);
+	if (!told.current)
+		return;
+	*answer = told;
+	s->brought_told = true;
+}
+
 enum path_revocation path_revocation(struct search *s)
 {
 	enum path_revocation found = REV_GOOD;
@@ -89,6 +111,8 @@ enum path_revocation path_revocation(struct search *s)
 	query.signer = next_signer;
 	for (size_t i = 0; i + 1 < s->n; i++) {
 		revocation_check(&query, i, &answer);
+		if (s->brought != NULL && is_open(answer.revocation))
+			ask_brought(s, &query, i, &answer);
 		found = worst(found, answer.revocation);
 		if (answer.ages < s->ages)
 			s->ages = answer.ages;

@@ -37,6 +37,8 @@ struct asking {
 	unsigned covered, covered_once;	/* reasons, by CRLs that are valid now, or that were */
 	struct revocation_answer crls;	/* of those that cover: the oldest; revoked: that one */
 	bool revoked;
+	const struct evidence *brought;	/* by the message, and asked in place of the query's; else NULL */
+	size_t index;			/* of cert in the query's chain, where something was brought */
 };
 
 /* (b): where the certificate says that CRLs about it are. */
@@ -123,10 +125,10 @@ static enum genuine path_is_good(const struct asking *a, const struct revocation
 	return result;
 }
 
-/* By a certificate of the path itself; its own revocation is asked for as one of the path. */
-static bool is_signed_by_path(const struct revocation_query *query, const struct crl *crl)
+/* By a certificate of the path itself, from that one upwards; its own revocation is asked for as one of the path. */
+static bool is_signed_by_path(const struct revocation_query *query, size_t from, const struct crl *crl)
 {
-	for (size_t i = 0; i < query->n; i++)
+	for (size_t i = from; i < query->n; i++)
 		if (is_called(query->chain[i], crl->issuer) && may_sign_crls(query->chain[i]) &&
 		    has_signed(query, crl, query->chain[i]))
 			return true;
@@ -140,7 +142,7 @@ static enum genuine is_genuine(const struct asking *a, const struct crl *crl)
 	enum genuine found = GENUINE_NO, one;
 	size_t position = 0;
 
-	if (is_signed_by_path(query, crl))
+	if (is_signed_by_path(query, 0, crl))
 		return GENUINE_YES;
 	for (size_t i = 0; i < MAX_SIGNERS && query->signer != NULL && found != GENUINE_YES; i++) {
 		if (!query->signer(query->self, crl->issuer, &position, &path))
@@ -197,18 +199,52 @@ static enum listing look_up(const struct crl *crl, const struct cert *cert)
 	}
 }
 
-/* (c), (h): the newest delta that has begun and may be applied; NULL: none. */
-static const struct crl *delta_for(const struct asking *a, const struct crl *complete)
+/* Is there a list of our own about the certificate which is newer than the one that was brought? */
+static bool is_superseded(const struct asking *a, const struct point *point, const struct crl *brought)
 {
 	const struct crl *const *crls;
 	size_t n = 0;
 
-	crls = evidence_crls(a->query->evidence, complete->issuer, &n);
-	for (size_t i = 0; i < n; i++)
-		if (crl_delta_fits(crls[i], complete) && crl_has_begun(crls[i], a->query->at) &&
+	crls = evidence_crls(a->query->evidence, brought->issuer, &n);
+	for (size_t i = 0; i < n && crls[i]->this_update > brought->this_update; i++)
+		if (crls[i]->base == NULL && crl_has_begun(crls[i], a->query->at) && is_in_scope(a, point, crls[i]) &&
+		    is_genuine(a, crls[i]) != GENUINE_NO)
+			return true;
+	return false;
+}
+
+/* A sender could bring the CRL's signer too: of his, only keys above the certificate count. */
+static enum genuine is_complete_genuine(const struct asking *a, const struct point *point, const struct crl *crl)
+{
+	if (a->brought == NULL)
+		return is_genuine(a, crl);
+	return is_signed_by_path(a->query, a->index + 1, crl) && !is_superseded(a, point, crl) ? GENUINE_YES :
+	       GENUINE_NO;
+}
+
+/* (c), (h): the newest delta that has begun and may be applied; NULL: none. */
+static const struct crl *delta_among(const struct asking *a, const struct evidence *evidence,
+				     const struct crl *complete)
+{
+	const struct crl *const *crls;
+	size_t n = 0;
+
+	crls = evidence_crls(evidence, complete->issuer, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (!crl_delta_fits(crls[i], complete) || !crl_has_begun(crls[i], a->query->at))
+			continue;
+		if (evidence == a->brought ? is_signed_by_path(a->query, a->index + 1, crls[i]) :
 		    is_genuine(a, crls[i]) == GENUINE_YES)
 			return crls[i];
+	}
 	return NULL;
+}
+
+static const struct crl *delta_for(const struct asking *a, const struct crl *complete)
+{
+	const struct crl *delta = delta_among(a, a->query->evidence, complete);
+
+	return delta == NULL && a->brought != NULL ? delta_among(a, a->brought, complete) : delta;
 }
 
 /* A delta that is out of date still knows who was revoked, but lets nobody go. */
@@ -248,7 +284,7 @@ static void use_crl(struct asking *a, const struct point *point, const struct cr
 
 	if ((reasons & ~a->covered) == 0)
 		return;
-	genuine = is_genuine(a, crl);
+	genuine = is_complete_genuine(a, point, crl);
 	if (genuine == GENUINE_NO)
 		return;
 	delta = delta_for(a, crl);
@@ -278,7 +314,7 @@ static void ask_issuer(struct asking *a, const struct point *point, const X509_N
 	const struct crl *const *crls;
 	size_t n = 0;
 
-	crls = evidence_crls(a->query->evidence, issuer, &n);
+	crls = evidence_crls(a->brought != NULL ? a->brought : a->query->evidence, issuer, &n);
 	for (size_t i = 0; i < n; i++)
 		cut(a->query, crls[i]);
 	for (size_t i = 0; i < n && !a->revoked && a->covered != CRL_ALL_REASONS; i++)
@@ -428,6 +464,17 @@ static void ask(const struct revocation_query *query, size_t index, unsigned dep
 void revocation_check(const struct revocation_query *query, size_t index, struct revocation_answer *answer)
 {
 	ask(query, index, 0, answer);
+}
+
+void revocation_check_brought(const struct revocation_query *query, const struct evidence *brought, size_t index,
+			      struct revocation_answer *answer)
+{
+	struct asking a = { .query = query, .cert = query->chain[index], .issuer = query->chain[index + 1],
+			    .brought = brought, .index = index };
+
+	ask_crls(&a, answer);
+	if (!answer->current)
+		*answer = (struct revocation_answer){ .revocation = REV_UNKNOWN };
 }
 
 int revocation_accept_crl(struct slice der, const struct cert *cert, const struct cert *issuer, time_t at,

@@ -2,9 +2,11 @@
  * delta CRLs, with their scopes, indirect ones, those of other keys of a CA; OCSP answers. Own code, so that every
  * OpenSSL answers alike.
  *
- * Evidence is what the collection was given or has fetched (evidence.h). CRLs and OCSP answers in a message are
- * never looked at: their sender would choose the older one that still says nothing of his certificate. Certificates
- * in a message may serve to prove the key of a CRL's signer. For the sources of pki/, and for the fetch process. */
+ * Evidence is what the collection was given or has fetched (evidence.h). CRLs that came in a message are their
+ * sender's choice, who would take the older one that still says nothing of his certificate: they are asked apart, and
+ * only where the evidence has no current answer. OCSP answers in a message are never looked at. Certificates in a
+ * message may serve to prove the key of a CRL's signer, unless the CRL came with them. For the sources of pki/, and
+ * for the fetch process. */
 #ifndef PKI_REVOCATION_H
 #define PKI_REVOCATION_H
 
@@ -48,6 +50,13 @@ struct revocation_query {
  * is what valid evidence says is revoked, and what evidence said that is out of date, unless a later one says good.
  * A reason of certificateHold counts as revoked. */
 void revocation_check(const struct revocation_query *query, size_t index, struct revocation_answer *answer);
+
+/* The same by CRLs that came in a message, which count only if they are valid now (answer->current; else unknown), if a
+ * key of the path above the certificate has signed them, and if there is no newer list about it in query->evidence. A
+ * delta CRL there is applied to them before those that came along. query->span, memory and signatures should be of
+ * their own: the sender has chosen what is counted. */
+void revocation_check_brought(const struct revocation_query *query, const struct evidence *brought, size_t index,
+			      struct revocation_answer *answer);
 
 struct revocation_times {
 	time_t this_update, ages;	/* as in revocation_answer */

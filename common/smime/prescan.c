@@ -52,37 +52,30 @@ static int scan_encapsulated(struct der *der, struct prescan *scan, struct err *
 	return prescan_end(&wrapped, "RFC 5652 5.2: the OCTET STRING of eContent", err);
 }
 
-static int scan_certificates(struct arena *arena, struct der *der, size_t limit, struct prescan *scan, struct err *err)
+/* A set [number] of certificates or of CRLs: those items that are SEQUENCEs. None need be there. 0 or -1. */
+static int scan_set(struct arena *arena, struct der *der, unsigned number, size_t limit, struct slice **items,
+		    size_t *count, struct err *err)
 {
+	const char *name = number == 0 ? "certificates" : "CRLs";
 	struct der_item set, item;
 	struct der inside;
 	size_t n;
-	int got = der_take(der, DER_CONTEXT_CONSTRUCTED(0), &set);
+	int got = der_take(der, DER_CONTEXT_CONSTRUCTED(number), &set);
 
 	if (got < 0)
-		return prescan_malformed(err, "RFC 5652 5.1: certificates");
+		return prescan_malformed(err, number == 0 ? "RFC 5652 5.1: certificates" : "RFC 5652 5.1: crls");
 	if (got == 0)
 		return 0;
-	if (prescan_counted(&set, limit, "certificates", &n, err) != 0)
+	if (prescan_counted(&set, limit, name, &n, err) != 0)
 		return -1;
-	scan->certificates = arena_array(arena, n + 1, sizeof(*scan->certificates));
-	if (scan->certificates == NULL)
+	*items = arena_array(arena, n + 1, sizeof(**items));
+	if (*items == NULL)
 		return err_memory(err);
 	inside = der_inside(&set);
 	while (der_next(&inside, &item) == 1)
 		if (item.tag == DER_SEQUENCE)
-			scan->certificates[scan->certificate_count++] = item.whole;
+			(*items)[(*count)++] = item.whole;
 	return 0;
-}
-
-static int scan_crls(struct der *der, size_t limit, struct prescan *scan, struct err *err)
-{
-	struct der_item set;
-	int got = der_take(der, DER_CONTEXT_CONSTRUCTED(1), &set);
-
-	if (got < 0)
-		return prescan_malformed(err, "RFC 5652 5.1: crls");
-	return got == 0 ? 0 : prescan_counted(&set, limit, "CRLs", &scan->crls, err);
 }
 
 static int scan_signer_id(struct der *der, struct prescan_signer *signer, struct err *err)
@@ -179,8 +172,8 @@ int prescan_signed(struct arena *arena, struct slice der, const struct prescan_l
 	if (open_signed(der, &inside, err) != 0 ||
 	    prescan_version(&inside, 5, "RFC 5652 5.1: version of SignedData", err) != 0 ||
 	    scan_digests(arena, &inside, scan, err) != 0 || scan_encapsulated(&inside, scan, err) != 0 ||
-	    scan_certificates(arena, &inside, limits->certificates, scan, err) != 0 ||
-	    scan_crls(&inside, limits->crls, scan, err) != 0 ||
+	    scan_set(arena, &inside, 0, limits->certificates, &scan->certificates, &scan->certificate_count, err) != 0 ||
+	    scan_set(arena, &inside, 1, limits->crls, &scan->crls, &scan->crl_count, err) != 0 ||
 	    scan_signers(arena, &inside, limits->signer_infos, scan, err) != 0)
 		return -1;
 	return prescan_end(&inside, "RFC 5652 5.1: signerInfos", err);

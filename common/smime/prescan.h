@@ -39,7 +39,8 @@ struct prescan {			/* one SignedData (RFC 5652 5.1); slices point into the bytes
 	size_t digest_count;
 	struct slice *certificates;	/* whole items; other kinds of certificate are counted and left out */
 	size_t certificate_count;
-	size_t crls;
+	struct slice *crls;		/* whole items; other kinds of revocation information are counted and left out */
+	size_t crl_count;
 	struct prescan_signer *signers;
 	size_t signer_count;
 };

@@ -18,7 +18,7 @@
 
 struct signer_work {
 	struct verify_run *run;
-	const struct signed_object *object;
+	struct signed_object *object;
 	const struct prescan_signer *signer;
 	struct layer *layer;
 	const struct content_digest *digest;	/* NULL: unknown, or cannot be computed */
@@ -301,14 +301,15 @@ static int describe_cert(struct signer_work *work, const struct cert *cert, stru
  * but leads to nobody who counts. */
 static int check_path(struct signer_work *work, const struct cert *cert, struct path_result *path, struct err *err)
 {
-	const struct verify_run *run = work->run;
+	struct verify_run *run = work->run;
 	const struct path_result nobody = {
 		.chain = CHAIN_UNTRUSTED, .revocation = REV_OFF,
 		.detail = "no collection may vouch for the From address",
 	};
 	struct path_query query = {
 		.cert = cert, .untrusted = &work->object->certs, .collections = run->covering,
-		.collection_count = run->covering_count, .at = run->env->at, .signatures = &work->run->signatures,
+		.collection_count = run->covering_count, .at = run->env->at, .signatures = &run->signatures,
+		.brought = &work->object->brought,
 	};
 	struct path_result other = nobody;
 
@@ -430,14 +431,17 @@ static void judge_revocation(struct signer_work *work, const struct path_result 
 {
 	work->layer->revocation = path->revocation;
 	if (path->revocation == REV_REVOKED)
-		found(work, CHECK_REVOCATION, RESULT_FAIL, "the signer's certificate was revoked");
+		found(work, CHECK_REVOCATION, RESULT_FAIL, path->brought ?
+		      "the signer's certificate was revoked, by a CRL in the message" :
+		      "the signer's certificate was revoked");
 	else if ((path->revocation == REV_UNKNOWN || path->revocation == REV_STALE) && path->collection != NULL &&
 		 collection_revocation(path->collection) == REVOCATION_HARD)
 		found(work, CHECK_REVOCATION, RESULT_TEMPERROR, "revocation is not known");
 	else if (path->revocation == REV_OFF)
 		found(work, CHECK_REVOCATION, RESULT_NONE, "off");
 	else
-		good(work, CHECK_REVOCATION, path_revocation_name(path->revocation));
+		good(work, CHECK_REVOCATION, path->brought ? "good, by CRLs in the message" :
+		     path_revocation_name(path->revocation));
 }
 
 static int judge_path(struct signer_work *work, const struct path_result *path, struct err *err)
@@ -520,7 +524,7 @@ static int judge(struct signer_work *work, const struct candidate *signer, struc
 	return tell_mismatch(work, signer->cert, err);
 }
 
-int signer_verify(struct verify_run *run, const struct signed_object *object, const struct prescan_signer *signer,
+int signer_verify(struct verify_run *run, struct signed_object *object, const struct prescan_signer *signer,
 		  struct layer *layer, struct err *err)
 {
 	struct signer_work work = { .run = run, .object = object, .signer = signer, .layer = layer };

@@ -30,6 +30,8 @@ struct verify_run {			/* one call of verify_message */
 	unsigned tries;			/* certificates tried for signers: each costs a path */
 	unsigned signatures;		/* verified in those paths */
 	size_t certificates;		/* decoded: each may cost a signature */
+	size_t crl_bytes;		/* of CRLs in the message, read or passed over */
+	unsigned crl_signatures;	/* verified of them */
 	bool exhausted;			/* the arena was, while a check was recorded */
 	const struct mime_part *payload;	/* what is inside all layers that cover the message; NULL: not seen */
 };
@@ -66,6 +68,7 @@ struct signed_object {			/* one SignedData, found in a part */
 	/* filled while it is verified */
 	struct prescan scan;
 	struct cert_list certs;		/* the message's: signers and intermediates, never anchors */
+	struct path_brought brought;	/* the message's CRLs */
 	struct content_digest *digests;
 	size_t digest_count;
 	const char *bad;		/* why no signature in it can be good, or NULL */
@@ -77,7 +80,7 @@ struct signed_object {			/* one SignedData, found in a part */
 int verify_object(struct verify_run *run, struct signed_object *object, struct slice *content, struct err *err);
 
 /* Fills the entry of one signer. 0, or -1: ERR_TEMP. */
-int signer_verify(struct verify_run *run, const struct signed_object *object, const struct prescan_signer *signer,
+int signer_verify(struct verify_run *run, struct signed_object *object, const struct prescan_signer *signer,
 		  struct layer *layer, struct err *err);
 
 #endif

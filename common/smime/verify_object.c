@@ -5,8 +5,8 @@
  */
 #include "smime/verify_internal.h"
 
-/* Message CRLs are not used (SPECS B5), only counted. */
 #define CRL_LIMIT 8
+#define CRL_BYTES ((size_t)1024 * 1024)	/* in all of a message's objects: what is beyond is not looked at */
 /* So many times limits.certificates, which is for one object, may stand in all of a message's. */
 #define CERTIFICATES_FACTOR 4
 
@@ -32,6 +32,24 @@ static int read_certs(struct verify_run *run, struct signed_object *object, stru
 	}
 	object->certs = certs;
 	return cert_list_defer(run->arena, &object->certs) == 0 ? 0 : err_memory(err);
+}
+
+static void clear_brought(void *brought)
+{
+	path_brought_clear(brought);
+}
+
+/* Decoded only if own evidence of revocation is not enough. */
+static int read_crls(struct verify_run *run, struct signed_object *object, struct err *err)
+{
+	for (size_t i = 0; i < object->scan.crl_count; i++)
+		run->crl_bytes += object->scan.crls[i].n;
+	if (object->scan.crl_count == 0 || run->crl_bytes > CRL_BYTES)
+		return 0;
+	object->brought = (struct path_brought){
+		.crls = object->scan.crls, .n = object->scan.crl_count, .signatures = &run->crl_signatures,
+	};
+	return arena_defer(run->arena, clear_brought, &object->brought) == 0 ? 0 : err_memory(err);
 }
 
 static void want_digest(struct signed_object *object, const struct digest_algorithm *algorithm)
@@ -110,7 +128,7 @@ static int add_nobody(struct verify_run *run, struct signed_object *object, stru
 	return 0;
 }
 
-static int each_signer(struct verify_run *run, const struct signed_object *object, struct err *err)
+static int each_signer(struct verify_run *run, struct signed_object *object, struct err *err)
 {
 	for (size_t i = 0; i < object->scan.signer_count; i++) {
 		struct layer *layer = run_layer(run, LAYER_SIGNED, object->covers_message, object->part, err);
@@ -162,7 +180,7 @@ int verify_object(struct verify_run *run, struct signed_object *object, struct s
 				      "too many certificates in one message", err);
 	if (object->scan.signer_count == 0)
 		return add_nobody(run, object, err);
-	if (read_certs(run, object, err) != 0)
+	if (read_certs(run, object, err) != 0 || read_crls(run, object, err) != 0)
 		return -1;
 	if (read_digests(run, object, bytes, err) != 0)
 		return -1;

@@ -3,6 +3,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ess.h>
+#include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,6 +85,18 @@ static void finish_unsigned(CMS_ContentInfo *cms, struct slice content, bool det
 	*inside = NULL;
 }
 
+static void add_crls(CMS_ContentInfo *cms, const char *file)
+{
+	BIO *bio = BIO_new_file(file, "r");
+	X509_CRL *crl;
+
+	need(bio != NULL, file);
+	while ((crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL)
+		need(CMS_add0_crl(cms, crl) == 1, "CMS_add0_crl");
+	ERR_clear_error();
+	BIO_free(bio);
+}
+
 void craft_cms(const struct craft *craft, struct slice content, struct buf *der)
 {
 	unsigned flags = CMS_PARTIAL | CMS_BINARY | (craft->detached ? CMS_DETACHED : 0);
@@ -97,6 +110,8 @@ void craft_cms(const struct craft *craft, struct slice content, struct buf *der)
 		add_signer(cms, &craft->signers[i]);
 	for (size_t i = 0; i < 4 && craft->extra[i] != NULL; i++)
 		need(CMS_add1_cert(cms, craft->extra[i]->x509) == 1, "CMS_add1_cert");
+	if (craft->crl_file != NULL)
+		add_crls(cms, craft->crl_file);
 	if (craft->signers[0].pki == NULL)	/* CMS_final makes nothing without signers */
 		finish_unsigned(cms, content, craft->detached);
 	else

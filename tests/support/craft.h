@@ -24,6 +24,7 @@ struct craft_signer {
 struct craft {
 	struct craft_signer signers[4];	/* the first without pki ends them */
 	const struct testpki *extra[4];	/* further certificates in the message */
+	const char *crl_file;		/* PEM, whose CRLs the message brings along; NULL: none */
 	int content_type;		/* NID of eContentType; 0: id-data */
 	bool detached;
 	const char *other_content;	/* put into the object in place of what was signed */

@@ -132,17 +132,47 @@ static void write_anchors(const struct people *people)
 	testpki_write_pem(path_in(people, "stranger.pem", "", path, sizeof(path)), people->stranger_root, TESTPKI_CERT);
 }
 
-static void write_crl(const struct people *people)
+#define HOUR_S ((time_t)3600)
+
+static void write_crl(const struct people *people, const char *name, struct buf *bytes)
+{
+	char path[256];
+
+	testpki_write(path_in(people, "%s", name, path, sizeof(path)), bytes, 0644);
+	buf_clear(bytes);
+}
+
+/* Of the issuing CA's name and a stranger's key. */
+static void forge_crl(const struct people *people, time_t this_update, struct buf *bytes)
+{
+	struct testpki forger = { .x509 = people->ca->x509, .pkey = people->stranger_root->pkey };
+
+	testpki_crl(&forger, NULL, 0, this_update, 0, true, bytes);
+}
+
+static void write_crls(const struct people *people)
 {
 	const struct testpki *revoked = people_find(people, "revoked");
+	const time_t now = time(NULL);
 	struct buf bytes;
-	char path[256];
 
 	buf_init(&bytes, 0);
 	testpki_crl(people->ca, &revoked, 1, 0, 0, true, &bytes);
 	testpki_crl(people->root, NULL, 0, 0, 0, true, &bytes);
-	testpki_write(path_in(people, "crl.pem", "", path, sizeof(path)), &bytes, 0644);
-	buf_clear(&bytes);
+	write_crl(people, "crl.pem", &bytes);
+	testpki_crl(people->ca, NULL, 0, now - 48 * HOUR_S, now + 96 * HOUR_S, true, &bytes);
+	testpki_crl(people->root, NULL, 0, now - 48 * HOUR_S, now + 96 * HOUR_S, true, &bytes);
+	write_crl(people, "crl-old.pem", &bytes);
+	testpki_crl(people->ca, NULL, 0, now - 24 * HOUR_S, now - HOUR_S, true, &bytes);
+	testpki_crl(people->root, NULL, 0, 0, 0, true, &bytes);
+	write_crl(people, "crl-late.pem", &bytes);
+	testpki_crl(people->root, NULL, 0, 0, 0, true, &bytes);
+	forge_crl(people, now - HOUR_S, &bytes);
+	write_crl(people, "crl-forged.pem", &bytes);
+	for (int i = 0; i < 7; i++)
+		forge_crl(people, now - i, &bytes);
+	testpki_crl(people->ca, &revoked, 1, 0, 0, true, &bytes);
+	write_crl(people, "crl-junk.pem", &bytes);
 }
 
 static void make_directories(struct people *people)
@@ -176,7 +206,7 @@ struct people *people_new(bool only_ec)
 		write_person(people, &rows[i], people->entries[i].pki);
 	}
 	write_anchors(people);
-	write_crl(people);
+	write_crls(people);
 	return people;
 }
 

@@ -4,6 +4,8 @@
  * In the directory:
  *	roots.pem	the root and the issuing CA		roots.sst	the same as a serialized store
  *	stranger.pem	a root that nobody here trusts		crl.pem		the issuing CA's: revokes `revoked`
+ *	crl-old.pem	from two days ago, good for days, nobody is revoked; crl-late.pem: from yesterday, and late
+ *	crl-forged.pem	the issuing CA's name, a stranger's signature; crl-junk.pem: seven such, then crl.pem's
  *	keys/		own keys, each with certificate and chain (leaf's: without a chain)
  *	certs/		certificates of partners and own users	state/ empty/	empty
  *	revoked/	the certificate of `revoked`

@@ -77,6 +77,9 @@ static int read_flags(struct recipe *recipe, const struct words *words, struct c
 			craft->other_content = words->items[++i];
 		else if (strcmp(word, "field") == 0)
 			recipe->field = words->items[++i];
+		else if (strcmp(word, "crls") == 0)
+			craft->crl_file = arena_printf(recipe->arena, "%s/%s", recipe->people->dir,
+						       words->items[++i]);
 		else if (strcmp(word, "twice") == 0)
 			craft->signers[1].pki = people_find(recipe->people, words->items[++i]);
 		else

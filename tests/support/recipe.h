@@ -4,6 +4,7 @@
  *	sign NAME clear|opaque [WORD…]	the whole message, by OpenSSL. Words: sha1 sha384 sha512 noattr nocerts
  *					keyid pss, chain (the issuers' certificates too, but the root's), root (that too),
  *					content "TEXT" (another eContent), receipt (eContentType is no id-data),
+ *					crls FILE (of the people's directory: its CRLs go along),
  *					twice NAME (a second signer), field "TEXT" (a field more inside)
  *					"none" for NAME: no signer at all
  *	mix "TEXT"			multipart/mixed: that text, unsigned, and then what was the message's entity

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "smime/attributes.h"
 #include "smime/prescan.h"
@@ -86,6 +87,30 @@ static void reads_a_detached_signature(void **state)
 	assert_true(slice_equal(f->scan.content_type, der_oid_data));
 	assert_true(f->scan.signers[0].issuer.n > 0 && f->scan.signers[0].key_id.n == 0);
 	assert_non_null(f->scan.signers[0].attributes.p);
+}
+
+/* Two CRLs are one too many here; other revocation information is not handed out. */
+static void hands_out_crls(void **state)
+{
+	struct fixture *f = *state;
+	char path[] = "/tmp/test_prescan.XXXXXX";
+	struct buf pem;
+	const int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	buf_init(&pem, 0);
+	for (int i = 0; i < 2; i++) {
+		testpki_crl(f->root, NULL, 0, 0, 0, true, &pem);
+		testpki_write(path, &pem, 0644);
+		make(f, &(struct craft){ .signers = { { .pki = f->alice } }, .crl_file = path });
+		assert_int_equal(scan(f), i == 0 ? 0 : -1);
+		assert_int_equal(f->scan.crl_count, i == 0 ? 1 : 0);
+		assert_true(i == 1 || f->scan.crls[0].p[0] == 0x30);
+	}
+	assert_int_equal(f->err.class, ERR_LIMIT);
+	buf_clear(&pem);
+	close(fd);
+	unlink(path);
 }
 
 static void reads_content_and_key_id(void **state)
@@ -330,7 +355,7 @@ static void refuses_a_flood_of_attributes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(reads_a_detached_signature), TEST(reads_content_and_key_id),
+		TEST(reads_a_detached_signature), TEST(reads_content_and_key_id), TEST(hands_out_crls),
 			TEST(joins_chunks_of_indefinite_length),
 		TEST(refuses_trailing_bytes), TEST(refuses_every_truncation), TEST(survives_every_changed_byte),
 		TEST(refuses_too_many_signers), TEST(refuses_too_many_certificates), TEST(refuses_other_content_types),
