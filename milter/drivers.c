@@ -18,7 +18,36 @@ static const struct keystore_driver *const keystores[] = {
 	NULL
 };
 
-const struct site_drivers drivers_all = { directories, keystores };
+#ifdef HAVE_HIREDIS
+static const char *const journals[] = { "sqlite", "redis", NULL };
+
+static const char *journal_problem(const char *url)
+{
+	return journal_redis_problem(url);
+}
+
+int drivers_journal_open(const struct journal_env *env, struct journal *journal, bool *made, struct err *err)
+{
+	if (env->url != NULL && env->url[0] != '\0')
+		return journal_redis_open(env, journal, made, err);
+	return journal_sqlite_open(env, journal, made, err);
+}
+#else
+static const char *const journals[] = { "sqlite", NULL };
+
+static const char *journal_problem(const char *url)
+{
+	(void)url;
+	return "only \"\", a file in state_dir: this program was built without hiredis";
+}
+
+int drivers_journal_open(const struct journal_env *env, struct journal *journal, bool *made, struct err *err)
+{
+	return journal_sqlite_open(env, journal, made, err);
+}
+#endif
+
+const struct site_drivers drivers_all = { directories, keystores, journal_problem };
 
 char *drivers_names(char *out, size_t size)
 {
@@ -33,5 +62,9 @@ char *drivers_names(char *out, size_t size)
 		used += (size_t)snprintf(out + used, size - used, "; keystores:");
 	for (size_t i = 0; keystores[i] != NULL && used < size; i++)
 		used += (size_t)snprintf(out + used, size - used, " %s", keystores[i]->type);
+	if (used < size)
+		used += (size_t)snprintf(out + used, size - used, "; journals:");
+	for (size_t i = 0; journals[i] != NULL && used < size; i++)
+		used += (size_t)snprintf(out + used, size - used, " %s", journals[i]);
 	return out;
 }

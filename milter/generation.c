@@ -78,6 +78,7 @@ static void run_worker(struct keeper *keeper)
 	const struct worker_env env = { keeper->site, &keeper->delivery, keeper->env->sink, keeper->env->listener,
 					keeper->control, keeper->recorder[CHANNEL_CLIENT] };
 
+	buf_clear(&keeper->site->journal_password);	/* the recorder's alone */
 	close(keeper->requests);
 	if (keeper->recorder[CHANNEL_SERVICE] >= 0)
 		close(keeper->recorder[CHANNEL_SERVICE]);

@@ -1,7 +1,7 @@
 /* journal.h - which copies of a message the reinjection listener has accepted, so that a retry repeats none of them.
  *
- * An interface, and drivers behind it: journal_sqlite.c (a file in state_dir), and in a worker the recorder's proxy
- * (recorder_client.h). Entries are kept for each recipient: a retry whose recipients are grouped differently, because the
+ * An interface, and drivers behind it: journal_sqlite.c (a file in state_dir), journal_redis.c (a server that gateways
+ * share), and in a worker the recorder's proxy (recorder_client.h). Entries are kept for each recipient: a retry whose recipients are grouped differently, because the
  * configuration changed meanwhile, repeats nothing either. Nothing of the mail is kept but digests and queue ids.
  *
  * An attempt is one passage of a message through the gateway, from journal_begin to journal_end. It holds its recipients
@@ -51,8 +51,8 @@ struct journal_class {
 	/* forget: accepted, and the key is not unique */
 	int (*end)(void *self, int64_t number, bool forget, struct err *err);
 	int (*seen)(void *self, const struct journal_id *id, time_t expires, bool *seen, struct err *err);
-	/* What is called between start and commit becomes durable together, when commit returns 0; -1: none of it
-	 * happened. NULL, both: the driver has no such thing. */
+	/* What is called between start and commit is durable when commit returns 0; -1: none of it happened. start -1:
+	 * the journal is not what it was; close it and open it again. NULL, both: the driver has no such thing. */
 	int (*start)(void *self, struct err *err);
 	int (*commit)(void *self, struct err *err);
 	void (*close)(void *self);
@@ -94,11 +94,21 @@ struct journal_env {
 	const char *state_dir;
 	int64_t lease_s;		/* longer than a message may take between two calls */
 	const struct clock *clock;	/* outlives the journal */
+	const char *url;		/* of a server; NULL or "": a file in state_dir. These two outlive the journal */
+	struct slice password;		/* for the server; n == 0: none */
 };
 
 /* Opens state_dir/journal.sqlite, making it (mode 0600) where there is none: *made tells. Not for use across a fork, and
  * by one thread at a time; several processes may have it open. -1, ERR_TEMP: it cannot be opened, or is damaged; a damaged
  * journal is never replaced by an empty one. */
 int journal_sqlite_open(const struct journal_env *env, struct journal *journal, bool *made, struct err *err);
+
+/* Connects to the server at env->url, in at most two seconds but for the time that a name server takes; *made: it held no
+ * journal, which is begun. Each operation waits for two seconds at most; one that failed in any other way than "busy" ends
+ * the connection, and with it the journal. By one thread at a time, SIGPIPE ignored. -1, ERR_TEMP: not reachable, or it
+ * refuses; ERR_CONFIG: no such URL. */
+int journal_redis_open(const struct journal_env *env, struct journal *journal, bool *made, struct err *err);
+/* What is wrong with a URL, for people; NULL: nothing. The text does not quote it. */
+const char *journal_redis_problem(const char *url);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "milter/audit_file.h"
+#include "milter/drivers.h"
 #include "milter/fault.h"
 #include "milter/recorder_wire.h"
 
@@ -61,29 +62,38 @@ bool recorder_is_wanted(const struct site *site)
 
 /* Opening */
 
-static bool is_due(int64_t *due_ms)
+static bool is_due(int64_t due_ms)
 {
-	int64_t now_ms = clock_monotonic_ms(&clock_system);
+	return clock_monotonic_ms(&clock_system) >= due_ms;
+}
 
-	if (now_ms < *due_ms)
-		return false;
-	*due_ms = now_ms + REOPEN_MS;
-	return true;
+/* When an attempt has ended: one that waited in vain shall not be all that the recorder does. */
+static int64_t next_due_ms(void)
+{
+	return clock_monotonic_ms(&clock_system) + REOPEN_MS;
+}
+
+static bool is_shared(const struct recorder *recorder)
+{
+	return recorder->env.journal_url != NULL && recorder->env.journal_url[0] != '\0';
 }
 
 static int open_journal(struct recorder *recorder, struct err *err)
 {
-	const struct journal_env env = { recorder->env.state_dir, recorder->env.lease_s, &clock_system };
+	const struct journal_env env = { .state_dir = recorder->env.state_dir, .lease_s = recorder->env.lease_s,
+					 .clock = &clock_system, .url = recorder->env.journal_url,
+					 .password = recorder->env.journal_password };
 	bool made = false;
 
 	if (recorder->journal.class != NULL)
 		return 0;
-	if (is_due(&recorder->journal_due_ms)) {
-		if (journal_sqlite_open(&env, &recorder->journal, &made, &recorder->journal_err) != 0)
+	if (is_due(recorder->journal_due_ms)) {
+		if (drivers_journal_open(&env, &recorder->journal, &made, &recorder->journal_err) != 0)
 			event_log(recorder->env.sink, EVENT_ERROR, "%s", recorder->journal_err.text);
 		else if (made)
 			event_log(recorder->env.sink, EVENT_WARNING, "a new journal was made in %s: none was there",
-				  recorder->env.state_dir);
+				  is_shared(recorder) ? env.url : recorder->env.state_dir);
+		recorder->journal_due_ms = next_due_ms();
 	}
 	if (recorder->journal.class == NULL)
 		*err = recorder->journal_err;
@@ -99,8 +109,9 @@ static int open_audit(struct recorder *recorder, struct err *err)
 		return 0;
 	if (env.path == NULL)
 		return err_set(err, ERR_BUG, "there is no audit log");
-	if (is_due(&recorder->audit_due_ms)) {
+	if (is_due(recorder->audit_due_ms)) {
 		recorder->audit = audit_file_open(&env, &recorder->audit_err);
+		recorder->audit_due_ms = next_due_ms();
 		if (recorder->audit == NULL)
 			event_log(recorder->env.sink, EVENT_ERROR, "%s", recorder->audit_err.text);
 	}
@@ -279,18 +290,30 @@ static void note_attempts(struct recorder *recorder)
 	}
 }
 
+/* One that was removed, or whose server went, is opened again at once where that is due. */
+static int start_journal(struct recorder *recorder, struct err *err)
+{
+	const struct journal *journal = &recorder->journal;
+	const bool was_open = journal->class != NULL;
+
+	if (open_journal(recorder, err) != 0)
+		return -1;
+	if (journal->class->start(journal->self, err) == 0)
+		return 0;
+	recorder->journal_err = *err;	/* until it can be opened again */
+	journal_close(&recorder->journal);
+	if (!was_open || !is_shared(recorder) || open_journal(recorder, err) != 0)
+		return -1;
+	return journal->class->start(journal->self, err);
+}
+
 static void do_journal(struct recorder *recorder)
 {
 	const struct journal *journal = &recorder->journal;
 	struct err err = { 0 };
 
-	if (open_journal(recorder, &err) != 0) {
+	if (start_journal(recorder, &err) != 0) {
 		fail_all(recorder, false, &err);
-		return;
-	}
-	if (journal->class->start(journal->self, &err) != 0) {
-		fail_all(recorder, false, &err);
-		journal_close(&recorder->journal);	/* removed, perhaps: the next question opens what is there */
 		return;
 	}
 	for (size_t i = 0; i < recorder->question_count; i++)
@@ -444,6 +467,7 @@ void recorder_serve(const struct recorder_env *env)
 	if (recorder == NULL)
 		return;
 	signal(SIGXFSZ, SIG_IGN);	/* a file that may grow no more is a full disk */
+	signal(SIGPIPE, SIG_IGN);	/* a journal's server that goes */
 	/* What is wrong is in the log before the first mail. */
 	if (env->journal)
 		(void)open_journal(recorder, &err);
@@ -462,15 +486,22 @@ _Noreturn void recorder_run(struct site *site, const struct event_sink *sink, in
 	const struct settings *settings = &site->settings;
 	char *state_dir = strdup(settings->state_dir);
 	char *audit_path = settings->audit.path != NULL ? strdup(settings->audit.path) : NULL;
+	char *url = settings->journal != NULL ? strdup(settings->journal) : NULL;
+	struct buf password = site->journal_password;
 	const struct recorder_env env = { .state_dir = state_dir, .audit_path = audit_path,
 		.audit_chain = settings->audit.chain, .journal = settings->reinject.to != NULL,
+		.journal_url = url, .journal_password = buf_slice(&password),
 		.lease_s = settings->limits.deadline_s + LEASE_MARGIN_S, .sink = sink, .requests = requests };
 
-	if (state_dir == NULL || (audit_path == NULL && settings->audit.path != NULL))
+	if (state_dir == NULL || (audit_path == NULL && settings->audit.path != NULL) ||
+	    (url == NULL && settings->journal != NULL))
 		_exit(1);
+	buf_init(&site->journal_password, 0);	/* it is ours now */
 	site_free(site);
 	recorder_serve(&env);
 	free(state_dir);
 	free(audit_path);
+	free(url);
+	buf_clear(&password);
 	_exit(0);
 }

@@ -16,6 +16,8 @@ struct recorder_env {
 	const char *audit_path;		/* NULL: no audit log */
 	bool audit_chain;
 	bool journal;			/* is there anything to remember? */
+	const char *journal_url;	/* NULL or "": in state_dir */
+	struct slice journal_password;
 	int64_t lease_s;		/* of the journal's attempts */
 	const struct event_sink *sink;
 	int requests;			/* the service's end of a channel */

@@ -40,6 +40,7 @@ only 'jansson' 'milter/(audit|exchange|report)\.c|milter/report_json\.h|milter/v
 only 'idn2' 'common/mail/idn\.c'
 only 'ldap\.h|lber\.h' 'ldap/[a-z_]*\.[ch]|milter/version\.c'
 only 'sqlite3' 'milter/journal_sqlite\.c'
+only 'hiredis' 'milter/journal_redis\.c'
 only 'libmilter' 'milter/(callbacks|apply|version)\.[ch]'
 only 'gmime|glib' 'none'
 only 'syslog' 'milter/log\.c'

@@ -96,6 +96,7 @@ static const struct conf_row top_rows[] = {
 	{ .name = "audit", .type = CONF_GROUP, .offset = AT(audit), .table = &audit_table },
 	{ .name = "metrics", .type = CONF_GROUP, .offset = AT(metrics), .table = &metrics_table },
 	{ .name = "journal", .type = CONF_STRING, .offset = AT(journal) },
+	{ .name = "journal_password_file", .type = CONF_STRING, .offset = AT(journal_password_file) },
 	{ .name = NULL }
 };
 

@@ -30,7 +30,7 @@ struct settings {
 	struct { const char *header, *subject_tag; } triggers;
 	struct { const char *path; bool chain; } audit;
 	struct { const char *listen; } metrics;
-	const char *journal;
+	const char *journal, *journal_password_file;
 };
 
 struct site_drivers;

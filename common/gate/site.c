@@ -8,9 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "pki/chain.h"
 #include "policy/overlap.h"
 
+#define SECRET_MAX_BYTES 4096
 #define AUTHSERV_ID_CHARACTERS \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
 
@@ -99,6 +101,36 @@ static struct collection *load_collection(const struct site *site, const struct 
 		}
 	}
 	return collection_load(settings, &collection_env, err);
+}
+
+/* The finding does not quote the URL: a password may be in it. */
+static int check_journal(struct site *site, const struct site_env *env, struct err *err)
+{
+	const char *const *url = &site->settings.journal;
+	const char *problem = NULL;
+
+	if (*url == NULL || **url == '\0')
+		return 0;
+	problem = env->drivers->journal_problem != NULL ? env->drivers->journal_problem(*url) : NULL;
+	return problem == NULL ? 0 : conf_finding(site->conf, url, err, "journal: %s", problem);
+}
+
+/* Without the line end that editors put behind it. */
+static int load_journal_password(struct site *site, struct err *err)
+{
+	const char *const *path = &site->settings.journal_password_file;
+	struct buf *password = &site->journal_password;
+	struct err why;
+
+	if (*path == NULL || **path == '\0')
+		return 0;
+	if (file_read_secret(*path, SECRET_MAX_BYTES, password, &why) != 0)
+		return conf_finding(site->conf, path, err, "journal_password_file: %s", why.text);
+	if (password->n > 0 && password->p[password->n - 1] == '\n')
+		password->n--;
+	if (password->n > 0 && password->p[password->n - 1] == '\r')
+		password->n--;
+	return password->n > 0 ? 0 : conf_finding(site->conf, path, err, "journal_password_file: %s is empty", *path);
 }
 
 static int load_logins(struct site *site, struct err *err)
@@ -445,8 +477,8 @@ static void warn(const struct site *site, const struct conf_report *warnings)
 		warn_collection(site, s->collections.items[i], warnings);
 	if (s->local_domains.n == 0)
 		report(site, &s->local_domains, warnings, "local_domains is empty: no recipient counts as internal");
-	if (s->journal != NULL && s->journal[0] != '\0')
-		report(site, &s->journal, warnings, "journal has no effect: this version keeps its journal in state_dir");
+	if (s->journal != NULL && s->journal[0] != '\0' && s->reinject.to == NULL)
+		report(site, &s->journal, warnings, "journal has no effect: without reinject.to no copies are sent");
 }
 
 static int site_open(struct site *site, const char *path, const struct site_env *env, struct err *err)
@@ -466,6 +498,8 @@ static int site_open(struct site *site, const char *path, const struct site_env 
 	bad |= network_list_compile(site->arena, &s->internal_hosts, site->conf, &site->internal_hosts, err);
 	bad |= network_list_compile(site->arena, &s->signing_hosts, site->conf, &site->signing_hosts, err);
 	bad |= network_list_compile(site->arena, &s->trusted_results, site->conf, &site->trusted_results, err);
+	bad |= check_journal(site, env, err);
+	bad |= load_journal_password(site, err);
 	bad |= load_logins(site, err);
 	bad |= load_collections(site, env, err);
 	bad |= load_directories(site, env, err);
@@ -491,6 +525,7 @@ int site_load(const char *path, const struct site_env *env, struct site **site, 
 	new->arena = arena;
 	new->clock = *env->clock;
 	new->sink = env->sink;
+	buf_init(&new->journal_password, 0);
 	if (site_open(new, path, env, err) != 0) {
 		site_free(new);
 		return -1;
@@ -508,6 +543,7 @@ void site_forget_secrets(struct site *site)
 	for (i = 0; i < site->directory_count; i++)
 		directory_free(&site->directories[i]);
 	site->keystore_count = site->directory_count = 0;
+	buf_clear(&site->journal_password);
 }
 
 void site_free(struct site *site)

@@ -5,6 +5,7 @@
 #ifndef GATE_SITE_H
 #define GATE_SITE_H
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/event.h"
 #include "gate/login.h"
@@ -17,6 +18,7 @@
 struct site_drivers {			/* which drivers this program was built with: NULL-terminated arrays */
 	const struct directory_driver *const *directories;
 	const struct keystore_driver *const *keystores;
+	const char *(*journal_problem)(const char *url);	/* what is wrong with journal; NULL: nothing */
 };
 
 struct site {
@@ -29,6 +31,7 @@ struct site {
 	struct pattern_list local_domains;
 	struct network_list internal_hosts, signing_hosts, trusted_results;
 	struct login_table logins;	/* sender_login */
+	struct buf journal_password;
 	const struct collection **collections;
 	size_t collection_count;
 	struct directory *directories;
@@ -51,7 +54,7 @@ struct site_env {
 /* Loads path. -1: *err is the first finding. */
 int site_load(const char *path, const struct site_env *env, struct site **site, struct err *err);
 void site_free(struct site *site);	/* NULL is fine */
-/* Gives back keys, which are wiped, and directories: for a process that needs neither and shares the site with none. */
+/* Gives back keys and the journal's password, which are wiped, and directories: for a process that needs neither and shares the site with none. */
 void site_forget_secrets(struct site *site);
 
 #endif

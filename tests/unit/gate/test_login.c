@@ -15,7 +15,7 @@
 
 static const struct directory_driver *const directories[] = { &directory_files_driver, NULL };
 static const struct keystore_driver *const keystores[] = { &keystore_pem_driver, NULL };
-static const struct site_drivers drivers = { directories, keystores };
+static const struct site_drivers drivers = { directories, keystores, NULL };
 
 struct fixture {
 	char *scratch, *conf, *logins;

@@ -17,7 +17,12 @@
 
 static const struct directory_driver *const directories[] = { &directory_files_driver, NULL };
 static const struct keystore_driver *const keystores[] = { &keystore_pem_driver, &keystore_pkcs12_driver, NULL };
-static const struct site_drivers drivers = { directories, keystores };
+static const char *journal_problem(const char *url)
+{
+	return strcmp(url, "redis://h") == 0 ? NULL : "no such journal";
+}
+
+static const struct site_drivers drivers = { directories, keystores, journal_problem };
 
 struct fixture {
 	char *scratch, *path, *roots, *keys, *certs;
@@ -120,6 +125,10 @@ static void test_warnings(void **state)
 	assert_non_null(strstr(f->warnings, "no last rule for outbound"));
 	assert_non_null(strstr(f->warnings, "local_domains is empty"));
 	assert_non_null(strstr(f->warnings, ":1: decrypt"));
+	assert_int_equal(load(f, "journal = \"redis://h\";\n"), 0);
+	assert_non_null(strstr(f->warnings, ":1: journal has no effect"));
+	assert_int_equal(load(f, "journal = \"redis://h\"; reinject = { to = \"inet:127.0.0.1:10026\"; };\n"), 0);
+	assert_null(strstr(f->warnings, "journal"));
 }
 
 /* A wish that nothing can fulfil would be plaintext that nobody expects. */
@@ -262,6 +271,9 @@ static void test_refused_with_line(void **state)
 		{ "mode = \"obsrve\";\n", ":1: ", "observe" },
 		{ "\nauthserv_id = \"a b\";\n", ":2: ", "a b" },
 		{ "\nauthserv_id = \"\";\n", ":2: ", "authserv_id" },
+		{ "\njournal = \"redis://:hush@h\";\n", ":2: ", "no such journal" },
+		{ "journal = \"redis://h\";\njournal_password_file = \"/nonexistent\";\n", ":2: ", "/nonexistent" },
+		{ "journal = \"redis://h\";\njournal_password_file = \"/dev/null\";\n", ":2: ", "regular" },
 		{ "mode = \n", ":", "syntax" },
 	};
 	struct fixture *f = *state;

@@ -1,4 +1,5 @@
-/* test_journal.c - exactly once: retries after every step, equal mails, several processes, damaged files, a full disk. */
+/* test_journal.c - exactly once: retries after every step, equal mails, several processes, with each driver; damaged files
+ * and a full disk; a server that is slow, gone, or has forgotten. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "milter/journal.h"
+#include "milter/drivers.h"
+#include "support/redis.h"
 #include "support/testdir.h"
 
 #define LEASE_S 100
@@ -28,17 +30,25 @@ struct fixture {
 	char *scratch;
 	char *path;
 	struct testdir_clock clock;
+	struct redis *redis;		/* NULL: SQLite */
+	char url[200];
 	struct journal journal;
 	struct journal_key key;
 };
 
+static struct journal_env make_env(const struct fixture *f)
+{
+	return (struct journal_env){ .state_dir = f->scratch, .lease_s = LEASE_S, .clock = &f->clock.clock, .url = f->url,
+				     .password = slice_of(REDIS_PASSWORD) };
+}
+
 static void open_journal(struct fixture *f)
 {
-	const struct journal_env env = { f->scratch, LEASE_S, &f->clock.clock };
+	const struct journal_env env = make_env(f);
 	struct err err = { 0 };
 	bool made;
 
-	if (journal_sqlite_open(&env, &f->journal, &made, &err) != 0)
+	if (drivers_journal_open(&env, &f->journal, &made, &err) != 0)
 		fail_msg("%s", err.text);
 }
 
@@ -56,6 +66,11 @@ static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
+	f->redis = *state;
+	if (f->redis != NULL) {
+		redis_command(f->redis, "flushall");
+		snprintf(f->url, sizeof(f->url), "redis+unix://%s?db=3", f->redis->socket);
+	}
 	f->scratch = testdir_scratch();
 	f->path = testdir_path(f->scratch, "journal.sqlite");
 	testdir_clock_init(&f->clock);
@@ -528,7 +543,7 @@ static void a_damaged_file_is_never_an_empty_one(void **state)
 		"rm journal.sqlite",	/* and another database in its place */
 	};
 	struct fixture *f = *state;
-	const struct journal_env env = { f->scratch, LEASE_S, &f->clock.clock };
+	const struct journal_env env = make_env(f);
 	struct journal_attempt attempt;
 	struct err err = { 0 };
 	bool made = true;
@@ -556,7 +571,7 @@ static void a_removed_file_is_noticed(void **state)
 	struct journal_attempt attempt;
 	struct err err = { 0 };
 	bool done[2], made;
-	const struct journal_env env = { f->scratch, LEASE_S, &f->clock.clock };
+	const struct journal_env env = make_env(f);
 
 	assert_int_equal(begin(f, both, 2, &attempt), 0);
 	assert_int_equal(keep(f, &attempt, both, 2), 0);
@@ -596,11 +611,12 @@ static void a_full_disk_is_try_later(void **state)
 static void no_directory_is_try_later(void **state)
 {
 	const struct fixture *f = *state;
-	const struct journal_env env = { "/nonexistent", LEASE_S, &f->clock.clock };
+	struct journal_env env = make_env(f);
 	struct journal journal;
 	struct err err = { 0 };
 	bool made;
 
+	env.state_dir = "/nonexistent";
 	assert_int_equal(journal_sqlite_open(&env, &journal, &made, &err), -1);
 	assert_int_equal(err.class, ERR_TEMP);
 	journal_close(&journal);
@@ -618,31 +634,238 @@ static void too_many_recipients_are_over_a_limit(void **state)
 	free(many);
 }
 
+static void recipients_as_many_as_it_takes(void **state)
+{
+	struct fixture *f = *state;
+	const char **many = calloc(JOURNAL_RECIPIENTS, sizeof(*many));
+	bool *done = calloc(JOURNAL_RECIPIENTS, sizeof(*done));
+	struct journal_attempt attempt;
+
+	for (size_t i = 0; i < JOURNAL_RECIPIENTS; i++)
+		many[i] = i % 2 == 0 ? both[0] : both[1];
+	assert_int_equal(journal_begin(&f->journal, &f->key, many, JOURNAL_RECIPIENTS, done, &attempt, NULL), 0);
+	assert_int_equal(journal_keep(&f->journal, &attempt, many, JOURNAL_RECIPIENTS, "", NULL), 0);
+	end(f, &attempt, true);
+	assert_int_equal(journal_begin(&f->journal, &f->key, many, JOURNAL_RECIPIENTS, done, &attempt, NULL), 0);
+	assert_true(done[0] && done[JOURNAL_RECIPIENTS - 1]);
+	free(many);
+	free(done);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TESTS_OF_BOTH \
+	TEST(looking_begins_nothing), TEST(looking_has_no_limit), TEST(retry_repeats_nothing), \
+	TEST(equal_mails_both_arrive), TEST(equal_mails_with_retries_are_counted), \
+	TEST(equal_mails_forget_only_their_recipients), TEST(a_held_recipient_is_busy), \
+	TEST(a_lease_ends_and_is_renewed), TEST(kept_without_begin_counts), TEST(killed_between_any_two_steps), \
+	TEST(many_processes_send_one_copy), TEST(an_id_is_seen_once), TEST(recipients_as_many_as_it_takes)
+
+#ifdef HAVE_HIREDIS
+static void urls(void **state)
+{
+	static const char *const good[] = {
+		"redis://redis.example.com", "redis://redis.example.com:6380/15", "redis://gateway@[2001:db8::1]:6379/0",
+		"redis://[::1]", "redis://127.0.0.1/", "redis+unix:///run/redis.sock", "redis+unix:///run/redis.sock?db=2",
+	};
+	static const struct { const char *url, *problem; } bad[] = {
+		{ "sqlite:///x", "redis://" }, { "rediss://h", "redis://" }, { "redis:h", "redis://" },
+		{ "redis://", "host" }, { "redis://:6379", "host" }, { "redis://[]", "host" }, { "redis://h:", "PORT" },
+		{ "redis://h:0", "PORT" }, { "redis://h:65536", "PORT" }, { "redis://h:+1", "PORT" },
+		{ "redis://[::1]6379", "PORT" }, { "redis://h/x", "number" }, { "redis://h/1?x=y", "number" },
+		{ "redis://user:hush@h", "journal_password_file" }, { "redis://:hush@h", "journal_password_file" },
+		{ "redis://@h", "name" }, { "redis+unix://run/x", "path" }, { "redis+unix:///x?password=hush", "db=" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_null(journal_redis_problem(good[i]));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_non_null(journal_redis_problem(bad[i].url));
+		if (strstr(journal_redis_problem(bad[i].url), bad[i].problem) == NULL)
+			fail_msg("%s: %s", bad[i].url, journal_redis_problem(bad[i].url));
+		assert_null(strstr(journal_redis_problem(bad[i].url), "hush"));
+	}
+}
+
+static void cannot_open(const struct journal_env *env, const char *why)
+{
+	struct journal journal;
+	struct err err = { 0 };
+	bool made = true;
+
+	assert_int_equal(journal_redis_open(env, &journal, &made, &err), -1);
+	assert_int_equal(err.class, ERR_TEMP);
+	assert_false(made);
+	assert_null(journal.class);
+	if (strstr(err.text, why) == NULL)
+		fail_msg("%s", err.text);
+}
+
+static void a_server_that_refuses_is_try_later(void **state)
+{
+	const struct fixture *f = *state;
+	struct journal_env env = make_env(f);
+
+	env.password = slice_of("wrong");
+	cannot_open(&env, "WRONGPASS");
+	env.password = slice_of("");
+	cannot_open(&env, "NOAUTH");
+	env = make_env(f);
+	env.url = "redis+unix:///nonexistent";
+	cannot_open(&env, "/nonexistent");
+	redis_command(f->redis, "-n 3 set smime-milter:journal:version 2");
+	env = make_env(f);
+	cannot_open(&env, "another version");
+}
+
+static void nothing_works(struct fixture *f, const struct journal_attempt *first)
+{
+	struct journal_attempt attempt;
+	struct err err = { 0 };
+	bool seen;
+
+	assert_int_equal(begin(f, third, 1, &attempt), -1);
+	assert_int_equal(keep(f, first, both, 1), -1);
+	assert_int_equal(journal_end(&f->journal, first, true, &err), -1);
+	assert_int_equal(err.class, ERR_TEMP);
+	assert_int_equal(journal_seen(&f->journal, "id", f->clock.now + 60, &seen, &err), -1);
+	assert_int_equal(err.class, ERR_TEMP);
+	assert_int_equal(f->journal.class->start(f->journal.self, &err), -1);
+	assert_int_equal(err.class, ERR_TEMP);
+}
+
+static void a_server_that_is_silent_is_try_later(void **state)
+{
+	struct fixture *f = *state;
+	struct journal_attempt first, attempt;
+
+	assert_int_equal(begin(f, both, 2, &first), 0);
+	assert_int_equal(kill(f->redis->pid, SIGSTOP), 0);
+	nothing_works(f, &first);
+	assert_int_equal(kill(f->redis->pid, SIGCONT), 0);
+	/* an answer that comes too late is no other question's */
+	nothing_works(f, &first);
+	journal_close(&f->journal);
+	open_journal(f);
+	assert_int_equal(begin(f, both, 2, &attempt), -1);
+	assert_int_equal(keep(f, &first, both, 1), 0);
+	end(f, &first, false);
+	assert_int_equal(begin(f, both, 2, &attempt), 1);
+}
+
+static void a_server_that_dies_is_try_later(void **state)
+{
+	struct fixture *f = *state;
+	const struct journal_env env = make_env(f);
+	struct journal_attempt first, attempt;
+	struct err err = { 0 };
+	bool made = false;
+
+	assert_int_equal(begin(f, both, 2, &first), 0);
+	redis_kill(f->redis);
+	nothing_works(f, &first);
+	journal_close(&f->journal);
+	cannot_open(&env, "refused");
+	redis_restart(f->redis);
+	/* It kept nothing on disk: that is told, and no number is used twice. */
+	assert_int_equal(journal_redis_open(&env, &f->journal, &made, &err), 0);
+	assert_true(made);
+	assert_int_equal(begin(f, third, 1, &attempt), 0);
+	assert_int_equal(keep(f, &first, both, 1), -1);
+}
+
+static void a_server_that_forgot_is_noticed(void **state)
+{
+	struct fixture *f = *state;
+	struct err err = { 0 };
+
+	assert_int_equal(f->journal.class->start(f->journal.self, &err), 0);
+	assert_int_equal(f->journal.class->commit(f->journal.self, &err), 0);
+	redis_command(f->redis, "flushall");
+	assert_int_equal(f->journal.class->start(f->journal.self, &err), -1);
+	assert_non_null(strstr(err.text, "no journal any more"));
+}
+
+static void a_server_that_may_not_write_is_try_later(void **state)
+{
+	struct fixture *f = *state;
+	struct journal_attempt attempt;
+
+	redis_command(f->redis, "config set maxmemory 1");
+	assert_int_equal(begin(f, both, 2, &attempt), -1);
+	redis_command(f->redis, "config set maxmemory 0");
+	journal_close(&f->journal);
+	open_journal(f);
+	assert_int_equal(begin(f, both, 2, &attempt), 0);
+}
+
+/* Nothing outlives its use by more than the server's own forgetting, and names nobody. */
+static void every_key_ends_and_tells_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct journal_attempt attempt;
+	bool seen;
+
+	assert_int_equal(begin(f, both, 2, &attempt), 0);
+	assert_int_equal(keep(f, &attempt, both, 1), 0);
+	assert_int_equal(keep(f, &attempt, third, 1), 0);
+	assert_int_equal(journal_seen(&f->journal, "id@example.com", f->clock.now - 1, &seen, NULL), 0);
+	redis_command(f->redis, "-n 3 eval \"for _, key in ipairs(redis.call('keys', '*')) do"
+		      " if key:find('example') then return redis.error_reply(key) end"
+		      " if redis.call('ttl', key) < 1 and not key:find('version$') and not key:find('number$') then"
+		      " return redis.error_reply(key) end end return 'OK'\" 0 | grep -qx OK");
+	end(f, &attempt, true);
+}
+
+static int start_redis(void **state)
+{
+	struct redis *redis = calloc(1, sizeof(*redis));
+
+	signal(SIGPIPE, SIG_IGN);
+	*state = redis;
+	return redis_start(redis);
+}
+
+static int stop_redis(void **state)
+{
+	redis_stop(*state);
+	free(*state);
+	return 0;
+}
+
+static int run_redis_tests(void)
+{
+	const struct CMUnitTest tests[] = {
+		TESTS_OF_BOTH, cmocka_unit_test(urls), TEST(a_server_that_refuses_is_try_later),
+		TEST(a_server_that_is_silent_is_try_later), TEST(a_server_that_dies_is_try_later),
+		TEST(a_server_that_forgot_is_noticed), TEST(a_server_that_may_not_write_is_try_later),
+		TEST(every_key_ends_and_tells_nothing),
+	};
+
+	if (system("command -v redis-server redis-cli > /dev/null") != 0) {
+		printf("skip - the journal on Redis: redis-server is not installed\n");
+		return 0;
+	}
+	return cmocka_run_group_tests_name("redis", tests, start_redis, stop_redis);
+}
+
+#else
+static int run_redis_tests(void)
+{
+	printf("skip - the journal on Redis: built without hiredis\n");
+	return 0;
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(key_is_of_all_its_parts, setup, teardown),
-		cmocka_unit_test_setup_teardown(looking_begins_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(looking_has_no_limit, setup, teardown),
-		cmocka_unit_test_setup_teardown(retry_repeats_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(equal_mails_both_arrive, setup, teardown),
-		cmocka_unit_test_setup_teardown(equal_mails_with_retries_are_counted, setup, teardown),
-		cmocka_unit_test_setup_teardown(equal_mails_forget_only_their_recipients, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_held_recipient_is_busy, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_lease_ends_and_is_renewed, setup, teardown),
-		cmocka_unit_test_setup_teardown(kept_without_begin_counts, setup, teardown),
-		cmocka_unit_test_setup_teardown(killed_between_any_two_steps, setup, teardown),
-		cmocka_unit_test_setup_teardown(many_processes_send_one_copy, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_id_is_seen_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(old_entries_go_in_small_steps, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_group_is_whole_or_not_at_all, setup, teardown),
-		cmocka_unit_test_setup_teardown(file_is_private_and_tells_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_damaged_file_is_never_an_empty_one, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_removed_file_is_noticed, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_full_disk_is_try_later, setup, teardown),
-		cmocka_unit_test_setup_teardown(no_directory_is_try_later, setup, teardown),
-		cmocka_unit_test_setup_teardown(too_many_recipients_are_over_a_limit, setup, teardown),
+		TESTS_OF_BOTH, TEST(key_is_of_all_its_parts), TEST(old_entries_go_in_small_steps),
+		TEST(a_group_is_whole_or_not_at_all), TEST(file_is_private_and_tells_nothing),
+		TEST(a_damaged_file_is_never_an_empty_one), TEST(a_removed_file_is_noticed), TEST(a_full_disk_is_try_later),
+		TEST(no_directory_is_try_later), TEST(too_many_recipients_are_over_a_limit),
 	};
+	int bad = cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return bad + run_redis_tests();
 }

@@ -19,6 +19,7 @@
 #include "milter/recorder.h"
 #include "milter/recorder_client.h"
 #include "milter/recorder_wire.h"
+#include "support/redis.h"
 #include "support/testdir.h"
 
 #define THREADS 8
@@ -28,6 +29,7 @@ static const char *const both[] = { "b@partner.example", "c@partner.example" };
 
 struct fixture {
 	char *scratch, *log;
+	char url[200];			/* of the journal; "": in scratch */
 	int ends[2];
 	pid_t recorder;
 	struct recorder_client client;
@@ -37,7 +39,8 @@ struct fixture {
 static void start(struct fixture *f)
 {
 	const struct recorder_env env = { .state_dir = f->scratch, .audit_path = f->log, .audit_chain = true,
-					  .journal = true, .lease_s = 600, .requests = f->ends[CHANNEL_SERVICE] };
+					  .journal = true, .journal_url = f->url,
+					  .journal_password = slice_of(REDIS_PASSWORD), .lease_s = 600, .requests = f->ends[CHANNEL_SERVICE] };
 
 	f->recorder = fork();
 	if (f->recorder == 0) {
@@ -355,6 +358,46 @@ static void a_damaged_journal_is_try_later_until_mended(void **state)
 	assert_true(tries < 500);
 }
 
+/* The recorder connects again by itself: a mail fails only while the server is away. */
+static void a_journal_on_a_server_outlives_connections(void **state)
+{
+	struct fixture *f = *state;
+	struct journal_attempt attempt;
+	struct redis redis;
+	bool done[2];
+	int tries = 0;
+
+#ifndef HAVE_HIREDIS
+	print_message("skip - built without hiredis\n");
+	skip();
+#endif
+	if (redis_start(&redis) != 0) {
+		print_message("skip - redis-server is not installed\n");
+		skip();
+	}
+	assert_int_equal(kill(f->recorder, SIGKILL), 0);
+	wait_for_end(f, true);
+	snprintf(f->url, sizeof(f->url), "redis+unix://%s", redis.socket);
+	start(f);
+	assert_int_equal(begin(f, &attempt, done), 0);
+	assert_int_equal(keep(f, &attempt, 0), 0);
+	assert_int_equal(end(f, &attempt, false), 0);
+	(void)poll(NULL, 0, 1100);	/* the first connection may be replaced by now */
+	redis_command(&redis, "client kill type normal skipme yes");
+	assert_int_equal(begin(f, &attempt, done), 0);
+	assert_true(done[0] && !done[1]);
+	assert_int_equal(end(f, &attempt, false), 0);
+	redis_kill(&redis);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(begin(f, &attempt, done), -1);
+	assert_int_equal(recorder_client_audit(&f->client, slice_of("{\"a\":1}\n"), NULL), 0);
+	redis_restart(&redis);
+	while (begin(f, &attempt, done) != 0 && tries++ < 500)
+		(void)poll(NULL, 0, 10);
+	assert_true(tries < 500);
+	redis_stop(&redis);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -368,6 +411,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nonsense_ends_a_connection_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_removed_journal_is_begun_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_damaged_journal_is_try_later_until_mended, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_journal_on_a_server_outlives_connections, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
