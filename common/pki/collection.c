@@ -17,6 +17,7 @@
 #include "base/event.h"
 #include "base/file.h"
 #include "pki/evidence.h"
+#include "pki/known_cas.h"
 #include "pki/path_memory.h"
 #include "pki/pki_internal.h"
 
@@ -40,6 +41,7 @@ struct collection {
 	struct conf_strings fetch_hosts;
 	int64_t connect_ms, total_ms;
 	struct path_memory *memory;
+	struct known_cas *known_cas;
 };
 
 /* A certificate that vouches for something and where it was read. */
@@ -384,6 +386,7 @@ static int fill(struct collection *collection, const struct collection_settings 
 {
 	collection->arena = arena_new(0);
 	collection->memory = path_memory_new();
+	collection->known_cas = known_cas_new();
 	if (collection->arena == NULL || collection->memory == NULL ||
 	    (collection->name = arena_strdup(collection->arena, settings->name)) == NULL ||
 	    copy_strings(collection->arena, &settings->fetch_hosts, &collection->fetch_hosts) != 0)
@@ -443,6 +446,7 @@ void collection_free(struct collection *collection)
 	if (collection == NULL)
 		return;
 	path_memory_free(collection->memory);
+	known_cas_free(collection->known_cas);
 	evidence_store_free(collection->evidence);
 	sk_ASN1_OBJECT_pop_free(collection->policies, ASN1_OBJECT_free);
 	arena_free(collection->arena);
@@ -497,6 +501,11 @@ struct evidence_store *collection_evidence_store(const struct collection *collec
 const struct revocation_wanted *collection_wanted(const struct collection *collection)
 {
 	return collection->wanted;
+}
+
+struct known_cas *collection_known_cas(const struct collection *collection)
+{
+	return collection->known_cas;
 }
 
 struct path_memory *collection_memory(const struct collection *collection)

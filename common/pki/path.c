@@ -21,6 +21,7 @@
 
 #include "base/event.h"
 #include "pki/evidence.h"
+#include "pki/known_cas.h"
 #include "pki/path_internal.h"
 #include "pki/pki_internal.h"
 
@@ -332,8 +333,43 @@ void path_search(struct search *s)
 		extend(s);
 }
 
+/* Once more with the CAs that earlier messages brought: known is what they and the question's own make together, which
+ * has to live as long as the search. */
+static void search_known(struct search *s, struct path_query *query, struct cert_list *known)
+{
+	const struct cert_list *given = s->query->untrusted;
+	struct search again = *s;
+
+	s->failed = known_cas_add_to(collection_known_cas(s->collection), known) != 0;
+	if (s->failed || known->n == 0)
+		return;
+	for (size_t i = 0; given != NULL && i < given->n && !s->failed; i++)
+		s->failed = cert_list_add(known, given->items[i]) != 0;
+	if (s->failed)
+		return;
+	*query = *s->query;
+	query->untrusted = known;
+	again.query = query;
+	again.n = 0;
+	path_search(&again);
+	s->failed = again.failed;
+	if (again.best.chain == CHAIN_GOOD)
+		*s = again;
+}
+
+/* Nothing but what stood in a good path is remembered; a revoked CA would speak against whoever sends none. */
+static void keep_known(const struct search *s)
+{
+	if (s->best.revocation == REV_REVOKED)
+		return;
+	for (size_t i = 1; i + 1 < s->found.n; i++)
+		if (!is_in_collection(s, COLLECTION_INTERMEDIATES, s->found.certs[i]))
+			known_cas_keep(collection_known_cas(s->collection),
+				       (struct cert *)(uintptr_t)s->found.certs[i]);
+}
+
 /* Answers that speak for the certificate hold whatever lies beside it, others for the very same question. */
-static int answer(struct search *s)
+static int answer(struct search *s, struct path_query *query, struct cert_list *known)
 {
 	struct path_memory *memory = collection_memory(s->collection);
 	enum path_revocation revocation = REV_UNKNOWN;
@@ -353,10 +389,13 @@ static int answer(struct search *s)
 		return 0;
 	}
 	path_search(s);
+	if (!s->failed && s->best.chain == CHAIN_INCOMPLETE)
+		search_known(s, query, known);
 	if (s->failed)
 		return -1;
 	if (s->best.chain != CHAIN_GOOD)
 		return 0;
+	keep_known(s);
 	path_want(s);
 	revocation = s->best.revocation;
 	proof = revocation == REV_GOOD || revocation == REV_OFF;
@@ -370,8 +409,11 @@ static int check_collection(const struct path_query *query, const struct collect
 	struct evidence *evidence = query->no_revocation ? NULL : collection_evidence(collection);
 	struct search s = { .query = query, .collection = collection, .evidence = evidence,
 			    .best = { .chain = CHAIN_INCOMPLETE }, .span = { .after = 0, .before = INT64_MAX } };
-	int rc = answer(&s);
+	struct path_query wider;
+	struct cert_list known = { NULL, 0, 0 };
+	int rc = answer(&s, &wider, &known);
 
+	cert_list_clear(&known);
 	evidence_free(evidence);
 	if (rc == 0)
 		*result = s.best;

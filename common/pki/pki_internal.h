@@ -12,6 +12,7 @@
 
 struct evidence;
 struct evidence_store;
+struct known_cas;
 struct path_memory;
 
 X509 *cert_x509(const struct cert *cert);	/* borrowed; use as const */
@@ -42,6 +43,8 @@ struct evidence_store *collection_evidence_store(const struct collection *collec
 const struct revocation_wanted *collection_wanted(const struct collection *collection);
 /* What was proven with it. Anchors and intermediates never change; answers name the evidence they were made with. */
 struct path_memory *collection_memory(const struct collection *collection);
+/* CAs that came with messages and led to it. */
+struct known_cas *collection_known_cas(const struct collection *collection);
 
 /* The text of the first entry of OpenSSL's error queue, which is cleared: for err_set. out: 120 bytes or so. */
 const char *openssl_reason(char *out, size_t size);
