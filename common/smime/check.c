@@ -24,6 +24,8 @@ static const struct { const char *name, *rule; } rows[CHECK_COUNT] = {
 	[CHECK_KEY] = { "key", "RFC 8551 4.3" },
 	[CHECK_USAGE] = { "usage", "RFC 8550 4.4" },
 	[CHECK_FROM] = { "from", "RFC 8550 3" },
+	[CHECK_HEADERS] = { "headers", "RFC 9788 4.5" },
+	[CHECK_PROTECTED_FROM] = { "protected_from", "RFC 9788 4.4" },
 };
 
 /* "RFC 5652 5.6: text" names its rule itself. */

@@ -484,23 +484,22 @@ static void judge_from(struct signer_work *work)
 		     "accept_signer accepts the certificate for From");
 }
 
-/* Whose certificate it is instead, in the words of the names that the rule asks for. */
-static int tell_mismatch(struct signer_work *work, const struct cert *cert, struct err *err)
+int run_mismatch(struct verify_run *run, struct layer *layer, struct err *err)
 {
-	const struct verify_env *env = work->run->env;
-	struct layer *layer = work->layer;
+	const struct verify_env *env = run->env;
 	struct layer_attribute *to = NULL;
 	char *name = NULL;
 
 	if (layer->from != FROM_MISMATCH && layer->from != FROM_NO_ADDRESS)
 		return 0;
-	layer->mismatch = arena_array(work->run->arena, env->mismatch_attribute_count + 1, sizeof(*layer->mismatch));
+	layer->mismatch_count = 0;
+	layer->mismatch = arena_array(run->arena, env->mismatch_attribute_count + 1, sizeof(*layer->mismatch));
 	if (layer->mismatch == NULL)
 		return err_memory(err);
 	for (size_t i = 0; i < env->mismatch_attribute_count; i++) {
 		to = &layer->mismatch[layer->mismatch_count];
-		name = arena_printf(work->run->arena, "mismatch_%s", dn_attribute_names[env->mismatch_attributes[i]]);
-		if (name == NULL || dn_attribute_text(work->run->arena, cert,
+		name = arena_printf(run->arena, "mismatch_%s", dn_attribute_names[env->mismatch_attributes[i]]);
+		if (name == NULL || dn_attribute_text(run->arena, layer->cert,
 						      (enum dn_attribute)env->mismatch_attributes[i], &to->text) != 0)
 			return err_memory(err);
 		ascii_lower(name, strlen(name));
@@ -521,7 +520,7 @@ static int judge(struct signer_work *work, const struct candidate *signer, struc
 	judge_signature(work, signer->check);
 	judge_key(work, signer->cert);
 	judge_from(work);
-	return tell_mismatch(work, signer->cert, err);
+	return run_mismatch(work->run, work->layer, err);
 }
 
 int signer_verify(struct verify_run *run, struct signed_object *object, const struct prescan_signer *signer,

@@ -477,16 +477,6 @@ static int find_covering(struct verify_run *run, struct err *err)
 	return 0;
 }
 
-/* RFC 9788 2.1.1: only the payload's `hp` speaks of protected fields. Reading them is another room's business. */
-static void tell_headers(struct verify_run *run)
-{
-	if (run->payload == NULL || param_get(&run->payload->type, "hp").p != NULL)
-		return;
-	for (size_t i = 0; i < run->n; i++)
-		if (run->layers[i].known && run->layers[i].covers_message)
-			run->layers[i].headers = "unprotected";
-}
-
 int verify_message(struct arena *arena, const struct message *message, const struct mime *mime,
 		   const struct verify_env *env, struct layer_list *layers, struct err *err)
 {
@@ -500,12 +490,13 @@ int verify_message(struct arena *arena, const struct message *message, const str
 		rc = find_covering(&run, &why);
 	if (rc == 0)
 		rc = walk_part(&run, &entity, mime->root, true, &why);
+	if (rc == 0)
+		rc = protected_tell(&run, &message->header, &why);
 	if (rc == 0 && run.exhausted)
 		rc = err_memory(&why);
 	ERR_clear_error();
 	if (rc != 0)
 		return err_set(err, ERR_TEMP, "%s", why.text);
-	tell_headers(&run);
 	*layers = (struct layer_list){ run.layers, run.n };
 	return 0;
 }

@@ -56,7 +56,7 @@ struct layer {			/* one signer of one layer, or one envelope; all text printable
 	/* IMAP section number (RFC 7281) of the part with the signature: "2" (clear), "1" (opaque), "3.2"; inside an
 	 * opaque layer, which IMAP cannot look into, behind that layer's as RFC 7281 does it for envelopes: "1/2". */
 	const char *part;
-	const char *headers;		/* "unprotected": the payload does not claim RFC 9788; NULL: not known */
+	const char *headers;		/* RFC 9788: "unprotected" "protected" "differs"; NULL: not known */
 	const char *envelope_result;	/* envelopes: "kept" "failed"; NULL for signatures */
 	/* envelopes: one indeed, by a cipher that hides what is inside; nothing but a key could tell more */
 	bool sealed;

@@ -46,7 +46,7 @@ enum check_id {
 	CHECK_STRUCTURE, CHECK_COVERAGE, CHECK_CONTENT, CHECK_CONTENT_TYPE, CHECK_DIGEST_ALGORITHM, CHECK_DIGEST_LISTED,
 	CHECK_SIGNATURE_ALGORITHM, CHECK_SIGNED_ATTRIBUTES, CHECK_ATTRIBUTE_CONTENT_TYPE, CHECK_ALGORITHM_PROTECTION,
 	CHECK_MESSAGE_DIGEST, CHECK_CERTIFICATE, CHECK_PATH, CHECK_REVOCATION, CHECK_SIGNING_CERTIFICATE,
-	CHECK_SIGNATURE, CHECK_KEY, CHECK_USAGE, CHECK_FROM, CHECK_COUNT
+	CHECK_SIGNATURE, CHECK_KEY, CHECK_USAGE, CHECK_FROM, CHECK_HEADERS, CHECK_PROTECTED_FROM, CHECK_COUNT
 };
 
 /* check.c. Records a check, once each and layer; the worst result and its text become the layer's. text: printable, lives
@@ -82,5 +82,13 @@ int verify_object(struct verify_run *run, struct signed_object *object, struct s
 /* Fills the entry of one signer. 0, or -1: ERR_TEMP. */
 int signer_verify(struct verify_run *run, struct signed_object *object, const struct prescan_signer *signer,
 		  struct layer *layer, struct err *err);
+
+/* Whose certificate it is instead, in the words of the names that the rule asks for, where From is not the signer's. 0,
+ * or -1: ERR_TEMP. */
+int run_mismatch(struct verify_run *run, struct layer *layer, struct err *err);
+
+/* protected.c. Once all layers are there: `headers` of those that cover the message, whose fields outside are given; and
+ * the result of those whose protected From is another's. 0, or -1: ERR_TEMP. */
+int protected_tell(struct verify_run *run, const struct header *outside, struct err *err);
 
 #endif

@@ -208,6 +208,7 @@ static const char *layer_value(struct expect *expect, const struct layer *layer,
 		{ "bits", number(expect, layer->bits) },
 		{ "part", layer->part },
 		{ "cipher", layer->cipher },
+		{ "headers", layer->headers },
 	};
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
