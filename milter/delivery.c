@@ -81,8 +81,8 @@ static struct slice field_value(const struct header *header, const char *name)
 	return field != NULL ? field->value : slice_of(NULL);
 }
 
-/* Postfix completes the mail of clients that are its own: the Message-ID has its queue id in it, and is another one when
- * they try again, as may be the Date. */
+/* Postfix completes the mail of clients that are its own: the Message-ID has its queue id in it, and is another one
+ * when they try again, as may be the Date. */
 static bool is_completed(const struct run *run, struct slice message_id)
 {
 	const char *queue_id = run->mail->envelope->queue_id;
@@ -334,12 +334,34 @@ static int send_all(struct run *run, struct err *err)
 	return tell_sender(run, err);
 }
 
-static void refuse_for_want_of_a_way(struct outcome *outcome)
+/* As many as a reply has room for. */
+static const char *name_dropped(const struct run *run)
 {
-	if (outcome->copy_count > 0)
-		gate_refuse(outcome, REPLY_SEPARATE, "its recipients need different treatment: send to them separately");
-	else
-		gate_refuse(outcome, REPLY_NO_CERTIFICATE, "no usable certificate for some recipients");
+	const char *text = "no usable certificate for";
+	size_t named = 0;
+
+	for (size_t i = 0; text != NULL && i < run->outcome->recipient_count; i++) {
+		if (run->outcome->recipients[i].message != OUTCOME_NONE)
+			continue;
+		if (++named > 8)
+			return arena_printf(run->mail->arena, "%s and others", text);
+		text = arena_printf(run->mail->arena, "%s%s <%.*s>", text, named > 1 ? "," : "",
+				    SLICE_ARGS(run->outcome->recipients[i].recipient->address.text));
+	}
+	return text;
+}
+
+static void refuse_for_want_of_a_way(const struct run *run)
+{
+	const char *names = NULL;
+
+	if (run->outcome->copy_count > 0) {
+		gate_refuse(run->outcome, REPLY_SEPARATE,
+			    "its recipients need different treatment: send to them separately");
+		return;
+	}
+	names = name_dropped(run);
+	gate_refuse(run->outcome, REPLY_NO_CERTIFICATE, names != NULL ? names : "no usable certificate");
 }
 
 int delivery_run(const struct delivery *delivery, const struct delivery_mail *mail, struct outcome *outcome,
@@ -352,7 +374,7 @@ int delivery_run(const struct delivery *delivery, const struct delivery_mail *ma
 		return 0;
 	if (!may_have_copies(&run)) {
 		if (anybody_elsewhere(outcome))
-			refuse_for_want_of_a_way(outcome);
+			refuse_for_want_of_a_way(&run);
 		return 0;
 	}
 	if (name_recipients(&run, err) != 0 || make_key(&run, err) != 0 ||

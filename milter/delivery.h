@@ -2,7 +2,8 @@
  * message, and a report to the sender about recipients who get none. Exactly once, as far as SMTP allows: what the
  * reinjection listener has accepted is in the journal before anything else is done, and is not repeated by a retry. The
  * window that remains: the listener has accepted a copy, and nobody heard its answer, or the process died before the
- * journal had it on disk; then the retry sends that one copy again.
+ * journal had it on disk; then the retry sends that one copy again. So it does with all copies of a mail without
+ * Message-ID or Date, if the MTA does not hear the answer after the journal has forgotten them.
  */
 #ifndef MILTER_DELIVERY_H
 #define MILTER_DELIVERY_H

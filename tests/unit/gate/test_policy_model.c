@@ -20,7 +20,8 @@
 
 /* What the directories and key stores would say. */
 
-/* The last digit of the local part says what there is: 0 to 5 certificates of several abilities, 6 and 7 none, 8 cannot ask. */
+/* The last digit of the local part says what there is: 0 to 5 certificates of several abilities, 6 and 7 none, 8 no
+ * answer. */
 static const struct capabilities abilities[] = {
 	{ false, 0 }, { true, 15 }, { true, 1U << CIPHER_AES256_CBC | 1U << CIPHER_AES128_CBC },
 	{ true, 1U << CIPHER_AES128_CBC }, { true, 1U << CIPHER_AES256_GCM }, { true, 0 },
@@ -34,7 +35,8 @@ static int digit_of(struct slice local)
 	return local.n > 0 && local.p[local.n - 1] >= '0' && local.p[local.n - 1] <= '8' ? local.p[local.n - 1] - '0' : 6;
 }
 
-int candidate_find(struct arena *arena, const struct candidate_query *query, struct candidate_list *lists, struct err *err)
+int candidate_find(struct arena *arena, const struct candidate_query *query, struct candidate_list *lists,
+		   struct err *err)
 {
 	(void)err;
 	for (size_t i = 0; i < query->n; i++) {
@@ -469,7 +471,8 @@ static void compare_cipher(const struct model *m, const struct group *group)
 
 	for (size_t k = 0; k < group->member_count; k++)
 		digits[k] = model_ability(&m->people[group->members[k]]);
-	assert_int_equal(group->cipher, model_cipher(m->people[group->members[0]].rule->settings, digits, group->member_count));
+	assert_int_equal(group->cipher, model_cipher(m->people[group->members[0]].rule->settings, digits,
+						     group->member_count));
 }
 
 static bool has_cert(const struct group *group, int digit)

@@ -1,0 +1,112 @@
+/* What becomes of an outcome that needs copies where there is no way to send them, and of one that needs none. With a
+ * listener and a journal: tests/e2e/exactly_once.py. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "milter/delivery.h"
+#include "support/testdir.h"
+
+struct fixture {
+	struct site site;
+	struct delivery delivery;
+	struct arena *arena;
+	struct recipient recipients[2];
+	struct recipient_outcome to[2];
+	struct envelope envelope;
+	struct message message;
+	struct delivery_mail mail;
+	struct delivery_state state;
+	struct outcome outcome;
+};
+
+static int setup(void **state)
+{
+	static struct fixture fixture;
+	struct fixture *f = &fixture;
+
+	memset(f, 0, sizeof(*f));
+	f->arena = arena_new(0);
+	f->delivery.site = &f->site;
+	for (size_t i = 0; i < 2; i++) {
+		f->recipients[i] = (struct recipient){ testdir_address(f->arena, i == 0 ? "b@x" : "c@x"), "", "<c@x>" };
+		f->to[i] = (struct recipient_outcome){ .recipient = &f->recipients[i], .action = "pass", .message = i };
+	}
+	f->envelope = (struct envelope){ .queue_id = "", .sender_args = "", .recipients = f->recipients,
+					 .recipient_count = 2, .daemon_name = "" };
+	f->mail = (struct delivery_mail){ .envelope = &f->envelope, .message = &f->message, .arena = f->arena };
+	f->outcome = (struct outcome){ .action = ACTION_ACCEPT, .reply = REPLY_NONE, .recipients = f->to,
+				       .recipient_count = 2, .copy_count = 1 };
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	arena_free(f->arena);
+	return 0;
+}
+
+static void copies_need_a_listener(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(delivery_run(&f->delivery, &f->mail, &f->outcome, &f->state, NULL), 0);
+	assert_int_equal(f->outcome.action, ACTION_REJECT);
+	assert_int_equal(f->outcome.reply, REPLY_SEPARATE);
+	assert_false(f->state.begun);
+}
+
+static void so_does_a_report(void **state)
+{
+	struct fixture *f = *state;
+
+	f->to[1].message = OUTCOME_NONE;
+	f->outcome.copy_count = 0;
+	assert_int_equal(delivery_run(&f->delivery, &f->mail, &f->outcome, &f->state, NULL), 0);
+	assert_int_equal(f->outcome.action, ACTION_REJECT);
+	assert_int_equal(f->outcome.reply, REPLY_NO_CERTIFICATE);
+	assert_string_equal(f->outcome.reply_detail, "no usable certificate for <c@x>");
+}
+
+static void one_message_for_all_needs_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	f->to[1].message = 0;
+	f->outcome.copy_count = 0;
+	assert_int_equal(delivery_run(&f->delivery, &f->mail, &f->outcome, &f->state, NULL), 0);
+	assert_int_equal(f->outcome.action, ACTION_ACCEPT);
+}
+
+static void what_is_refused_or_observed_sends_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	f->outcome.action = ACTION_TEMPFAIL;
+	f->outcome.reply = REPLY_DIRECTORY;
+	assert_int_equal(delivery_run(&f->delivery, &f->mail, &f->outcome, &f->state, NULL), 0);
+	assert_int_equal(f->outcome.reply, REPLY_DIRECTORY);
+	f->outcome.action = ACTION_ACCEPT;
+	f->outcome.observed = true;
+	assert_int_equal(delivery_run(&f->delivery, &f->mail, &f->outcome, &f->state, NULL), 0);
+	assert_int_equal(f->outcome.action, ACTION_ACCEPT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(copies_need_a_listener, setup, teardown),
+		cmocka_unit_test_setup_teardown(so_does_a_report, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_message_for_all_needs_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_refused_or_observed_sends_nothing, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
