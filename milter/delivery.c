@@ -41,11 +41,13 @@ static void postpone(const struct run *run, enum reply reply, const char *detail
 	gate_postpone(run->outcome, reply, detail, reason != NULL ? reason : detail);
 }
 
+/* All that is made ready shares the memory that one body may have. */
 static int make_ready(const struct run *run, const struct message *message, struct outgoing *outgoing, struct err *err)
 {
 	const struct settings *settings = &run->delivery->site->settings;
 	const struct outgoing_room room = { .directory = settings->state_dir,
-					    .memory_bytes = (size_t)settings->limits.body_in_memory_kb * 1024 };
+					    .memory_bytes = (size_t)settings->limits.body_in_memory_kb * 1024 /
+							    (run->outcome->copy_count + 1) };
 
 	if (run->mail->tick != NULL)
 		run->mail->tick(run->mail->tick_self);

@@ -291,6 +291,13 @@ static void finish_message(struct transaction *transaction)
 		refuse_err(transaction, REPLY_INTERNAL, &err);
 }
 
+/* What is made ready to be sent waits in memory as well, up to limits.body_in_memory_kb together. */
+static bool has_room_for_copies(struct transaction *transaction, const struct outcome *outcome)
+{
+	return outcome->copy_count == 0 ||
+	       charge(transaction, transaction->charged_bytes + transaction->memory_bytes) == 0;
+}
+
 /* Through the one door, and the copies on their way. */
 static void pass(struct transaction *transaction, const struct gate_env *env, struct outcome *outcome, struct err *err)
 {
@@ -304,8 +311,11 @@ static void pass(struct transaction *transaction, const struct gate_env *env, st
 	transaction->envelope.own_copy = own == 1;
 	if (own < 0)
 		gate_postpone(outcome, REPLY_RECORDER, "the loop guard cannot be checked, try again later", err->text);
-	else if (gate_process(env, &transaction->envelope, &transaction->message, transaction->arena, outcome, err) == 0 &&
-		 delivery_run(delivery, &mail, outcome, &transaction->delivery, err) != 0)
+	else if (gate_process(env, &transaction->envelope, &transaction->message, transaction->arena, outcome, err) != 0)
+		return;
+	else if (!has_room_for_copies(transaction, outcome))
+		gate_postpone(outcome, REPLY_BUSY, "limits.total_memory_mb is in use", "copies: limits.total_memory_mb");
+	else if (delivery_run(delivery, &mail, outcome, &transaction->delivery, err) != 0)
 		gate_failed(transaction->env.site, err, outcome);
 }
 

@@ -17,6 +17,7 @@ struct seen {
 	char sender[64], rcpt[64], last_rcpt[64], args[64], login[64], client[64], field[64], queue_id[32];
 	size_t recipients, fields, body_bytes;
 	bool deadline;
+	size_t copies;		/* for the door to give */
 };
 
 static struct seen seen;
@@ -50,6 +51,7 @@ int gate_process(const struct gate_env *env, const struct envelope *envelope, co
 	buf_clear(&body);
 	outcome->action = ACTION_ACCEPT;
 	outcome->reply = REPLY_NONE;
+	outcome->copy_count = seen.copies;
 	return 0;
 }
 
@@ -347,6 +349,26 @@ static void test_two_share_the_budget(void **state)
 	assert_int_equal(f->outcome.action, ACTION_ACCEPT);
 }
 
+/* What waits to be sent is memory too. */
+static void test_copies_count(void **state)
+{
+	struct fixture *f = *state;
+
+	mail(f, "<a@x.example>");
+	feed(f, 10 * 1024);
+	end(f);
+	assert_int_equal(f->outcome.action, ACTION_ACCEPT);
+	f->budget.limit_bytes = atomic_load(&f->budget.used_bytes) + (size_t)8 * 1024;
+	transaction_free(f->transaction);
+	f->transaction = transaction_new(&f->env);
+	seen.copies = 50;
+	mail(f, "<a@x.example>");
+	feed(f, 10 * 1024);
+	end(f);
+	assert_int_equal(f->outcome.action, ACTION_TEMPFAIL);
+	assert_int_equal(f->outcome.reply, REPLY_BUSY);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -366,6 +388,7 @@ int main(void)
 		CASE(test_no_spool_directory),
 		CASE(test_no_spool_directory_but_observed),
 		CASE(test_two_share_the_budget),
+		CASE(test_copies_count),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
