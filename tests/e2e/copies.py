@@ -2,11 +2,10 @@
 
     copies.py WORK TOP make AGAINPORT LOOPPORT DEADPORT | table OUT IN AGAIN | loop OUT AGAIN | lock OUT AGAIN
 
-The gateway is not asked what it wants to do. Signatures and envelopes are judged by openssl, MIME by Python's email package.
-exactly_once.py takes the people and the judges from here.
+The gateway is not asked what it wants to do. Signatures and envelopes are judged by openssl, MIME by Python's email
+package. exactly_once.py takes the people and the judges from here.
 """
 
-import email
 import glob
 import os
 import re
@@ -85,7 +84,8 @@ def person(name, suffix):
 
 
 def shell(function, *arguments):
-    rc, _, text = run("bash", "-c", '. "$0"; "$@"', os.path.join(TOP, "tests", "support", "people.sh"), function, *arguments)
+    rc, _, text = run("bash", "-c", '. "$0"; "$@"', os.path.join(TOP, "tests", "support", "people.sh"), function,
+                      *arguments)
     if rc != 0:
         raise SystemExit("%s %s: %s" % (function, " ".join(arguments), text))
 
@@ -104,7 +104,8 @@ def make_people(names):
 
 RULES = """
   { id = "internal"; direction = "internal"; },
-  { id = "drop"; recipient = "*@drop.example"; sign = "if-key"; encrypt = "require"; no_certificate = "drop-recipient"; },
+  { id = "drop"; recipient = "*@drop.example"; sign = "if-key"; encrypt = "require";
+    no_certificate = "drop-recipient"; },
   { id = "later"; recipient = "*@later.example"; sign = "if-key"; encrypt = "require"; no_certificate = "tempfail"; },
   { id = "maybe"; recipient = [ "*@maybe.example", "*@downmaybe.example" ]; sign = "if-key"; encrypt = "if-possible"; },
   { id = "together"; recipient = "*@together.example"; sign = "if-key"; encrypt = "require"; bcc = "together"; },
@@ -112,9 +113,12 @@ RULES = """
   { id = "escrow"; recipient = "*@escrow.example"; sign = "if-key"; encrypt = "require";
     additional_recipients = [ "esc@example.com", "sender" ]; },
   { id = "gcm"; recipient = "*@gcm.example"; sign = "if-key"; encrypt = "require"; ciphers = [ "aes256-gcm" ]; },
-  { id = "hub"; recipient = "*@hub.example"; sign = "if-key"; encrypt = "require"; encrypt_to = [ "gate@hub.example" ]; },
-  { id = "domain"; recipient = "*@dom.example"; sign = "if-key"; encrypt = "require"; encrypt_to = [ "recipient", "domain" ]; },
-  { id = "keyid"; recipient = "*@keyid.example"; sign = "if-key"; encrypt = "require"; recipient_identifier = "key-id"; },
+  { id = "hub"; recipient = "*@hub.example"; sign = "if-key"; encrypt = "require";
+    encrypt_to = [ "gate@hub.example" ]; },
+  { id = "domain"; recipient = "*@dom.example"; sign = "if-key"; encrypt = "require";
+    encrypt_to = [ "recipient", "domain" ]; },
+  { id = "keyid"; recipient = "*@keyid.example"; sign = "if-key"; encrypt = "require";
+    recipient_identifier = "key-id"; },
   { id = "signed"; recipient = "*@signed.example"; sign = "require"; },
   { id = "plain"; recipient = [ "*@plain.example", "*@b\u00fccher.example" ]; },
   { id = "wrapped"; recipient = "*@wrapped.example"; sign = "if-key"; encrypt = "require"; wrap_protected = true; },
@@ -123,8 +127,9 @@ RULES = """
 """
 
 CONFIG = """
-socket = "local:%(work)s/run/%(name)s.sock"; socket_mode = "0666"; user = "%(user)s"; state_dir = "%(work)s/state-%(name)s";
-workers = 2; authserv_id = "mx.example.com"; local_domains = [ "example.com" ]; originating = [ "ORIGINATING" ];
+socket = "local:%(work)s/run/%(name)s.sock"; socket_mode = "0666"; user = "%(user)s";
+state_dir = "%(work)s/state-%(name)s"; workers = 2; authserv_id = "mx.example.com"; local_domains = [ "example.com" ];
+originating = [ "ORIGINATING" ];
 limits = { body_in_memory_kb = 2; copies = 6; deadline_s = %(deadline)s; };
 collections = ( { name = "all"; files = [ "%(work)s/pki/ca/root.crt", "%(work)s/pki/ca/ca.crt" ]; } );
 directories = ( { type = "files"; path = "%(work)s/certs"; },
@@ -145,9 +150,9 @@ def write_config(name, again, dead, deadline=60, user="nobody"):
 # What is sent, and what has to become of it.
 
 class Mail:
-    """gets: {"names": how they get it}: P plain, S signed, E encrypted, SE both, each followed by the names of those whose
-    certificates the envelope shows and nobody else's; "-" nothing. A reply's beginning in place of it: refused, and nobody
-    gets anything. dsn: those whom the one report to the sender names."""
+    """gets: {"names": how they get it}: P plain, S signed, E encrypted, SE both, each followed by the names of those
+    whose certificates the envelope shows and nobody else's; "-" nothing. A reply's beginning in place of it: refused,
+    and nobody gets anything. dsn: those whom the one report to the sender names."""
 
     def __init__(self, what, to, hidden, gets, **given):
         self.what = what
@@ -203,7 +208,8 @@ TABLE = [
     Mail("other ciphers are another group", "g1 p1", "", {"g1": "SE g1", "p1": "SE p1"},
          cipher={"g1": "aes-256-gcm", "p1": "aes-256-cbc"}),
     Mail("the same ciphers", "g1 g2", "", {"g1 g2": "SE g1 g2"}, cipher={"g1": "aes-256-gcm"}),
-    Mail("a writer without key", "p1 o1", "", {"p1": "E p1", "o1": "P"}, sender=ADDRESS["nokey"], writer=ADDRESS["nokey"]),
+    Mail("a writer without key", "p1 o1", "", {"p1": "E p1", "o1": "P"}, sender=ADDRESS["nokey"],
+         writer=ADDRESS["nokey"]),
     Mail("a path in quotes", "p1 quoted", "", {"p1": "SE p1", "quoted": "P"}),
     Mail("a path in quotes has the copy", "quoted p1", "", {"p1": "SE p1", "quoted": "P"}, order="p1 quoted"),
     Mail("an address beyond ASCII", "p1 joerg", "", {"p1": "SE p1", "joerg": "P"}, mail_args=["SMTPUTF8"]),
@@ -222,7 +228,8 @@ TABLE = [
     Mail("Cc is visible", "p1 p2", "p3", {"p1 p2": "SE p1 p2", "p3": "SE p3"}, field="Cc"),
     Mail("Resent-To is visible", "p1 p2", "", {"p1 p2": "SE p1 p2"}, field="Resent-To"),
     Mail("Resent-Cc is visible", "p1", "p2", {"p1": "SE p1", "p2": "SE p2"}, field="Resent-Cc"),
-    Mail("Reply-To is not", "p1", "", {"p1": "SE p1", "p2": "SE p2"}, order="p1 p2", fields="Reply-To: p2@partner.example\n"),
+    Mail("Reply-To is not", "p1", "", {"p1": "SE p1", "p2": "SE p2"}, order="p1 p2",
+         fields="Reply-To: p2@partner.example\n"),
     Mail("members of a group are visible", "p1", "", {"p1": "SE p1 p2", "p2": "SE p1 p2"}, order="p1 p2",
          fields="Cc: Friends: <p2@partner.example>;\n"),
     Mail("Bcc: all hidden ones together", "f1", "f2 f3", {"f1": "SE f1", "f2 f3": "SE f2 f3"}, same="f2 f3"),
@@ -248,7 +255,8 @@ TABLE = [
     Mail("drop-recipient: the null sender is not told", "d1 dn1", "", {"d1": "E d1", "dn1": "-"}, sender=""),
     Mail("drop-recipient: NOTIFY=NEVER", "d1 dn1", "", {"d1": "SE d1", "dn1": "-"}, rcpt_args={"dn1": NEVER}),
     Mail("drop-recipient: told of one, not of the other", "d1 dn1 dn2", "", {"d1": "SE d1", "dn1 dn2": "-"}, dsn="dn2",
-         rcpt_args={"dn1": ["NOTIFY=SUCCESS"], "dn2": ["NOTIFY=FAILURE,DELAY", "ORCPT=rfc822;first+2Bname@old.example"]},
+         rcpt_args={"dn1": ["NOTIFY=SUCCESS"], 
+                    "dn2": ["NOTIFY=FAILURE,DELAY", "ORCPT=rfc822;first+2Bname@old.example"]},
          mail_args=["RET=FULL", "ENVID=QQ+2B314"]),
     Mail("drop-recipient, hidden", "d1", "dn1", {"d1": "SE d1", "dn1": "-"}, dsn="dn1"),
     Mail("tempfail", "l1 ln p1", "", "451 4.7.5", names="ln"),
@@ -285,7 +293,8 @@ TABLE = [
     Mail("an empty body", "p1 o1", "", {"p1": "SE p1", "o1": "P"}, shape="empty"),
     Mail("no end of line", "p1 o1", "", {"p1": "SE p1", "o1": "P"}, shape="no-final-newline"),
     Mail("many fields", "p1 o1", "", {"p1": "SE p1", "o1": "P"}, fields=MANY),
-    Mail("parameters: of each copy", "p1", "p2", {"p1": "SE p1", "p2": "SE p2"}, mail_args=["RET=HDRS", "ENVID=QQ+2B314"],
+    Mail("parameters: of each copy", "p1", "p2", {"p1": "SE p1", "p2": "SE p2"},
+         mail_args=["RET=HDRS", "ENVID=QQ+2B314"],
          rcpt_args={n: BOTH + ["ORCPT=rfc822;first+2Bname@old.example"] for n in ("p1", "p2")}, success="p1 p2"),
     Mail("parameters: of one copy", "p1 o1", "", {"p1": "SE p1", "o1": "P"}, mail_args=["RET=HDRS", "ENVID=QQ+2B314"],
          rcpt_args={"o1": BOTH + ["ORCPT=rfc822;first+2Bname@old.example"], "p1": NEVER}, success="o1"),
@@ -356,7 +365,8 @@ def name_readers(raw):
     if not SERIALS:
         for name, (_, known) in PEOPLE.items():
             if known and os.path.exists(person(name, ".crt")):
-                out = run("openssl", "x509", "-noout", "-serial", "-ext", "subjectKeyIdentifier", "-in", person(name, ".crt"))[1]
+                out = run("openssl", "x509", "-noout", "-serial", "-ext", "subjectKeyIdentifier", "-in",
+                          person(name, ".crt"))[1]
                 SERIALS[re.search(rb"serial=(\S+)", out)[1].decode().lstrip("0")] = name
                 SERIALS[re.search(rb"\n\s+([0-9A-F:]{59})", out)[1].decode().replace(":", "")] = name
     text = run("openssl", "cms", "-cmsout", "-print", "-noout", data=raw)[1].decode("latin-1")
@@ -379,7 +389,8 @@ def open_envelope(name, readers, raw):
     if b"secretmarker" in raw:
         return None, "plaintext"
     key = name.lower() if name.lower() in readers else [r for r in readers if r in ("gate", "authority")][0]
-    rc, out, text = run("openssl", "cms", "-decrypt", "-inkey", person(key, ".key"), "-recip", person(key, ".crt"), data=raw)
+    rc, out, text = run("openssl", "cms", "-decrypt", "-inkey", person(key, ".key"), "-recip", person(key, ".crt"),
+                        data=raw)
     return (out, "") if rc == 0 else (None, "does not decrypt: " + text)
 
 
@@ -393,8 +404,8 @@ def open_signature(entity):
 
 
 # Postfix completes Resent-To.
-OURS = ("received", "authentication-results", "x-smime-layer", "subject", "x-smime-encrypt", "resent-from", "resent-date",
-        "resent-message-id", "to")
+OURS = ("received", "authentication-results", "x-smime-layer", "subject", "x-smime-encrypt", "resent-from",
+        "resent-date", "resent-message-id", "to")
 
 
 def judge_plain(mail, raw):
@@ -497,12 +508,14 @@ def table(out, inward, _):
         for mail, why in zip(TABLE, pool.map(lambda m: judge(m, found), TABLE)):
             say(not why, mail.what, why)
     known = {mail.id for mail in TABLE}
-    strange = [(address, key) for address, keys in found.items() for key in keys if key.replace("report ", "") not in known]
+    strange = [(address, key) for address, keys in found.items() for key in keys
+               if key.replace("report ", "") not in known]
     say(not strange, "nothing else was delivered", str(strange[:3]))
     say(queue_is_empty(), "Postfix's queue is empty")
     log = read(path("copies.log"))
     say(b"secret" not in log, "no content in the log")
-    kept = [n for n in glob.glob(path("state-copies", "**"), recursive=True) if os.path.isfile(n) and b"secret" in read(n)]
+    kept = [n for n in glob.glob(path("state-copies", "**"), recursive=True)
+            if os.path.isfile(n) and b"secret" in read(n)]
     say(not kept, "no content in what the gateway keeps", " ".join(kept))
 
 
@@ -545,7 +558,8 @@ def lock(out, again):
     plain = [bypass(200, b"", b"secret\n"), bypass(201, b"Content-Type: text/plain\n", b"secret\n"),
              bypass(202, b"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n", inside),
              bypass(203, b"Content-Type: application/pkcs7-mime; smime-type=signed-data\n", b"MIIB\n"),
-             bypass(204, b"Content-Type: text/plain; x=\"application/pkcs7-mime; smime-type=enveloped-data\"\n", b"s\n"),
+             bypass(204, b"Content-Type: text/plain; x=\"application/pkcs7-mime; smime-type=enveloped-data\"\n",
+                    b"s\n"),
              bypass(205, b"Content-Type: application/pkcs7-mime; smime-type=enveloped-data\nContent-Type: text/plain\n",
                     b"secret\n")]
     through = Mail("", "v1", "", {"v1": "SE v1"})

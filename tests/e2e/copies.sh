@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# copies.sh - a private real Postfix with the gateway before it and a reinjection listener behind: who gets which copy. This
-# part makes the world; copies.py has the table of what must become of each mail. KEEP=1 keeps the directory.
+# copies.sh - a private real Postfix with the gateway before it and a reinjection listener behind: who gets which copy.
+# This part makes the world; copies.py has the table of what must become of each mail. KEEP=1 keeps the directory.
 set -u
 top=$(cd "${TOP_SRCDIR:-.}" && pwd)
 build=$(cd "${BUILDDIR:-./build}" && pwd)
@@ -50,8 +50,8 @@ more_services() {
 		echo "  -o milter_macro_daemon_name=ORIGINATING"
 		sed -n '/^# master.cf/,$p' "$lock" | sed "s/10027/$locked/; s/FILTER smtp:/FILTER sink:/"
 	} >> "$work/postfix/postfix/master.cf"
-	sed '/^# master.cf/,$d' "$lock" | sed "s/10027/$locked/; s/FILTER smtp:/FILTER sink:/; s/partner.example/locked.example/" \
-		>> "$work/postfix/postfix/main.cf"
+	sed '/^# master.cf/,$d' "$lock" | sed "s/10027/$locked/; s/FILTER smtp:/FILTER sink:/
+		s/partner.example/locked.example/" >> "$work/postfix/postfix/main.cf"
 	postfix -c "$work/postfix/postfix" reload > /dev/null 2>&1 || fail "Postfix reloads"
 	for _ in $(seq 100); do
 		(: < "/dev/tcp/127.0.0.1/$locked") 2> /dev/null && return

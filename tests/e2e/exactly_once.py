@@ -1,10 +1,10 @@
-"""Copies exactly once: an MTA that tries again, a reinjection listener that fails as it is told, and a gateway that is killed
-between any two steps.
+"""Copies exactly once: an MTA that tries again, a reinjection listener that fails as it is told, and a gateway that is
+killed between any two steps.
 
     exactly_once.py WORK TOP SMIME-MILTER-FAULTS
 
-What a recipient has is what the listener said it had taken (or had taken without saying so) and, where the gateway's answer was
-accept, the original, unless he was taken off. copies.py has the people, the rules and the judges.
+What a recipient has is what the listener said it had taken (or had taken without saying so) and, where the gateway's
+answer was accept, the original, unless he was taken off. copies.py has the people, the rules and the judges.
 """
 
 import os
@@ -128,8 +128,8 @@ class Gateway:
 
     def start(self):
         with open(path("once.log"), "ab") as log:
-            self.process = subprocess.Popen([GATEWAY, "-f", "-c", path("once.conf")], stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, env=dict(os.environ, SMIME_MILTER_FAULT=FAULT))
+            self.process = subprocess.Popen([GATEWAY, "-f", "-c", path("once.conf")], stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, env=dict(os.environ, SMIME_MILTER_FAULT=FAULT))
         return self
 
     def stop(self):
@@ -155,7 +155,8 @@ class Gateway:
 # The MTA.
 
 class Attempt:
-    """A transaction. answer: accept, the reply, or "gone" where the gateway died; left: who keeps the original, as raw."""
+    """A transaction. answer: accept, the reply, or "gone" where the gateway died; left: who keeps the original, as
+    raw."""
 
     count = 0
 
@@ -331,7 +332,8 @@ def equal_mails(listener):
         for _ in range(2):
             first.attempt()
         counts = counts_of(first)
-        say(counts == {"p1": 2, "p2": 2, "mn1": 2, "dn1": 0}, "two equal mails without %s both arrive" % " and ".join(names), str(counts))
+        say(counts == {"p1": 2, "p2": 2, "mn1": 2, "dn1": 0}, "two equal mails without %s both arrive" %
+            " and ".join(names), str(counts))
         listener.forget()
         listener.ends = ["", "dropped"]
         again = Story(listener, usual())
@@ -349,7 +351,8 @@ def equal_mails(listener):
         if story.attempt() == "accept":
             break
     counts = counts_of(story)
-    say(counts == {"p1": 1, "p2": 1, "mn1": 1, "dn1": 0}, "a Message-ID that the MTA made does not make a retry another mail", str(counts))
+    say(counts == {"p1": 1, "p2": 1, "mn1": 1, "dn1": 0}, 
+        "a Message-ID that the MTA made does not make a retry another mail", str(counts))
 
 
 def at_once(listener):
@@ -378,7 +381,8 @@ def regrouped(listener):
     time.sleep(2.5)
     story.until_accepted()
     counts = counts_of(story)
-    say(len(has_one) == 1 and set(counts.values()) == {1}, "another grouping repeats nothing", "%s, then %s" % (has_one, counts))
+    say(len(has_one) == 1 and set(counts.values()) == {1}, "another grouping repeats nothing",
+        "%s, then %s" % (has_one, counts))
     mailcheck.write(path("certs", "m1.crt"), write_back)
     time.sleep(2.5)
 
@@ -429,8 +433,8 @@ def come_back(raw, name):
     back = Mail("", name, "", {name: "P"})
     back.raw = raw
     attempt = Attempt(back)
-    say(attempt.answer == "accept" and b"X-SMIME-Milter-Pass" not in attempt.raw, "a copy that comes back loses the field",
-        attempt.answer)
+    say(attempt.answer == "accept" and b"X-SMIME-Milter-Pass" not in attempt.raw,
+        "a copy that comes back loses the field", attempt.answer)
     return mailcheck.split(attempt.raw)[1]
 
 
