@@ -167,7 +167,10 @@ static const char *ask_weak(const struct question *q)
 		return said(arena_printf(q->arena, "RSA key of %u bits", info->bits));
 	if (info->key_kind == KEY_EC_OTHER && info->bits < 256)
 		return said(arena_printf(q->arena, "elliptic curve key of %u bits", info->bits));
-	return info->key_kind == KEY_OTHER ? "a kind of key that is not supported" : NULL;
+	if (info->key_kind == KEY_OTHER)
+		return "a kind of key that is not supported";
+	return cert_signed_weakly(q->set->items[q->index].entry->cert) ?
+	       "its issuer has signed it by an algorithm that can be forged: no chain through it is good" : NULL;
 }
 
 /* Roots are their own chain; of others the set itself must hold the way to a root. */
@@ -192,7 +195,12 @@ static const char *ask_chain(const struct question *q)
 static const char *ask_usage(const struct question *q)
 {
 	const struct bundle_entry *entry = q->set->items[q->index].entry;
+	const struct cert_info *info = info_of(q);
 
+	if (info->ca && info->usage_given && (info->usage & USAGE_CERT_SIGN) == 0)
+		return "a CA whose keyUsage allows no certificates";
+	if (info->ca && info->eku_given && !info->eku_email && !info->eku_any)
+		return "a CA whose EKU leaves out e-mail protection";
 	return entry->eku_restricted && !entry->eku_email ? "its SST entry leaves out e-mail protection" : NULL;
 }
 

@@ -18,6 +18,8 @@
 #define END_BYTES 12
 #define ENCODING_X509 1
 
+/* Up to ID_LAST_SYSTEM properties are CryptoAPI's own (digests, key identifiers …), and say nothing to us. */
+enum { ID_LAST_SYSTEM = 127 };
 enum { ID_END = 0, ID_USAGE = 9, ID_FRIENDLY_NAME = 11, ID_CERT = 0x20, ID_CRL = 0x21, ID_CTL = 0x22 };
 
 struct element {
@@ -112,6 +114,9 @@ static int take_property(struct bundle_reader *reader, const struct element *ele
 		entry->friendly_name = read_name(reader->arena, element->value);
 		if (entry->friendly_name == NULL)
 			return err_memory(err);
+	} else if (element->id > ID_LAST_SYSTEM) {
+		return bundle_add_problem(reader, (struct bundle_entry){ .offset = element->offset }, err,
+					  "MS-OSHARED 2.3.9.1: unknown property %u, passed over", (unsigned)element->id);
 	}
 	return 0;
 }
@@ -121,8 +126,10 @@ static int take_element(struct bundle_reader *reader, const struct element *elem
 {
 	int rc;
 
-	if (element->id != ID_CERT && element->id != ID_CRL && element->id != ID_CTL)
+	if (element->id != ID_CERT && element->id != ID_CRL && element->id != ID_CTL) {
+		entry->offset = element->offset;
 		return take_property(reader, element, entry, err);
+	}
 	entry->offset = element->offset;
 	if (element->encoding != ENCODING_X509)
 		rc = bundle_add_problem(reader, *entry, err, "MS-OSHARED 2.3.9.1: encoding type %u, not 1",
@@ -147,6 +154,8 @@ int bundle_read_sst(struct bundle_reader *reader, struct slice bytes, struct err
 	while ((more = next_element(bytes, &at, &element, err)) == 1)
 		if (take_element(reader, &element, &entry, err) != 0)
 			return -1;
+	if (more == 0 && entry.offset != 0)
+		return bundle_add_problem(reader, entry, err, "MS-OSHARED 2.3.9.1: a property that no element follows");
 	return more;
 }
 

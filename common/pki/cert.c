@@ -18,6 +18,8 @@
 #include "base/event.h"
 #include "pki/pki_internal.h"
 
+#define STRONG_BITS 112	/* of security: SHA-1 has fewer */
+
 #define LIMIT_BYTES ((size_t)1024 * 1024)
 #define FIRST_LIST_ITEMS 4
 /* Keys up to here verify in well under a millisecond or two; 16384 bits with a long exponent take fifty. */
@@ -530,6 +532,15 @@ bool cert_has_address(const struct cert *cert, const struct address *address)
 bool cert_equal(const struct cert *a, const struct cert *b)
 {
 	return a == b || slice_equal(a->info.der, b->info.der);
+}
+
+bool cert_signed_weakly(const struct cert *cert)
+{
+	int bits = 0;
+	bool known = X509_get_signature_info(cert->x509, NULL, NULL, &bits, NULL) == 1;
+
+	ERR_clear_error();
+	return known && bits < STRONG_BITS && !cert->info.self_signed;
 }
 
 int cert_list_add(struct cert_list *list, struct cert *cert)

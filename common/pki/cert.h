@@ -60,6 +60,9 @@ bool cert_may_sign(const struct cert *cert);		/* digitalSignature or nonRepudiat
 bool cert_may_encrypt(const struct cert *cert);	/* RSA: keyEncipherment; EC: keyAgreement without decipherOnly; EKU */
 bool cert_has_address(const struct cert *cert, const struct address *address);
 bool cert_equal(const struct cert *a, const struct cert *b);
+/* Did its issuer sign it with SHA-1, MD5 or the like (which path.h calls bad)? A root's own signature does not matter:
+ * false. */
+bool cert_signed_weakly(const struct cert *cert);
 
 #define CERT_MAX_URLS 8
 #define CERT_URL_BYTES 1024

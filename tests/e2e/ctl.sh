@@ -297,10 +297,37 @@ test_certificates() {
 	is 3 'neither file nor collection' ctl collection check nobody
 	odd_roots
 	is 1 'odd entries' "$smimectl" collection check "$work/odd.pem"
-	for finding in expired weak chain-incomplete; do has "$finding" "$work/stdout" ": $finding: "; done
+	for finding in expired weak chain-incomplete usage; do has "$finding" "$work/stdout" ": $finding: "; done
+	has 'weak signature' "$work/stdout" 'its issuer has signed it by an algorithm that can be forged'
+	odd_store
+	is 1 'odd elements of a store' "$smimectl" collection check "$work/odd.sst"
+	has 'a trust list with its offset' "$work/stdout" 'offset 8: bad: a certificate trust list'
+	has 'an unknown property with its offset' "$work/stdout" 'offset 21: bad: MS-OSHARED 2.3.9.1: unknown property 32768'
+	has 'a property for nothing' "$work/stdout" 'a property that no element follows'
+	head -c 60 "$work/odd.sst" > "$work/cut.sst"
+	is 3 'a store that is cut off' "$smimectl" collection check "$work/cut.sst"
+	has 'the offset' "$work/stderr" 'element at offset 34 '
 }
 
-# A weak root, one that has expired, and an intermediate whose issuer is not there.
+# A trust list, an unknown property, the root, and a property that nothing follows.
+odd_store() {
+	openssl x509 -in "$work/demo/ca/root.pem" -outform DER -out "$work/root.der" 2> /dev/null
+	local n
+	n=$(wc -c < "$work/root.der")
+	{
+		printf '\0\0\0\0CERT'
+		printf '\x22\0\0\0\1\0\0\0\1\0\0\0x'
+		printf '\0\x80\0\0\1\0\0\0\1\0\0\0x'
+		printf '\x20\0\0\0\1\0\0\0'
+		printf "\\x$(printf %02x $((n % 256)))\\x$(printf %02x $((n / 256)))\\0\\0"
+		cat "$work/root.der"
+		printf '\3\0\0\0\1\0\0\0\1\0\0\0x'
+		printf '\0\0\0\0\0\0\0\0\0\0\0\0'
+	} > "$work/odd.sst"
+}
+
+# A weak root, one that has expired, an intermediate whose issuer is not there, one whose signature is weak, and one that is
+# for servers alone.
 odd_roots() {
 	openssl req -x509 -newkey rsa:1024 -nodes -keyout "$work/k" -subj '/CN=Weak' -days 30 -out "$work/odd.pem" 2> /dev/null
 	openssl ecparam -name prime256v1 -genkey -noout -out "$work/k" 2> /dev/null
@@ -308,6 +335,11 @@ odd_roots() {
 	printf 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n' > "$work/ext"
 	openssl x509 -req -in "$work/csr" -CA "$work/demo/ca/root.pem" -CAkey "$work/demo/ca/root.key" -set_serial 5 \
 		-extfile "$work/ext" -days 30 >> "$work/odd.pem" 2> /dev/null
+	openssl x509 -req -sha1 -in "$work/csr" -CA "$work/demo/ca/root.pem" -CAkey "$work/demo/ca/root.key" -set_serial 6 \
+		-extfile "$work/ext" -days 30 >> "$work/odd.pem" 2> /dev/null
+	{ cat "$work/ext"; echo 'extendedKeyUsage=serverAuth'; } > "$work/ext2"
+	openssl x509 -req -in "$work/csr" -CA "$work/demo/ca/root.pem" -CAkey "$work/demo/ca/root.key" -set_serial 7 \
+		-extfile "$work/ext2" -days 30 >> "$work/odd.pem" 2> /dev/null
 	openssl req -new -key "$work/k" -subj '/CN=Old' -out "$work/csr" 2> /dev/null
 	# OpenSSL 3.5 takes dates, 3.0 days below zero
 	openssl x509 -req -in "$work/csr" -signkey "$work/k" -extfile "$work/ext" -days -1 > "$work/old.pem" 2> /dev/null ||

@@ -253,6 +253,32 @@ static void reads_sst(void **state)
 	assert_false(f->bundle.entries[6].eku_restricted);
 }
 
+/* Neither takes anything away from the elements. */
+static void odd_sst_properties_are_told(void **state)
+{
+	struct fixture *f = *state;
+	struct buf der;
+
+	buf_init(&der, 0);
+	testpki_der(f->root, &der);
+	buf_append(&f->bytes, SST_START, 8);
+	append_element(&f->bytes, 11, 1, "R\0\0", 4);
+	append_element(&f->bytes, 0x80, 1, "x", 1);
+	append_element(&f->bytes, 0x20, 1, der.p, der.n);
+	append_element(&f->bytes, 3, 1, "x", 1);
+	append_element(&f->bytes, 11, 1, "S\0\0", 4);
+	buf_append(&f->bytes, SST_END, 12);
+	parse(f);
+	assert_int_equal(f->bundle.n, 3);
+	assert_non_null(strstr(f->bundle.entries[0].problem, "unknown property 128"));
+	assert_int_equal(f->bundle.entries[0].offset, 24);
+	assert_string_equal(f->bundle.entries[1].friendly_name, "R");
+	assert_string_equal(subject(f, 1), "CN=Root,O=Test");
+	assert_non_null(strstr(f->bundle.entries[2].problem, "no element follows"));
+	assert_true(f->bundle.entries[2].offset > f->bundle.entries[1].offset);
+	buf_clear(&der);
+}
+
 static void a_cut_off_sst_is_an_error(void **state)
 {
 	struct fixture *f = *state;
@@ -390,6 +416,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(reads_pem), TEST(reads_crlf_pem), TEST(a_bad_block_hides_no_other), TEST(reads_der),
 		TEST(reads_p7b), TEST(reads_a_directory_value), TEST(reads_sst), TEST(a_cut_off_sst_is_an_error),
+		TEST(odd_sst_properties_are_told),
 		TEST(an_sst_length_reaches_not_beyond), TEST(writes_sst), TEST(writing_stops_at_the_limit),
 		TEST(refuses_other_files), TEST(survives_flipped_bytes), TEST(a_full_arena_is_an_error),
 		TEST(loads_files),
