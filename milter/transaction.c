@@ -128,26 +128,42 @@ static const char *join(struct arena *arena, char **arguments)
 	return text;
 }
 
+/* Without a domain, or with one inside the local part: where such mail goes is for the MTA to say. Postfix takes
+ * "b%x.example@our.example" and "x.example!b" to x.example, whose rule it must be. */
+static bool is_routed_by_mta(const struct address *address)
+{
+	return address->domain.n == 0 || slice_find(address->local, '%') >= 0 || slice_find(address->local, '!') >= 0 ||
+	       slice_find(address->local, '@') >= 0;
+}
+
+/* 0, or -1: no address. text may be NULL. */
+static int parse_copy(struct transaction *transaction, const char *text, struct address *address, struct err *err)
+{
+	struct slice copy = text != NULL ? arena_copy(transaction->arena, slice_of(text)) : slice_of("");
+
+	if (copy.p == NULL)
+		return err_memory(err);
+	return address_parse(transaction->arena, copy, address, err);
+}
+
 /* The session's own spelling first: the MTA's may be rewritten. */
 static int parse_path(struct transaction *transaction, const char *path, const char *alternative,
 		      struct address *address)
 {
-	struct slice copy = arena_copy(transaction->arena, slice_of(path));
+	struct address resolved;
 	struct err err = { 0 };
+	int rc = parse_copy(transaction, path, address, &err);
 
-	if (copy.p == NULL) {
-		refuse_memory(transaction);
-		return -1;
-	}
-	if (address_parse(transaction->arena, copy, address, &err) == 0)
+	if ((rc == 0 && (address->text.n == 0 || !is_routed_by_mta(address))) || (rc != 0 && err.class != ERR_MESSAGE))
+		goto out;
+	if (parse_copy(transaction, alternative, &resolved, NULL) == 0 && resolved.domain.n > 0) {
+		*address = resolved;
 		return 0;
-	if (err.class == ERR_MESSAGE && alternative != NULL && alternative[0] != '\0') {
-		copy = arena_copy(transaction->arena, slice_of(alternative));
-		if (copy.p != NULL && address_parse(transaction->arena, copy, address, NULL) == 0)
-			return 0;
 	}
-	refuse_err(transaction, err.class == ERR_MESSAGE ? REPLY_MALFORMED : REPLY_BUSY, &err);
-	return -1;
+out:
+	if (rc != 0)
+		refuse_err(transaction, err.class == ERR_MESSAGE ? REPLY_MALFORMED : REPLY_BUSY, &err);
+	return rc;
 }
 
 void transaction_mail(struct transaction *transaction, char **arguments, const char *alternative)

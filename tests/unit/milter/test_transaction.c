@@ -222,6 +222,34 @@ static void test_the_mtas_reading_helps(void **state)
 	assert_string_equal(seen.sender, "a@x.example");
 }
 
+/* Where the MTA takes it decides, not what it looks like. */
+static void test_the_mta_knows_the_way(void **state)
+{
+	static const char *const cases[][3] = {
+		{ "<b%partner.example@x.example>", "b@partner.example", "b@partner.example" },
+		{ "<partner.example!b>", "b@partner.example", "b@partner.example" },
+		{ "<\"b@partner.example\"@x.example>", "b@partner.example", "b@partner.example" },
+		{ "<b>", "b@x.example", "b@x.example" },
+		{ "<b%partner.example@x.example>", "b%partner.example", "b%partner.example@x.example" },
+		{ "<b%partner.example@x.example>", "", "b%partner.example@x.example" },
+		{ "<b@x.example>", "c@hub.x.example", "b@x.example" },
+	};
+	struct fixture *f = *state;
+	char copy[200];
+	char *arguments[] = { copy, NULL };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		transaction_free(f->transaction);
+		f->transaction = transaction_new(&f->env);
+		mail(f, "<a@x.example>");
+		snprintf(copy, sizeof(copy), "%s", cases[i][0]);
+		transaction_rcpt(f->transaction, arguments, cases[i][1]);
+		end(f);
+		assert_int_equal(f->outcome.action, ACTION_ACCEPT);
+		assert_string_equal(seen.rcpt, cases[i][2]);
+	}
+}
+
 static void test_bad_address(void **state)
 {
 	struct fixture *f = *state;
@@ -378,6 +406,7 @@ int main(void)
 		CASE(test_nothing_in_it),
 		CASE(test_a_blank_is_put_back),
 		CASE(test_the_mtas_reading_helps),
+		CASE(test_the_mta_knows_the_way),
 		CASE(test_bad_address),
 		CASE(test_no_mail),
 		CASE(test_as_big_as_allowed),
