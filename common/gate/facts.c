@@ -144,6 +144,7 @@ int facts_gather(const struct site *site, const struct envelope *envelope, const
 	const struct header *header = &message->header;
 
 	memset(facts, 0, sizeof(*facts));
+	facts->message = message;
 	if (facts_from(message, arena, facts, err) != 0)
 		return -1;
 	facts_client(site, envelope, facts);

@@ -7,6 +7,7 @@
 #include "policy/policy.h"
 
 struct facts {
+	const struct message *message;	/* what came */
 	struct mime mime;		/* root == NULL: over a limit */
 	struct err mime_err;		/* then: which */
 	struct address from;		/* text.n == 0 unless from_form is MAILBOX_SINGLE */

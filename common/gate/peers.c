@@ -59,29 +59,40 @@ static void take(const struct search *s, size_t i, const struct encrypt_to *to, 
 	s->plan->peers[i] = (struct peer){ *address, to->kind == ENCRYPT_TO_RECIPIENT ? "recipient" : "domain" };
 }
 
-static int ask_for_rule(const struct search *s, const struct rule *rule, const struct encrypt_to *to, struct err *err)
+int peers_ask(const struct peers_question *question, struct address *addresses, struct candidate_list *lists,
+	      struct err *err)
 {
-	size_t count = 0, n = s->recipient_count, i;
-	struct address *addresses = arena_array(s->arena, n, sizeof(*addresses));
-	struct candidate_list *lists = arena_array(s->arena, n, sizeof(*lists));
-	struct candidate_query query = {
-		.addresses = addresses, .collections = rule->collections, .collection_count = rule->collection_count,
+	const struct search s = { question->env, question->facts, question->arena, NULL, question->n };
+	const struct rule *rule = question->rule;
+	const struct candidate_query query = {
+		.addresses = addresses, .n = question->n,
+		.collections = rule->collections, .collection_count = rule->collection_count,
 		.revocation = (enum candidate_revocation)rule->settings->send_revocation,
 	};
 
-	if (addresses == NULL || lists == NULL)
+	for (size_t i = 0; i < question->n; i++)
+		if (stand_in(&s, question->to, &question->facts->lookup[question->who[i]], &addresses[i], err) != 0)
+			return -1;
+	return ask(&s, query, lists, err);
+}
+
+static int ask_for_rule(const struct search *s, const struct rule *rule, const struct encrypt_to *to, struct err *err)
+{
+	size_t n = s->recipient_count, count = 0, i;
+	size_t *who = arena_array(s->arena, n, sizeof(*who));
+	struct address *addresses = arena_array(s->arena, n, sizeof(*addresses));
+	struct candidate_list *lists = arena_array(s->arena, n, sizeof(*lists));
+
+	if (who == NULL || addresses == NULL || lists == NULL)
 		return err_memory(err);
 	for (i = 0; i < n; i++)
-		if (is_open(s, rule, i) && stand_in(s, to, &s->facts->lookup[i], &addresses[count++], err) != 0)
-			return -1;
-	query.n = count;
-	if (ask(s, query, lists, err) != 0)
+		if (is_open(s, rule, i))
+			who[count++] = i;
+	if (peers_ask(&(struct peers_question){ s->env, s->facts, s->arena, rule, to, who, count }, addresses, lists,
+		      err) != 0)
 		return -1;
-	for (i = 0, count = 0; i < n; i++)
-		if (is_open(s, rule, i)) {
-			take(s, i, to, &addresses[count], &lists[count]);
-			count++;
-		}
+	for (i = 0; i < count; i++)
+		take(s, who[i], to, &addresses[i], &lists[i]);
 	return 0;
 }
 

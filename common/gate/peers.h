@@ -12,6 +12,20 @@
 int peers_find(const struct gate_env *env, const struct envelope *envelope, const struct facts *facts,
 	       struct arena *arena, struct plan *plan, struct err *err);
 
+struct peers_question {			/* for the certificates of some recipients of one rule, in one go */
+	const struct gate_env *env;
+	const struct facts *facts;
+	struct arena *arena;
+	const struct rule *rule;
+	const struct encrypt_to *to;	/* of the rule's: who stands for them */
+	const size_t *who;		/* n indices of recipients */
+	size_t n;
+};
+
+/* addresses, lists: n of them, who was asked for and what was found. 0, or -1: memory. */
+int peers_ask(const struct peers_question *question, struct address *addresses, struct candidate_list *lists,
+	      struct err *err);
+
 /* Completes groups that are encrypted: additional recipients, and the certificates of all. An additional recipient whose
  * certificate is not found is a refusal; `sender` without one is left out. 0, or -1: memory, key store. */
 int peers_complete(const struct gate_env *env, const struct facts *facts, struct arena *arena, struct plan *plan,

@@ -9,6 +9,7 @@
 #include "gate/gate.h"
 #include "gate/group.h"
 #include "gate/peers.h"
+#include "gate/readers.h"
 #include "gate/treatment.h"
 
 #define HOPS 50		/* Postfix's hopcount_limit; RFC 5321 6.3 */
@@ -301,6 +302,8 @@ int plan_make(const struct gate_env *env, const struct envelope *envelope, const
 	for (i = 0; i < envelope->recipient_count; i++)
 		if (plan->looked_up[i])
 			judge_candidates(&planner, i);
+	if (readers_check(env, envelope, facts, arena, plan, err) != 0)
+		return -1;
 	plan_dropped(&planner);
 	plan_skeleton(&planner);
 	if (plan->refusal.reply != REPLY_NONE)

@@ -18,6 +18,7 @@ struct treatment {
 	bool unwrap;			/* the signatures of a message that passes are removed */
 	bool sign;
 	bool encrypt;
+	bool check_envelope;		/* encryption is required, and the message is encrypted already: as it must be? */
 	bool drop;			/* no certificate: this recipient gets nothing, and the sender is told */
 	struct key *key;		/* sign: with it */
 	const struct cert *own_encryption_cert;	/* sign: announced; NULL: none */

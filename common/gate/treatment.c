@@ -38,8 +38,10 @@ void treatment_wish(const struct rule *rule, enum direction direction, const str
 	treatment->encrypt = treatment->raised || (sends && rule->settings->encrypt != ENCRYPT_NO);
 	if (rule->settings->wrap_protected)
 		return;
-	if (kind == KIND_ENCRYPTED)
+	if (kind == KIND_ENCRYPTED) {
+		treatment->check_envelope = treatment_must_encrypt(treatment, facts);
 		treatment->encrypt = false;
+	}
 	if (kind == KIND_ENCRYPTED || kind == KIND_SIGNED)
 		treatment->sign = false;
 }

@@ -529,6 +529,21 @@ bool cert_has_address(const struct cert *cert, const struct address *address)
 	return false;
 }
 
+bool cert_has_issuer(const struct cert *cert, struct slice issuer)
+{
+	const unsigned char *p = (const unsigned char *)issuer.p;
+	X509_NAME *name = NULL;
+	bool same = false;
+
+	if (slice_equal(cert->info.issuer_der, issuer))
+		return true;
+	name = d2i_X509_NAME(NULL, &p, (long)issuer.n);
+	if (name != NULL)
+		same = X509_NAME_cmp(name, X509_get_issuer_name(cert->x509)) == 0;
+	X509_NAME_free(name);
+	return same;
+}
+
 bool cert_equal(const struct cert *a, const struct cert *b)
 {
 	return a == b || slice_equal(a->info.der, b->info.der);

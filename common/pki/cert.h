@@ -59,6 +59,8 @@ const struct cert_info *cert_info(const struct cert *cert);
 bool cert_may_sign(const struct cert *cert);		/* digitalSignature or nonRepudiation or none given; EKU */
 bool cert_may_encrypt(const struct cert *cert);	/* RSA: keyEncipherment; EC: keyAgreement without decipherOnly; EKU */
 bool cert_has_address(const struct cert *cert, const struct address *address);
+/* Does it bear this issuer (a Name's DER, compared as RFC 5280 7.1 says)? */
+bool cert_has_issuer(const struct cert *cert, struct slice issuer);
 bool cert_equal(const struct cert *a, const struct cert *b);
 /* Did its issuer sign it with SHA-1, MD5 or the like (which path.h calls bad)? A root's own signature does not matter:
  * false. */

@@ -8,7 +8,7 @@
 #include "mail/param.h"
 #include "smime/der.h"
 #include "smime/prescan.h"
-#include "smime/prescan_envelope.h"
+#include "smime/sealed.h"
 
 /* Everything down to eContent's tag; a set of digest algorithms longer than that serves no purpose but hiding. */
 #define PREFIX_BYTES 16384
@@ -178,36 +178,6 @@ static bool two_parts(const struct mime_part *container, const struct mime_part 
 	*first = container->child;
 	*second = *first == NULL ? NULL : (*first)->next;
 	return *second != NULL && (*second)->next == NULL;
-}
-
-/* Are the part's bytes an envelope and nothing else, read as strictly as can be, which a cipher closes that hides its
- * content? Whatever is wrong with it, and be it a limit, speaks against it: then it is encrypted once more, or not
- * taken for protected. Who could open it, and whether we could, is no matter here. 1, 0, -1. */
-static int is_sealed(struct arena *arena, const struct message *message, const struct mime_part *part, struct err *err)
-{
-	const bool base64 = part->encoding == CTE_BASE64;
-	const struct envelope_limits limits = { .recipients = 10000, .certificates = 1000, .crls = 1000,
-						.line_end = !base64 };
-	const struct body *body = base64 ? mime_body(arena, message, part) : mime_decoded(arena, message, part);
-	struct arena *scratch = arena_new(0);
-	struct stream *stream = body != NULL && scratch != NULL ? body_open(body, err) : NULL;
-	struct envelope envelope = { .sealed = false };
-	struct err why = { .class = ERR_NONE };
-	int rc = -1;
-
-	if (base64 && stream != NULL)
-		stream = decode_base64(stream, true, err);
-	if (stream != NULL)
-		rc = prescan_envelope(scratch, stream, &limits, &envelope, &why);
-	else if (body == NULL || scratch == NULL)
-		err_memory(err);
-	stream_close(stream);
-	arena_free(scratch);
-	if (rc == 0)
-		return envelope.sealed;
-	if (why.class == ERR_MESSAGE || why.class == ERR_LIMIT)
-		return 0;
-	return why.class == ERR_NONE ? -1 : err_set(err, why.class, "%s", why.text);
 }
 
 /* Two fields, of which readers take the one or the other. */
@@ -466,7 +436,7 @@ static int find_protection(struct arena *arena, const struct message *message, c
 	}
 	if (kind_cms_type(arena, message, root, &type, err) != 0)
 		return -1;
-	rc = type == CMS_ENVELOPED || type == CMS_AUTH_ENVELOPED ? is_sealed(arena, message, root, err) :
+	rc = type == CMS_ENVELOPED || type == CMS_AUTH_ENVELOPED ? sealed_is(message, root, err) :
 	     is_multipart_encrypted(arena, message, root, err);
 	if (rc != 0) {
 		*kind = KIND_ENCRYPTED;

@@ -193,28 +193,13 @@ static void check_attributes(struct signer_work *work)
 	judge_content(work);
 }
 
-static bool is_issuer(const struct cert *cert, struct slice issuer)
-{
-	const unsigned char *p = (const unsigned char *)issuer.p;
-	X509_NAME *name = NULL;
-	bool same = false;
-
-	if (slice_equal(cert_info(cert)->issuer_der, issuer))
-		return true;
-	name = d2i_X509_NAME(NULL, &p, (long)issuer.n);
-	if (name != NULL)
-		same = X509_NAME_cmp(name, X509_get_issuer_name(cert_x509(cert))) == 0;
-	X509_NAME_free(name);
-	return same;
-}
-
 static bool is_named(const struct cert *cert, const struct prescan_signer *signer)
 {
 	const struct cert_info *info = cert_info(cert);
 
 	if (signer->issuer.n == 0)
 		return info->skid.n != 0 && slice_equal(info->skid, signer->key_id);
-	return slice_equal(info->serial_der, signer->serial) && is_issuer(cert, signer->issuer);
+	return slice_equal(info->serial_der, signer->serial) && cert_has_issuer(cert, signer->issuer);
 }
 
 /* The IssuerSerial of an ESSCertID(v2), where there is one: one directoryName, and the serial number. */
@@ -231,7 +216,7 @@ static bool ess_issuer_agrees(struct der *der, const struct cert *cert)
 	    !slice_equal(item.whole, cert_info(cert)->serial_der))
 		return false;
 	inside = der_inside(&names);
-	return der_take(&inside, DER_CONTEXT_CONSTRUCTED(4), &name) == 1 && is_issuer(cert, name.content);
+	return der_take(&inside, DER_CONTEXT_CONSTRUCTED(4), &name) == 1 && cert_has_issuer(cert, name.content);
 }
 
 struct ess_id {			/* the first ESSCertID(v2) of a signingCertificate(V2) */

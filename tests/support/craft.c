@@ -125,12 +125,20 @@ void craft_cms(const struct craft *craft, struct slice content, struct buf *der)
 
 void craft_envelope(const struct testpki *recipient, const EVP_CIPHER *cipher, struct slice content, struct buf *der)
 {
+	craft_envelope_for(&recipient, 1, false, cipher, content, der);
+}
+
+void craft_envelope_for(const struct testpki *const *recipients, size_t n, bool key_id, const EVP_CIPHER *cipher,
+			struct slice content, struct buf *der)
+{
 	STACK_OF(X509) *certs = sk_X509_new_null();
 	BIO *bio = BIO_new_mem_buf(content.p, (int)content.n);
 	CMS_ContentInfo *cms;
 
-	need(certs != NULL && sk_X509_push(certs, recipient->x509) > 0, "recipients");
-	cms = CMS_encrypt(certs, bio, cipher, CMS_BINARY);
+	need(certs != NULL, "recipients");
+	for (size_t i = 0; i < n; i++)
+		need(sk_X509_push(certs, recipients[i]->x509) > 0, "recipients");
+	cms = CMS_encrypt(certs, bio, cipher, key_id ? CMS_BINARY | CMS_USE_KEYID : CMS_BINARY);
 	need(cms != NULL, "CMS_encrypt");
 	write_der(cms, der);
 	CMS_ContentInfo_free(cms);

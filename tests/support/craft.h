@@ -34,6 +34,9 @@ struct craft {
 void craft_cms(const struct craft *craft, struct slice content, struct buf *der);
 /* An EnvelopedData (CBC) or AuthEnvelopedData (GCM) of content for the certificate, DER. Appends. */
 void craft_envelope(const struct testpki *recipient, const EVP_CIPHER *cipher, struct slice content, struct buf *der);
+/* The same for n of them, whom RecipientInfos name by key_id where that is wanted. */
+void craft_envelope_for(const struct testpki *const *recipients, size_t n, bool key_id, const EVP_CIPHER *cipher,
+			struct slice content, struct buf *der);
 
 /* Appends in base64 lines with CRLF. */
 void craft_base64(struct slice bytes, struct buf *out);

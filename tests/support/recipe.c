@@ -9,6 +9,8 @@
 #include "support/oracle.h"
 #include "support/words.h"
 
+#define RECIPIENTS_MAX 8
+
 static int wrong(struct recipe *recipe, const char *what, const char *object)
 {
 	recipe->wrong = arena_printf(recipe->arena, "%s: %s", what, object);
@@ -127,21 +129,40 @@ static int order_sign(struct recipe *recipe, const struct words *words)
 	return 0;
 }
 
+/* NULL: no such cipher. */
+static const EVP_CIPHER *cipher_by_name(const char *name)
+{
+	if (strcmp(name, "gcm") == 0)
+		return EVP_aes_256_gcm();
+	if (strcmp(name, "3des") == 0)
+		return EVP_des_ede3_cbc();
+	return strcmp(name, "cbc") == 0 ? EVP_aes_256_cbc() : NULL;
+}
+
 static int order_encrypt(struct recipe *recipe, const struct words *words)
 {
-	const struct testpki *who = people_find(recipe->people, words->items[1]);
-	bool gcm = strcmp(words->items[2], "gcm") == 0;
+	const struct testpki *who[RECIPIENTS_MAX] = { people_find(recipe->people, words->items[1]) };
+	const EVP_CIPHER *cipher = cipher_by_name(words->items[2]);
+	const char *type = cipher == EVP_aes_256_gcm() ? "authEnveloped-data" : "enveloped-data";
 	struct buf outer, inner, der, made;
+	bool key_id = false;
+	size_t n = 1;
 
-	if (who == NULL || (!gcm && strcmp(words->items[2], "cbc") != 0))
-		return wrong(recipe, "encrypt", words->items[1]);
+	for (size_t i = 3; i < words->n && n < RECIPIENTS_MAX; i++)
+		if (strcmp(words->items[i], "key-id") == 0)
+			key_id = true;
+		else
+			who[n++] = people_find(recipe->people, words->items[i]);
+	for (size_t i = 0; i < n; i++)
+		if (who[i] == NULL || cipher == NULL)
+			return wrong(recipe, "encrypt", words->items[1]);
 	buf_init(&outer, 0);
 	buf_init(&inner, 0);
 	buf_init(&der, 0);
 	buf_init(&made, 0);
 	part_fields(buf_slice(&recipe->message), &outer, &inner);
-	craft_envelope(who, gcm ? EVP_aes_256_gcm() : EVP_aes_256_cbc(), buf_slice(&inner), &der);
-	craft_opaque((const char *)outer.p, gcm ? "authEnveloped-data" : "enveloped-data", buf_slice(&der), &made);
+	craft_envelope_for(who, n, key_id, cipher, buf_slice(&inner), &der);
+	craft_opaque((const char *)outer.p, type, buf_slice(&der), &made);
 	buf_clear(&outer);
 	buf_clear(&inner);
 	buf_clear(&der);

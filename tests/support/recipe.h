@@ -10,7 +10,7 @@
  *	mix "TEXT"			multipart/mixed: that text, unsigned, and then what was the message's entity
  *	forward "FROM"			what was the message, as message/rfc822 in one from there
  *	certs-only NAME			an object with NAME's certificate and no signer, over the message
- *	encrypt NAME cbc|gcm
+ *	encrypt NAME cbc|gcm|3des [WORD…]	Words: key-id (so RecipientInfos name whom they are for), and another NAME each
  *	der SMIME-TYPE			the body, written as dertext.h says, becomes a CMS object
  *	replace "OLD" "NEW"		every one; there must be one
  *	grow "OLD" COUNT "PIECE"	OLD becomes COUNT times PIECE
