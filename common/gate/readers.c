@@ -37,7 +37,8 @@ static bool can_read(const struct reading *check, const struct candidate_list *l
 	return false;
 }
 
-/* One answer more. Who can read it can, whatever else is found; a directory that is down may have just the certificate. */
+/* One answer more. Who can read it can, whatever else is found; a directory that is down may have just the
+ * certificate. */
 static void weigh(struct reading *check, size_t i, const struct candidate_list *list)
 {
 	enum standing *standing = &check->standings[i];

@@ -1,5 +1,5 @@
-/* sealed.h - an envelope that came, from the outside: is it one, by which cipher, and who can open it (RFC 5652 6). Called
- * by kind.c, and by the gate for mail that is to be encrypted and is already.
+/* sealed.h - an envelope that came, from the outside: is it one, by which cipher, and who can open it (RFC 5652 6).
+ * Called by kind.c, and by the gate for mail that is to be encrypted and is already.
  */
 #ifndef SMIME_SEALED_H
 #define SMIME_SEALED_H
@@ -9,7 +9,8 @@
 
 /* Are the part's bytes an envelope and nothing else, read as strictly as can be, which a cipher closes that hides its
  * content? Whatever is wrong with it, and be it a limit, speaks against it: then it is encrypted once more, or not
- * taken for protected. Who could open it, and whether we could, is no matter here. 1, 0, or -1: a stream or memory failed. */
+ * taken for protected. Who could open it, and whether we could, is no matter here. 1, 0, or -1: a stream or memory
+ * failed. */
 int sealed_is(const struct message *message, const struct mime_part *part, struct err *err);
 
 struct sealed_name {			/* of a RecipientInfo, or an entry of a KeyAgreeRecipientInfo */

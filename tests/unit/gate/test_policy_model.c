@@ -12,6 +12,7 @@
 
 #include "gate/gate.h"
 #include "gate/plan.h"
+#include "gate/readers.h"
 #include "support/testdir.h"
 
 #define POLICIES 10000
@@ -80,6 +81,14 @@ int keystore_encryption_cert(const struct keystore *stores, size_t store_count, 
 bool cert_equal(const struct cert *a, const struct cert *b)
 {
 	return a == b;
+}
+
+/* No mail here has a body: what is encrypted already is for golden cases. */
+int readers_check(const struct gate_env *env, const struct envelope *envelope, const struct facts *facts,
+		  struct arena *arena, struct plan *plan, struct err *err)
+{
+	(void)env, (void)envelope, (void)facts, (void)arena, (void)plan, (void)err;
+	return 0;
 }
 
 /* A policy and a mail, by chance. */
