@@ -353,17 +353,43 @@ static const char *name_dropped(const struct run *run)
 	return text;
 }
 
+static void refuse_to_part(const struct run *run)
+{
+	gate_refuse(run->outcome, REPLY_SEPARATE, "its recipients need different treatment: send to them separately");
+}
+
 static void refuse_for_want_of_a_way(const struct run *run)
 {
 	const char *names = NULL;
 
 	if (run->outcome->copy_count > 0) {
-		gate_refuse(run->outcome, REPLY_SEPARATE,
-			    "its recipients need different treatment: send to them separately");
+		refuse_to_part(run);
 		return;
 	}
 	names = name_dropped(run);
 	gate_refuse(run->outcome, REPLY_NO_CERTIFICATE, names != NULL ? names : "no usable certificate");
+}
+
+/* Postfix drops source routes, group names and what follows a mailbox, and then does not know the session's spelling when
+ * a recipient is to be taken off; nor does it say so. He would get the original besides his copy. */
+static bool can_be_taken_off(const struct recipient *recipient)
+{
+	struct slice path = recipient->path != NULL ? slice_of(recipient->path) : recipient->address.text;
+
+	if (path.n > 1 && path.p[0] == '<' && path.p[path.n - 1] == '>')
+		path = slice_make(path.p + 1, path.n - 2);
+	for (size_t i = 0; i < path.n; i++)
+		if (path.p[i] == '\0' || strchr(":;,()<>\\", path.p[i]) != NULL)
+			return false;
+	return true;
+}
+
+static bool all_can_be_taken_off(const struct outcome *outcome)
+{
+	for (size_t i = 0; i < outcome->recipient_count; i++)
+		if (is_elsewhere(outcome, i) && !can_be_taken_off(outcome->recipients[i].recipient))
+			return false;
+	return true;
 }
 
 int delivery_run(const struct delivery *delivery, const struct delivery_mail *mail, struct outcome *outcome,
@@ -377,6 +403,10 @@ int delivery_run(const struct delivery *delivery, const struct delivery_mail *ma
 	if (!may_have_copies(&run)) {
 		if (anybody_elsewhere(outcome))
 			refuse_for_want_of_a_way(&run);
+		return 0;
+	}
+	if (!all_can_be_taken_off(outcome)) {
+		refuse_to_part(&run);
 		return 0;
 	}
 	if (name_recipients(&run, err) != 0 || make_key(&run, err) != 0 ||

@@ -99,6 +99,30 @@ static void what_is_refused_or_observed_sends_nothing(void **state)
 	assert_int_equal(f->outcome.action, ACTION_ACCEPT);
 }
 
+/* Postfix would not know whom to take off: nothing may be sent. */
+static void odd_spellings_get_no_copies(void **state)
+{
+	static const char *const odd[] = { "<@relay.example:c@x>", "<@a.example,@b.example:c@x>", "<list:c@x;>", "<c@x;>", "<c@x>,",
+					   "\"a\"<@relay.example:c@x>", "<(a)c@x>", "<c\\@x>" };
+	static const struct journal_class unasked = { NULL };
+	const struct reinject_settings settings = { .to = "unix:/nonexistent", .name = "mx.example.com" };
+	struct fixture *f = *state;
+
+	f->delivery.target = reinject_target_new(&settings, NULL);
+	f->delivery.journal.class = &unasked;
+	assert_non_null(f->delivery.target);
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		f->outcome.action = ACTION_ACCEPT;
+		f->outcome.copy_count = 1;
+		f->recipients[1].path = odd[i];
+		assert_int_equal(delivery_run(&f->delivery, &f->mail, &f->outcome, &f->state, NULL), 0);
+		assert_int_equal(f->outcome.action, ACTION_REJECT);
+		assert_int_equal(f->outcome.reply, REPLY_SEPARATE);
+		assert_false(f->state.begun);
+	}
+	reinject_target_free(f->delivery.target);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -106,6 +130,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(so_does_a_report, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_message_for_all_needs_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_refused_or_observed_sends_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(odd_spellings_get_no_copies, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
