@@ -125,9 +125,11 @@ static void test_token(void **state)
 static void test_driver_names(void **state)
 {
 	char names[100], cut[8];
+	static const char always[] = "directories: files ldap; keystores: pem pkcs12; journals: sqlite";
 
 	(void)state;
-	assert_string_equal(drivers_names(names, sizeof(names)), "directories: files ldap; keystores: pem pkcs12");
+	/* redis is there where hiredis is */
+	assert_memory_equal(drivers_names(names, sizeof(names)), always, sizeof(always) - 1);
 	assert_string_equal(drivers_names(cut, sizeof(cut)), "directo");
 }
 
