@@ -169,7 +169,7 @@ out:
 void transaction_mail(struct transaction *transaction, char **arguments, const char *alternative)
 {
 	struct envelope *envelope = &transaction->envelope;
-	const char *args = NULL;
+	const char *args = NULL, *path = NULL;
 
 	if (transaction->refused != REPLY_NONE || arguments[0] == NULL)
 		return;
@@ -179,7 +179,9 @@ void transaction_mail(struct transaction *transaction, char **arguments, const c
 		return;
 	}
 	envelope->sender_args = args;
-	if (parse_path(transaction, arguments[0], alternative, &envelope->sender) == 0)
+	/* Postfix's cleanup(8) says nothing where smtpd(8) says <>. */
+	path = arguments[0][0] != '\0' ? arguments[0] : "<>";
+	if (parse_path(transaction, path, alternative, &envelope->sender) == 0)
 		transaction->has_mail = true;
 }
 

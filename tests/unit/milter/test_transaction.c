@@ -200,6 +200,17 @@ static void test_nothing_in_it(void **state)
 	assert_string_equal(seen.queue_id, "");
 }
 
+static void test_a_null_sender_without_brackets(void **state)
+{
+	struct fixture *f = *state;
+
+	mail(f, "");
+	rcpt(f, "<postmaster>");
+	transaction_end(f->transaction, NULL, NULL, NULL, &f->outcome, &f->err);
+	assert_int_equal(f->outcome.action, ACTION_ACCEPT);
+	assert_string_equal(seen.sender, "");
+}
+
 static void test_a_blank_is_put_back(void **state)
 {
 	struct fixture *f = *state;
@@ -404,6 +415,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_a_message),
 		CASE(test_nothing_in_it),
+		CASE(test_a_null_sender_without_brackets),
 		CASE(test_a_blank_is_put_back),
 		CASE(test_the_mtas_reading_helps),
 		CASE(test_the_mta_knows_the_way),
