@@ -83,14 +83,33 @@ static struct slice field_value(const struct header *header, const char *name)
 	return field != NULL ? field->value : slice_of(NULL);
 }
 
-/* Postfix completes the mail of clients that are its own: the Message-ID has its queue id in it, and is another one
- * when they try again, as may be the Date. */
+/* Postfix completes the mail of clients that are its own: the Message-ID has its queue id in it, and is another one when
+ * they try again, as may be the Date. */
 static bool is_completed(const struct run *run, struct slice message_id)
 {
 	const char *queue_id = run->mail->envelope->queue_id;
 
 	return queue_id[0] != '\0' && message_id.n > 0 &&
 	       memmem(message_id.p, message_id.n, queue_id, strlen(queue_id)) != NULL;
+}
+
+/* Who sends a mail once more on purpose says so (RFC 5322 3.6.6). Without Message-ID or Date the subject may be all in
+ * which two notifications of a program differ. */
+static int tell_apart(const struct run *run, struct journal_parts *parts, struct err *err)
+{
+	const struct header *header = &run->mail->message->header;
+	struct slice resent_id = field_value(header, "Resent-Message-ID"), resent = field_value(header, "Resent-Date");
+	struct slice subject = { NULL, 0 };
+
+	if (is_completed(run, parts->message_id) || is_completed(run, resent_id))
+		parts->message_id = parts->date = resent_id = resent = slice_make(NULL, 0);
+	if (parts->message_id.n == 0 || parts->date.n == 0)
+		subject = field_value(header, "Subject");
+	if (resent_id.n == 0 && resent.n == 0 && subject.n == 0)
+		return 0;
+	parts->more = slice_of(arena_printf(run->mail->arena, "%.*s\n%.*s\n%.*s", SLICE_ARGS(resent_id),
+					    SLICE_ARGS(resent), SLICE_ARGS(subject)));
+	return parts->more.n > 0 ? 0 : err_memory(err);
 }
 
 static int make_key(struct run *run, struct err *err)
@@ -104,9 +123,7 @@ static int make_key(struct run *run, struct err *err)
 		.body_sha256 = digest,
 	};
 
-	if (is_completed(run, parts.message_id))
-		parts.message_id = parts.date = slice_of(NULL);
-	if (outgoing_digest(message->body, digest, err) != 0)
+	if (tell_apart(run, &parts, err) != 0 || outgoing_digest(message->body, digest, err) != 0)
 		return -1;
 	return journal_key_make(&parts, &run->key, err);
 }

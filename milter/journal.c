@@ -35,10 +35,12 @@ out:
 int journal_key_make(const struct journal_parts *parts, struct journal_key *key, struct err *err)
 {
 	const struct slice id = slice_trim(parts->message_id), date = slice_trim(parts->date);
-	const struct slice all[] = { parts->sender, id, date, slice_make(parts->body_sha256, CRYPT_SHA256_BYTES) };
+	const struct slice all[] = { parts->sender, id, date, slice_make(parts->body_sha256, CRYPT_SHA256_BYTES),
+				     parts->more };
+	const size_t n = sizeof(all) / sizeof(all[0]);
 
 	key->unique = id.n > 0 && date.n > 0;
-	return digest_parts(all, sizeof(all) / sizeof(all[0]), key->bytes, err);
+	return digest_parts(all, parts->more.n > 0 ? n : n - 1, key->bytes, err);
 }
 
 static int make_id(struct slice kind, const char *text, struct journal_id *id, struct err *err)

@@ -68,6 +68,7 @@ struct journal {
 struct journal_parts {
 	struct slice sender, message_id, date;
 	const unsigned char *body_sha256;
+	struct slice more;		/* tells mails apart as well, but makes none unique; n == 0: nothing */
 };
 int journal_key_make(const struct journal_parts *parts, struct journal_key *key, struct err *err);
 

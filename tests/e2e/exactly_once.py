@@ -355,6 +355,33 @@ def equal_mails(listener):
         "a Message-ID that the MTA made does not make a retry another mail", str(counts))
 
 
+def sent_again(listener):
+    """The same Message-ID, Date and body: sent once more by its author, or another program's notification."""
+    listener.forget()
+    story = Story(listener, usual())
+    story.attempt()
+    story.attempt()
+    counts = counts_of(story)
+    say(counts == {"p1": 2, "p2": 1, "mn1": 1, "dn1": 0}, "an accepted mail that comes again repeats no copy", str(counts))
+    story.mail.raw = b"Resent-Date: Sun, 22 Nov 2026 11:00:00 +0000\r\n" + story.mail.raw
+    story.attempt()
+    again = counts_of(story)
+    say(again["p2"] == 2 and again["mn1"] == 2, "resent by its author it arrives again", str(again))
+    listener.forget()
+    listener.ends = ["", "dropped"]
+    one, other = Story(listener, usual()), Story(listener, usual())
+    for story, subject in (one, b"red"), (other, b"green"):
+        without(story.mail, "Message-ID", "Subject")
+        story.mail.raw = b"Subject: " + subject + b"\r\n" + one.mail.raw.replace(b"Subject: red\r\n", b"")
+    one.attempt()
+    other.until_accepted()
+    one.until_accepted()
+    subjects = sorted((r, mailcheck.field(raw, "Subject")[0]) for _, to, raw in listener.taken for r in to
+                      if r == ADDRESS["mn1"])
+    say([subject for _, subject in subjects] == ["green", "red"],
+        "two mails without Message-ID that differ in their subjects both arrive", str(subjects))
+
+
 def at_once(listener):
     listener.forget()
     listener.ends = ["slow"]
@@ -460,6 +487,7 @@ def main():
         listener_refuses_one(listener)
         listener_is_slow(listener)
         equal_mails(listener)
+        sent_again(listener)
         at_once(listener)
         regrouped(listener)
         replayed(listener)

@@ -56,7 +56,7 @@ static void make_key(struct journal_key *key, const char *message_id, const char
 {
 	unsigned char digest[CRYPT_SHA256_BYTES];
 	const struct journal_parts parts = { slice_of("a@example.com"), slice_of(message_id),
-					     slice_of("Sun, 22 Nov 2026 02:00:00 +0000"), digest };
+					     slice_of("Sun, 22 Nov 2026 02:00:00 +0000"), digest, slice_of(NULL) };
 
 	assert_int_equal(crypt_sha256(body, strlen(body), digest, NULL), 0);
 	assert_int_equal(journal_key_make(&parts, key, NULL), 0);
@@ -125,7 +125,7 @@ static void key_is_of_all_its_parts(void **state)
 {
 	struct fixture *f = *state;
 	unsigned char digest[CRYPT_SHA256_BYTES] = { 0 };
-	struct journal_parts parts = { slice_of("a"), slice_of("bc"), slice_of("d"), digest };
+	struct journal_parts parts = { slice_of("a"), slice_of("bc"), slice_of("d"), digest, slice_of(NULL) };
 	struct journal_key one, two;
 
 	(void)f;
@@ -145,6 +145,10 @@ static void key_is_of_all_its_parts(void **state)
 	parts.date = slice_of(NULL);
 	assert_int_equal(journal_key_make(&parts, &one, NULL), 0);
 	assert_false(one.unique);
+	parts.more = slice_of("a subject");
+	assert_int_equal(journal_key_make(&parts, &two, NULL), 0);
+	assert_memory_not_equal(one.bytes, two.bytes, sizeof(one.bytes));
+	assert_false(two.unique);
 }
 
 static void looking_begins_nothing(void **state)

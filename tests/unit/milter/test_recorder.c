@@ -67,7 +67,7 @@ static void open_client(struct fixture *f)
 static int setup(void **state)
 {
 	static const unsigned char digest[CRYPT_SHA256_BYTES];
-	const struct journal_parts parts = { slice_of("a"), slice_of("<1@x>"), slice_of("today"), digest };
+	const struct journal_parts parts = { slice_of("a"), slice_of("<1@x>"), slice_of("today"), digest, slice_of(NULL) };
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	f->scratch = testdir_scratch();
