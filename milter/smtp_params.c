@@ -42,14 +42,6 @@ int smtp_xtext(struct buf *out, struct slice text)
 	return 0;
 }
 
-static int hex_value(char c)
-{
-	static const char digits[] = "0123456789ABCDEF";
-	const char *at = c != '\0' ? strchr(digits, c >= 'a' && c <= 'f' ? c - 'a' + 'A' : c) : NULL;
-
-	return at != NULL ? (int)(at - digits) : -1;
-}
-
 int smtp_xtext_decode(struct buf *out, struct slice text)
 {
 	for (size_t i = 0; i < text.n; i++) {
@@ -62,8 +54,8 @@ int smtp_xtext_decode(struct buf *out, struct slice text)
 		}
 		if (text.n - i < 3)
 			return -1;
-		high = hex_value(text.p[i + 1]);
-		low = hex_value(text.p[i + 2]);
+		high = ascii_hex_value(text.p[i + 1]);
+		low = ascii_hex_value(text.p[i + 2]);
 		if (high < 0 || low < 0 || buf_append_char(out, (char)(high * 16 + low)) != 0)
 			return -1;
 		i += 2;

@@ -53,16 +53,11 @@ bool slice_ends_nocase(struct slice a, const char *suffix)
 	return a.n >= wanted.n && slice_equal_nocase(slice_from(a, a.n - wanted.n), wanted);
 }
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 struct slice slice_trim(struct slice a)
 {
-	while (a.n > 0 && is_blank(a.p[a.n - 1]))
+	while (a.n > 0 && ascii_is_blank(a.p[a.n - 1]))
 		a.n--;
-	while (a.n > 0 && is_blank(a.p[0]))
+	while (a.n > 0 && ascii_is_blank(a.p[0]))
 		a = slice_from(a, 1);
 	return a;
 }
@@ -105,4 +100,17 @@ void ascii_lower(char *p, size_t n)
 int ascii_tolower(int c)
 {
 	return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
+}
+
+bool ascii_is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+int ascii_hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)ascii_tolower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }

@@ -31,5 +31,7 @@ long slice_find_last(struct slice a, char c);
 /* Lower-cases ASCII letters in place. */
 void ascii_lower(char *p, size_t n);
 int ascii_tolower(int c);
+bool ascii_is_blank(char c);	/* SP HT CR LF */
+int ascii_hex_value(char c);	/* of a hexadecimal digit, in either case; else -1 */
 
 #endif

@@ -21,22 +21,17 @@ static int found_wrong(const struct reading *r, const char *text)
 	return where != NULL ? conf_finding_at(r->conf, where, r->err, "%s", text) : err_memory(r->err);
 }
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r';
-}
-
 /* The next word of the line; empty at its end or at a comment. */
 static struct slice next_word(struct slice *line)
 {
 	struct slice word;
 	size_t n = 0;
 
-	while (line->n > 0 && is_blank(line->p[0]))
+	while (line->n > 0 && ascii_is_blank(line->p[0]))
 		*line = slice_from(*line, 1);
 	if (line->n > 0 && line->p[0] == '#')
 		*line = slice_make(NULL, 0);
-	while (n < line->n && !is_blank(line->p[n]))
+	while (n < line->n && !ascii_is_blank(line->p[n]))
 		n++;
 	word = slice_first(*line, n);
 	*line = slice_from(*line, n);

@@ -163,11 +163,6 @@ static unsigned base64_value(unsigned char c)
 	return c == '+' ? 62 : c == '/' ? 63 : 64;
 }
 
-static bool is_space(unsigned char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 static void base64_take(struct coder *coder, unsigned value)
 {
 	coder->bits = coder->bits << 6 | value;
@@ -189,7 +184,7 @@ static int base64_decode_step(struct coder *coder, bool ended, struct err *err)
 			base64_take(coder, value);
 		else if (c == '=')
 			coder->padding++;
-		else if (coder->option && !is_space(c))
+		else if (coder->option && !ascii_is_blank((char)c))
 			return err_set(err, ERR_MESSAGE, value < 64 ? "RFC 2045 6.8: data behind the end of base64" :
 				       "RFC 2045 6.8: character \\x%02x in base64", c);
 	}
@@ -279,14 +274,6 @@ struct stream *encode_quoted_printable(struct stream *source, bool text, struct 
 	return coder_open(source, qp_encode_step, text, err);
 }
 
-static int hex_value(unsigned char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (unsigned char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static size_t blanks_length(const struct coder *coder, size_t i)
 {
 	size_t n = 0;
@@ -307,8 +294,8 @@ static size_t break_length(const struct coder *coder, size_t i)
 /* Decodes what stands behind '=' at i and returns how much was used. */
 static size_t qp_decode_escape(struct coder *coder, size_t i)
 {
-	int high = i + 2 < coder->in_n ? hex_value(coder->in[i + 1]) : -1;
-	int low = i + 2 < coder->in_n ? hex_value(coder->in[i + 2]) : -1;
+	int high = i + 2 < coder->in_n ? ascii_hex_value((char)coder->in[i + 1]) : -1;
+	int low = i + 2 < coder->in_n ? ascii_hex_value((char)coder->in[i + 2]) : -1;
 	size_t end = i + 1 + blanks_length(coder, i + 1);
 
 	if (high >= 0 && low >= 0) {

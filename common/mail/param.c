@@ -19,11 +19,6 @@ struct section {
 	bool extended;
 };
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 static bool is_token(char c)
 {
 	unsigned char u = (unsigned char)c;
@@ -52,7 +47,7 @@ bool cfws_skip(struct slice *rest)
 	size_t n = 0;
 
 	while (rest->n > 0) {
-		if (is_blank(rest->p[0]))
+		if (ascii_is_blank(rest->p[0]))
 			n = 1;
 		else if (rest->p[0] == '(')
 			n = comment_length(*rest);
@@ -245,7 +240,7 @@ static struct slice careless_take(struct slice *rest)
 	size_t n = 0;
 	struct slice taken = { NULL, 0 };
 
-	while (n < rest->n && rest->p[n] != ';' && rest->p[n] != '(' && !is_blank(rest->p[n]))
+	while (n < rest->n && rest->p[n] != ';' && rest->p[n] != '(' && !ascii_is_blank(rest->p[n]))
 		n++;
 	taken = slice_first(*rest, n);
 	*rest = slice_from(*rest, n);
@@ -327,14 +322,6 @@ static size_t sections_take(struct arena *arena, struct slice rest, struct secti
 	return n;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)ascii_tolower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static size_t percent_decode(struct slice text, char *out)
 {
 	size_t n = 0;
@@ -343,8 +330,8 @@ static size_t percent_decode(struct slice text, char *out)
 		int high = -1, low = -1;
 
 		if (text.p[i] == '%' && i + 2 < text.n) {
-			high = hex_digit(text.p[i + 1]);
-			low = hex_digit(text.p[i + 2]);
+			high = ascii_hex_value(text.p[i + 1]);
+			low = ascii_hex_value(text.p[i + 2]);
 		}
 		if (high >= 0 && low >= 0)
 			i += 2;

@@ -73,11 +73,26 @@ static void test_lower(void **state)
 	assert_string_equal(text, "azaz[@\xc4");
 }
 
+static void test_characters(void **state)
+{
+	(void)state;
+	for (int c = 0; c < 256; c++)
+		assert_true(ascii_is_blank((char)c) == (c == ' ' || c == '\t' || c == '\r' || c == '\n'));
+	assert_int_equal(ascii_hex_value('0'), 0);
+	assert_int_equal(ascii_hex_value('9'), 9);
+	assert_int_equal(ascii_hex_value('a'), 10);
+	assert_int_equal(ascii_hex_value('F'), 15);
+	assert_int_equal(ascii_hex_value('g'), -1);
+	assert_int_equal(ascii_hex_value('\0'), -1);
+	assert_int_equal(ascii_hex_value('\xe1'), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_equal), cmocka_unit_test(test_ends), cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_find), cmocka_unit_test(test_lower),
+		cmocka_unit_test(test_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

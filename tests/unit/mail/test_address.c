@@ -81,6 +81,7 @@ static const struct single_case singles[] = {
 	{ " =?utf-8?q?ceo=40x.example=00?= <c@d>", MAILBOX_AMBIGUOUS, "c@d" },
 	{ " =?utf-8?b?Y2VvAA==?= <c@d>", MAILBOX_AMBIGUOUS, "c@d" },
 	{ " =?utf-8?q?a?==?utf-8?q?=0A?= <c@d>", MAILBOX_AMBIGUOUS, "c@d" },
+	{ " =?x =?utf-8?q?ceo=00?= <c@d>", MAILBOX_AMBIGUOUS, "c@d" },
 	{ " group: a@b;", MAILBOX_AMBIGUOUS, "a@b" },
 	{ " group:;", MAILBOX_AMBIGUOUS, "" },
 	{ " a@b; c@d", MAILBOX_AMBIGUOUS, "a@b" },
