@@ -451,30 +451,17 @@ void delivery_end(const struct delivery *delivery, const struct delivery_state *
 	fault_point("before-answer");
 }
 
-/* guard_memory: what the journal has seen, no guard lets pass again. */
-static int first_time(void *self, const char *id, time_t expires, struct err *err)
-{
-	const struct journal *journal = self;
-	bool seen = true;
-
-	if (journal_seen(journal, id, expires, &seen, err) != 0)
-		return -1;
-	return seen ? 0 : 1;
-}
-
 int delivery_is_own(const struct delivery *delivery, const struct delivery_mail *mail, struct err *err)
 {
-	struct journal journal = delivery->journal;
-	const struct guard_memory memory = { first_time, &journal };
 	unsigned char digest[CRYPT_SHA256_BYTES];
 	const struct guard_mail bound = { .envelope = mail->envelope, .n = mail->envelope->recipient_count,
 					  .body_sha256 = digest, .now = clock_now(&clock_system) };
 
-	if (delivery->guard == NULL || journal.class == NULL || !guard_present(&mail->message->header))
+	if (delivery->guard == NULL || delivery->journal.class == NULL || !guard_present(&mail->message->header))
 		return 0;
 	if (outgoing_digest(mail->message->body, digest, err) != 0)
 		return -1;
-	return guard_check(mail->arena, delivery->guard, &bound, &mail->message->header, &memory, err);
+	return guard_check(mail->arena, delivery->guard, &bound, &mail->message->header, &delivery->journal, err);
 }
 
 int delivery_check(const struct site *site, struct err *err)

@@ -1,5 +1,4 @@
-/* guard.c - see guard.h. Called by apply.c (making), callbacks.c (checking) and the process that remembers. RFC 2104.
- */
+/* guard.c - see guard.h. Called by delivery.c. RFC 2104. */
 #include "milter/guard.h"
 
 #include <errno.h>
@@ -241,21 +240,24 @@ static bool read_pass(struct slice value, struct pass *pass)
 	return *end == '\0' && strlen(pass->id) == GUARD_ID_BYTES - 1 && strlen(pass->mac) == MAC_HEX;
 }
 
-/* As guard_check, for one field. The MAC comes first: the memory hears of nothing that we did not make. */
+/* As guard_check, for one field. The MAC comes first: the journal hears of nothing that we did not make. */
 static int check_pass(struct arena *arena, const struct guard *guard, const struct guard_mail *mail,
-		      const struct pass *pass, const struct guard_memory *memory, struct err *err)
+		      const struct pass *pass, const struct journal *journal, struct err *err)
 {
 	char mac[MAC_HEX + 1];
+	bool seen = true;
 
 	if (mac_of(arena, guard, mail, pass->id, pass->expires, mac, err) != 0)
 		return -1;
 	if (!crypt_equal(mac, pass->mac, MAC_HEX) || pass->until < mail->now)
 		return 0;
-	return memory->first(memory->self, pass->id, pass->until, err);
+	if (journal_seen(journal, pass->id, pass->until, &seen, err) != 0)
+		return -1;
+	return seen ? 0 : 1;
 }
 
 int guard_check(struct arena *arena, const struct guard *guard, const struct guard_mail *mail,
-		const struct header *header, const struct guard_memory *memory, struct err *err)
+		const struct header *header, const struct journal *journal, struct err *err)
 {
 	const struct field *field;
 	struct pass pass;
@@ -267,18 +269,7 @@ int guard_check(struct arena *arena, const struct guard *guard, const struct gua
 		if (value.p == NULL)
 			return err_memory(err);
 		if (read_pass(value, &pass))
-			rc = check_pass(arena, guard, mail, &pass, memory, err);
+			rc = check_pass(arena, guard, mail, &pass, journal, err);
 	}
 	return rc;
-}
-
-static bool is_other(const struct field *field, void *arg)
-{
-	(void)arg;
-	return !field_is(field, GUARD_FIELD);
-}
-
-int guard_strip(struct arena *arena, const struct header *header, struct header *out)
-{
-	return header_filter(arena, header, is_other, NULL, out);
 }

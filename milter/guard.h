@@ -5,28 +5,20 @@
  * mac is HMAC-SHA-256, under a key of this installation, over id, expiry, the envelope's recipients and the body's
  * digest: whoever sees the field can use it for nothing but this very body to these very recipients, and that once.
  * The header is not covered, since MTAs and other filters change it on the way: so ask only about mail of clients
- * that are ours, and take the field off every mail (guard_strip), genuine or not.
+ * that are ours. gate/step.c takes the field off every mail, genuine or not.
  */
 #ifndef MILTER_GUARD_H
 #define MILTER_GUARD_H
 
 #include <time.h>
 
-#include "base/clock.h"
 #include "base/crypt.h"
 #include "gate/envelope.h"
 #include "mail/header.h"
+#include "milter/journal.h"
 
-#define GUARD_FIELD "X-SMIME-Milter-Pass"
 #define GUARD_LIFE_S 3600
 #define GUARD_ID_BYTES 33		/* 32 hexadecimal digits and NUL */
-
-/* Where ids stay that have been seen. first: 1 this is the first time, remembered until expires; 0 it was seen before;
- * -1 could not ask (*err). Thread-safe. All workers must ask one and the same memory. */
-struct guard_memory {
-	int (*first)(void *self, const char *id, time_t expires, struct err *err);
-	void *self;
-};
 
 /* The key. Immutable, for any number of threads. */
 struct guard;
@@ -50,19 +42,9 @@ char *guard_field(struct arena *arena, const struct guard *guard, const struct g
 
 /* Does the header hold the field? Only then the body's digest is worth computing. */
 bool guard_present(const struct header *header);
-/* 1: one of the fields was made by this installation for this mail, has not expired, and was not seen before; it is now
- * seen. 0: none is. -1: could not ask the memory, or out of memory. Fields beyond the tenth are not looked at. */
+/* 1: one of the fields was made by this installation for this mail, has not expired, and the journal had not seen it; now
+ * it has. 0: none is. -1: the journal could not be asked, or out of memory. Fields beyond the tenth are not looked at. */
 int guard_check(struct arena *arena, const struct guard *guard, const struct guard_mail *mail,
-		const struct header *header, const struct guard_memory *memory, struct err *err);
-/* The header without these fields. -1: arena exhausted. */
-int guard_strip(struct arena *arena, const struct header *header, struct header *out);
-
-/* The memory that one process keeps for all: bounded; when full of ids that still live, what is new counts as seen
- * (its mail is then treated as any other, which is safe). Thread-safe. */
-struct guard_seen;
-struct guard_seen *guard_seen_new(size_t limit, const struct clock *clock, struct err *err);	/* NULL: *err */
-void guard_seen_free(struct guard_seen *seen);		/* NULL is fine */
-/* guard_memory.first, self being a struct guard_seen. */
-int guard_seen_first(void *self, const char *id, time_t expires, struct err *err);
+		const struct header *header, const struct journal *journal, struct err *err);
 
 #endif
