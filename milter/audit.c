@@ -151,7 +151,7 @@ static int set_decision(json_t *object, const struct outcome *outcome, const str
 	return bad | set_signer(object, outcome, to);
 }
 
-/* What it was encrypted to, or which directories were asked for nothing. evidence comes with what keeps it. */
+/* What it was encrypted to, or which directories were asked for nothing. */
 static int set_protection(json_t *object, const struct recipient_outcome *to)
 {
 	static const struct recipient_outcome nobody = { .message = OUTCOME_NONE };
@@ -161,7 +161,38 @@ static int set_protection(json_t *object, const struct recipient_outcome *to)
 	bad |= set(object, "recipients", report_peers(whom));
 	if (whom->encrypted_count == 0 && whom->candidates != NULL)
 		bad |= set(object, "asked", report_asked(whom->candidates));
-	return bad | set(object, "evidence", json_array());
+	return bad;
+}
+
+/* Of every signer's, each once: who decided may be any of them. */
+static int add_evidence(json_t *list, const struct path_proof *proof)
+{
+	const json_t *there = NULL;
+	size_t k;
+	int bad = 0;
+
+	for (size_t i = 0; i < proof->n; i++) {
+		bool known = false;
+
+		json_array_foreach(list, k, there)
+			known |= strcmp(json_string_value(json_object_get(there, "sha256")), proof->items[i].sha256) == 0;
+		if (!known)
+			bad |= json_array_append_new(list, json_pack("{s:s, s:s}", "kind", proof->items[i].kind, "sha256",
+								     proof->items[i].sha256));
+	}
+	return bad;
+}
+
+static int set_evidence(json_t *object, const struct outcome *outcome)
+{
+	const struct layer_list *layers = &outcome->verdict.layers;
+	json_t *list = json_array();
+	int bad = list == NULL;
+
+	for (size_t i = 0; !bad && outcome->verified && i < layers->n; i++)
+		if (layers->items[i].proof != NULL)
+			bad |= add_evidence(list, layers->items[i].proof);
+	return bad | set(object, "evidence", list);
 }
 
 static int set_messages(json_t *object, const struct audit_message *in, const struct audit_message *out)
@@ -217,7 +248,7 @@ static int cut_all(json_t *value)
 /* A string to free, or NULL: memory. */
 static char *dump(json_t *object)
 {
-	static const char *const large[] = { "layers", "asked", "recipients" };
+	static const char *const large[] = { "layers", "asked", "recipients", "evidence" };
 	json_t *omitted = NULL;
 	char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(4));
 
@@ -247,6 +278,7 @@ static int add_line(const struct audit_entry *entry, size_t i, struct buf *out, 
 	bad |= set_text(object, "config", entry->config);
 	bad |= set_decision(object, entry->outcome, to);
 	bad |= set_protection(object, to);
+	bad |= set_evidence(object, entry->outcome);
 	bad |= set_messages(object, &entry->in, message_of(entry, to));
 	if (entry->token != NULL && entry->token[0] != '\0')
 		bad |= set_text(object, "token", entry->token);

@@ -25,6 +25,7 @@ static void judge_env(const struct site *site, const struct rule *rule, struct v
 	env->collections = site->collections;
 	env->collection_count = site->collection_count;
 	env->at = clock_now(&site->clock);
+	env->prove = site->settings.audit.path != NULL;
 	judge_limits(&site->settings.limits, env);
 	if (rule == NULL)
 		return;

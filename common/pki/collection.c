@@ -40,6 +40,7 @@ struct collection {
 	const struct revocation_wanted *wanted;	/* NULL: nobody fetches */
 	struct conf_strings fetch_hosts;
 	int64_t connect_ms, total_ms;
+	char sha256[2 * CRYPT_SHA256_BYTES + 1];
 	struct path_memory *memory;
 	struct known_cas *known_cas;
 };
@@ -214,6 +215,32 @@ static int load_evidence(struct loading *l, const struct collection_env *env, st
 	return evidence_store_load(store, l->report, err);
 }
 
+static int identify(struct loading *l, struct err *err)
+{
+	const struct conf_strings *files = &l->settings->files;
+	unsigned char sum[CRYPT_SHA256_BYTES];
+	struct crypt_digest *digest = crypt_digest_new(err);
+	struct buf bytes;
+	int rc = -1;
+
+	if (digest == NULL)
+		return -1;
+	buf_init(&bytes, 0);
+	for (size_t i = 0; i < files->n; i++) {
+		buf_reset(&bytes);
+		if (file_read(files->items[i], 0, &bytes, err) != 0 || crypt_digest_add(digest, bytes.p, bytes.n, err) != 0)
+			goto out;
+	}
+	if (crypt_digest_end(digest, sum, err) != 0)
+		goto out;
+	crypt_hex(sum, sizeof(sum), l->collection->sha256);
+	rc = 0;
+out:
+	buf_clear(&bytes);
+	crypt_digest_free(digest);
+	return rc;
+}
+
 static int load_all(struct loading *l, const struct collection_env *env, struct err *err)
 {
 	const struct collection_settings *settings = l->settings;
@@ -222,6 +249,8 @@ static int load_all(struct loading *l, const struct collection_env *env, struct 
 		if (load_file(l, settings->files.items[i], err) != 0)
 			return -1;
 	if (settings->system && load_system(l, err) != 0)
+		return -1;
+	if (identify(l, err) != 0)
 		return -1;
 	return load_evidence(l, env, err);
 }
@@ -456,6 +485,11 @@ void collection_free(struct collection *collection)
 const char *collection_name(const struct collection *collection)
 {
 	return collection->name;
+}
+
+const char *collection_sha256(const struct collection *collection)
+{
+	return collection->sha256;
 }
 
 bool collection_covers(const struct collection *collection, const struct address *address)

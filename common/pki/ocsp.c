@@ -22,6 +22,7 @@ struct ocsp {
 	time_t produced_at;
 	struct slice *serials;	/* one for each answer, DER */
 	size_t n;
+	unsigned char sha256[CRYPT_SHA256_BYTES];
 };
 
 static int read_serial(struct ocsp *ocsp, size_t i)
@@ -76,13 +77,18 @@ struct ocsp *ocsp_parse(struct slice der, struct err *err)
 		err_set(err, ERR_MESSAGE, "RFC 6960 4.2.1: not an OCSP response");
 	else if (p != start + der.n)
 		err_set(err, ERR_MESSAGE, "RFC 6960 4.2.1: %zu bytes behind the response", (size_t)(start + der.n - p));
-	else if (fill(ocsp, response, err) == 0)
+	else if (crypt_sha256(der.p, der.n, ocsp->sha256, err) == 0 && fill(ocsp, response, err) == 0)
 		result = ocsp;
 	if (result == NULL)
 		ocsp_free(ocsp);
 	OCSP_RESPONSE_free(response);
 	ERR_clear_error();
 	return result;
+}
+
+const unsigned char *ocsp_sha256(const struct ocsp *ocsp)
+{
+	return ocsp->sha256;
 }
 
 void ocsp_free(struct ocsp *ocsp)

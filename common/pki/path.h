@@ -4,6 +4,7 @@
 #ifndef PKI_PATH_H
 #define PKI_PATH_H
 
+#include "base/crypt.h"
 #include "pki/collection.h"
 
 enum path_chain { CHAIN_GOOD, CHAIN_UNTRUSTED, CHAIN_EXPIRED, CHAIN_NOT_YET_VALID, CHAIN_INCOMPLETE, CHAIN_BAD };
@@ -43,5 +44,20 @@ struct path_result {
 /* 0, or -1 ERR_TEMP when it could not be found out (memory). "Not trusted" is a result, not an error. */
 int path_check(const struct path_query *query, struct path_result *result, struct err *err);
 void path_brought_clear(struct path_brought *brought);
+
+#define PATH_PROOF_ITEMS 32
+
+struct path_proof {			/* what a result rests on: whoever has all this can find it out again */
+	struct {
+		const char *kind;	/* "certificate" "crl" "ocsp" "collection" */
+		char sha256[2 * CRYPT_SHA256_BYTES + 1];	/* of the DER, hex; collection: its collection_sha256 */
+	} items[PATH_PROOF_ITEMS];
+	size_t n;			/* certificates from the leaf upwards, what told of revocation, the collection */
+};
+
+/* Of a result that path_check gave for this query, by searching once more. Nothing (n == 0) where the chain is not good.
+ * Beyond PATH_PROOF_ITEMS items are left out. -1: memory. */
+int path_prove(const struct path_query *query, const struct path_result *result, struct path_proof *proof,
+	       struct err *err);
 
 #endif

@@ -22,6 +22,7 @@ struct search {
 	const struct path_brought *brought;	/* by the message, decoded; NULL: own evidence alone is asked */
 	bool brought_told;			/* and something of it counted */
 	unsigned signer_signatures;		/* on behalf of CRLs' signers: others have not used them up */
+	struct path_proof *proof;		/* gets what tells of revocation; NULL: nobody asks */
 	bool failed;				/* memory */
 	struct path_span span;			/* around query->at, in which the same would be found */
 	struct revocation_path found;		/* the path of best, where its chain is good */
@@ -61,6 +62,9 @@ enum path_revocation path_revocation_pinned(struct search *s);
 /* Tells whoever fetches for the collection that s->found lacks fresh answers, if it does, at most once a minute for
  * one certificate; else that these are in use, once a day. */
 void path_want(struct search *s);
+
+/* One item more, once. hex: as cert_info's sha256. */
+void path_proof_add(struct path_proof *proof, const char *kind, const char *hex);
 
 /* What a collection remembers, each under a digest of its own kind and of the certificates it is about. */
 struct path_key {

@@ -66,12 +66,22 @@ static enum path_revocation worst(enum path_revocation a, enum path_revocation b
 	return order[a] > order[b] ? a : b;
 }
 
+static void hear(void *self, const char *kind, const unsigned char sha256[CRYPT_SHA256_BYTES])
+{
+	const struct search *s = self;
+	char hex[2 * CRYPT_SHA256_BYTES + 1];
+
+	crypt_hex(sha256, CRYPT_SHA256_BYTES, hex);
+	path_proof_add(s->proof, kind, hex);
+}
+
 static void begin(struct search *s, struct revocation_query *query, unsigned *signatures)
 {
 	*signatures = 0;
 	*query = (struct revocation_query){
 		.evidence = s->evidence, .chain = s->certs, .n = s->n, .at = s->query->at, .span = &s->span,
-		.memory = collection_memory(s->collection), .self = s, .signatures = signatures,
+		.memory = collection_memory(s->collection), .heard = s->proof != NULL ? hear : NULL, .self = s,
+		.signatures = signatures,
 	};
 }
 
@@ -105,6 +115,8 @@ enum path_revocation path_revocation(struct search *s)
 	unsigned signatures;
 
 	s->ages = INT64_MAX;
+	if (s->proof != NULL)
+		s->proof->n = 0;	/* of a path that led to nothing */
 	if (s->evidence == NULL)
 		return REV_OFF;
 	begin(s, &query, &signatures);

@@ -42,7 +42,9 @@ struct revocation_query {
 	/* The next certificate with that subject and a path to the same anchor: *path, proven but for revocation.
 	 * *position begins as 0 and is the callee's. false: no more. May be NULL. */
 	bool (*signer)(void *self, const X509_NAME *subject, size_t *position, struct revocation_path *path);
-	void *self;
+	/* Told of each CRL and OCSP answer that had a say. May be NULL. */
+	void (*heard)(void *self, const char *kind, const unsigned char sha256[CRYPT_SHA256_BYTES]);
+	void *self;			/* of both */
 	unsigned *signatures;		/* counts those that were verified: a few hundred, then everything is unknown */
 };
 

@@ -429,6 +429,24 @@ static void judge_revocation(struct signer_work *work, const struct path_result 
 		     path_revocation_name(path->revocation));
 }
 
+static int prove(struct signer_work *work, const struct path_result *path, struct err *err)
+{
+	struct verify_run *run = work->run;
+	const struct path_query query = {
+		.cert = work->layer->cert, .untrusted = &work->object->certs, .at = run->env->at,
+		.signatures = &run->signatures, .brought = &work->object->brought,
+	};
+	struct path_proof *proof = NULL;
+
+	if (!run->env->prove || path->chain != CHAIN_GOOD)
+		return 0;
+	proof = arena_alloc(run->arena, sizeof(*proof));
+	if (proof == NULL)
+		return err_memory(err);
+	work->layer->proof = proof;
+	return path_prove(&query, path, proof, err);
+}
+
 static int judge_path(struct signer_work *work, const struct path_result *path, struct err *err)
 {
 	struct layer *layer = work->layer;
@@ -437,6 +455,8 @@ static int judge_path(struct signer_work *work, const struct path_result *path, 
 
 	if (reason == NULL)
 		return err_memory(err);
+	if (prove(work, path, err) != 0)
+		return -1;
 	layer->chain_known = true;
 	layer->chain = path->chain;
 	if (path->collection != NULL)

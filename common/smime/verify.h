@@ -62,6 +62,7 @@ struct layer {			/* one signer of one layer, or one envelope; all text printable
 	bool sealed;
 	const char *cipher;		/* envelopes: "aes256-cbc" …, or NULL */
 	const struct cert *cert;	/* the signer's, or NULL */
+	const struct path_proof *proof;	/* what chain and revocation rest on, where that was asked for; NULL: not */
 	struct layer_attribute *mismatch;	/* mismatch_attributes that the signer's name has, if not From's */
 	size_t mismatch_count;
 	/* what was signed, as an entity: a part of that message; NULL: none that could be read */
@@ -80,6 +81,7 @@ struct verify_env {
 	const struct collection *const *collections;
 	size_t collection_count;
 	time_t at;
+	bool prove;			/* layers get their proof */
 	/* accept_signer: a gateway that signs for its domain. Matched: its certificate has one of accept_addresses or
 	 * accept_sha256, and From matches accept_from (the rule's `from`; empty: never). */
 	const struct address *accept_addresses;

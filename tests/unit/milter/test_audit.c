@@ -143,6 +143,24 @@ static void a_line_has_all_members(void **state)
 	json_decref(json);
 }
 
+/* Two signers of one chain: each item once. */
+static void evidence_is_named_once(void **state)
+{
+	struct fixture *f = *state;
+	const struct path_proof proof = { { { "certificate", "aa" }, { "crl", "bb" } }, 2 };
+	struct layer layers[2] = { { .proof = &proof }, { .proof = &proof } };
+	json_t *json = NULL, *list = NULL;
+
+	f->outcome.verified = true;
+	f->outcome.verdict.layers = (struct layer_list){ layers, 2 };
+	json = line_of(f, 0, 2);
+	list = json_object_get(json, "evidence");
+	assert_int_equal(json_array_size(list), 2);
+	assert_text(json_array_get(list, 1), "kind", "crl");
+	assert_text(json_array_get(list, 1), "sha256", "bb");
+	json_decref(json);
+}
+
 static void an_encrypted_copy(void **state)
 {
 	const struct fixture *f = *state;
@@ -316,6 +334,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_line_has_all_members, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_encrypted_copy, setup, teardown),
+		cmocka_unit_test_setup_teardown(evidence_is_named_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(plaintext_says_who_was_asked, setup, teardown),
 		cmocka_unit_test_setup_teardown(verified_mail_has_its_signer, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_failed_early_has_a_line_too, setup, teardown),

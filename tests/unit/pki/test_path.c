@@ -469,6 +469,62 @@ static void revocation_is_a_fact_of_its_own(void **state)
 	buf_clear(&both);
 }
 
+static void is_item(const struct path_proof *proof, size_t i, const char *kind, struct slice bytes)
+{
+	unsigned char sum[CRYPT_SHA256_BYTES];
+	char hex[2 * CRYPT_SHA256_BYTES + 1];
+
+	assert_int_equal(crypt_sha256(bytes.p, bytes.n, sum, NULL), 0);
+	crypt_hex(sum, sizeof(sum), hex);
+	assert_true(i < proof->n);
+	assert_string_equal(proof->items[i].kind, kind);
+	assert_string_equal(proof->items[i].sha256, hex);
+}
+
+static void is_certificate(const struct path_proof *proof, size_t i, const struct testpki *pki)
+{
+	struct cert *cert = testpki_cert(pki);
+
+	is_item(proof, i, "certificate", cert_info(cert)->der);
+	cert_free(cert);
+}
+
+/* The chain, the CRL, the collection's file; the same when the result was remembered. */
+static void a_proof_has_all_that_counted(void **state)
+{
+	struct fixture *f = *state;
+	struct cert *cert = testpki_cert(f->leaf);
+	struct path_query query = { .cert = cert, .untrusted = &f->untrusted, .at = f->at,
+				    .collections = (const struct collection *const *)f->collections };
+	struct buf root, of_sub;
+	struct path_proof proof;
+
+	bring(f, f->sub);
+	buf_init(&root, 0);
+	buf_init(&of_sub, 0);
+	testpki_pem(f->root, TESTPKI_CERT, &root);
+	testpki_crl(f->sub, NULL, 0, 0, 0, false, &of_sub);
+	load(f, &root, &of_sub, REVOCATION_SOFT);
+	query.collection_count = f->n;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(path_check(&query, &f->result, NULL), 0);
+		assert_int_equal(f->result.revocation, REV_UNKNOWN);
+		assert_int_equal(path_prove(&query, &f->result, &proof, NULL), 0);
+		assert_int_equal(proof.n, 5);
+		is_certificate(&proof, 0, f->leaf);
+		is_certificate(&proof, 1, f->sub);
+		is_certificate(&proof, 2, f->root);
+		is_item(&proof, 3, "crl", buf_slice(&of_sub));
+		is_item(&proof, 4, "collection", buf_slice(&root));
+	}
+	f->result.chain = CHAIN_UNTRUSTED;
+	assert_int_equal(path_prove(&query, &f->result, &proof, NULL), 0);
+	assert_int_equal(proof.n, 0);
+	cert_free(cert);
+	buf_clear(&root);
+	buf_clear(&of_sub);
+}
+
 /* A CRL by somebody else of the CA's name neither clears nor revokes. */
 static void a_forged_crl_says_nothing(void **state)
 {
@@ -973,7 +1029,7 @@ int main(void)
 		TEST(every_way_up_is_tried), TEST(a_changed_certificate_is_bad), TEST(validity_counts_at_every_depth),
 		TEST(only_cas_may_issue), TEST(constraints_hold), TEST(the_leafs_strength_and_usage_are_others_matter),
 		TEST(ordinary_private_cas_are_good), TEST(the_best_collection_counts),
-		TEST(revocation_is_a_fact_of_its_own), TEST(a_forged_crl_says_nothing),
+		TEST(revocation_is_a_fact_of_its_own), TEST(a_proof_has_all_that_counted), TEST(a_forged_crl_says_nothing),
 		TEST(a_crl_by_the_cas_other_key_counts), TEST(a_crl_by_a_revoked_or_expired_key_says_nothing),
 		TEST(revoked_in_one_collection_is_revoked), TEST(a_crowd_of_cas_is_bounded),
 		TEST(new_evidence_counts_at_once), TEST(a_signers_certificate_may_stand_among_the_crls),
