@@ -134,11 +134,13 @@ static int set_signer(json_t *object, const struct outcome *outcome, const struc
 	return bad | set_text(object, "digest", layer->digest);
 }
 
+/* The reason of a message that was accepted is each recipient's own; that of one that was not is the log's, which may say
+ * more than a stranger's reply. */
 static int set_decision(json_t *object, const struct outcome *outcome, const struct recipient_outcome *to)
 {
 	const struct layer_list none = { NULL, 0 };
 	const char *rule = to != NULL && to->rule != NULL ? to->rule->id : NULL;
-	const char *reason = to != NULL && to->reason != NULL && to->reason[0] != '\0' ? to->reason : outcome->reason;
+	const char *reason = to != NULL && outcome->action == ACTION_ACCEPT ? to->reason : outcome->reason;
 	int bad = set_text(object, "direction", to != NULL ? direction_names[to->direction] : NULL);
 
 	bad |= set_text(object, "rule", rule);

@@ -26,6 +26,9 @@ static void print_outcome(const struct ctl_passage *passage)
 
 	printf("outcome: %s%s%s\n", action_names[outcome->action], passage->reply_text[0] != '\0' ? ", " : "",
 	       passage->reply_text);
+	if (outcome->reason != NULL && outcome->reason[0] != '\0' && strcmp(outcome->reason, outcome->reply_detail) != 0 &&
+	    outcome->action != ACTION_ACCEPT)
+		printf("because: %s\n", outcome->reason);
 	if (outcome->observed)
 		printf("mode is \"observe\": nothing of what follows is done\n");
 	if (outcome->verified)
@@ -67,6 +70,20 @@ static void print_key(const struct recipient_outcome *to)
 	       cert_info(to->signed_by)->serial, to->key_source);
 }
 
+/* Everybody who will be able to read it: not always, or not only, the recipient. */
+static void print_encryption(const struct recipient_outcome *to)
+{
+	const struct encrypted_to *whom = to->encrypted_to;
+
+	if (to->cipher == NULL)
+		return;
+	printf("  encrypted with %s for", to->cipher);
+	for (size_t i = 0; i < to->encrypted_count; i++)
+		printf("%s <%s> (%s, serial %s)", i > 0 ? "," : "", whom[i].address, whom[i].role,
+		       cert_info(whom[i].cert)->serial);
+	printf("\n");
+}
+
 static void print_recipient(const struct recipient_outcome *to)
 {
 	printf("\n<%.*s>: %s", SLICE_ARGS(to->recipient->address.text), direction_names[to->direction]);
@@ -79,8 +96,7 @@ static void print_recipient(const struct recipient_outcome *to)
 		printf("  message: copy %zu, reinjected\n", to->message);
 	print_key(to);
 	print_certificates(to->candidates);
-	if (to->cipher != NULL)
-		printf("  encrypted with %s\n", to->cipher);
+	print_encryption(to);
 }
 
 static void print_all(const struct ctl_passage *passage)

@@ -93,6 +93,21 @@ int ctl_pass(struct ctl *ctl, struct ctl_passage *passage, struct err *err)
 	return 0;
 }
 
+/* The gate makes copies; the daemon refuses what needs them where it cannot hand them over. */
+static void warn_copies(const struct ctl *ctl, const struct outcome *outcome)
+{
+	const char *to = ctl->site->settings.reinject.to;
+	bool told = false;
+
+	if (outcome->action != ACTION_ACCEPT || (to != NULL && to[0] != '\0'))
+		return;
+	for (size_t i = 0; i < outcome->recipient_count && !told; i++)
+		told = outcome->recipients[i].message == OUTCOME_NONE;
+	if (outcome->copy_count > 0 || told)
+		fprintf(stderr, "smimectl: reinject.to is not set: smime-milter would refuse this message, since it needs %s\n",
+			outcome->copy_count > 0 ? "copies" : "a notification");
+}
+
 int ctl_pass_end(struct ctl *ctl, const struct err *why, struct ctl_passage *passage)
 {
 	const struct outcome *outcome = &passage->outcome;
@@ -100,6 +115,7 @@ int ctl_pass_end(struct ctl *ctl, const struct err *why, struct ctl_passage *pas
 
 	if (why != NULL)
 		fail(ctl, why, passage);
+	warn_copies(ctl, outcome);
 	reply_format(outcome, NULL, &line);
 	if (line.code[0] != '\0')
 		snprintf(passage->reply_text, sizeof(passage->reply_text), "%s %s %s", line.code, line.xcode,

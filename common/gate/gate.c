@@ -27,12 +27,21 @@ static int check_size(const struct site *site, const struct message *message, st
 	return err_set(err, ERR_LIMIT, "message over limits.message_mb (%d)", (int)site->settings.limits.message_mb);
 }
 
+/* Of the first recipient of whom there is something to say. */
+static const char *first_reason(const struct outcome *outcome)
+{
+	for (size_t i = 0; i < outcome->recipient_count; i++)
+		if (outcome->recipients[i].reason[0] != '\0')
+			return outcome->recipients[i].reason;
+	return "";
+}
+
 /* Accept, but for an error that draining may still bring. */
 static void accept_message(const struct message *before, struct outcome *outcome)
 {
 	outcome->body_changed = outcome->message.body != before->body;
 	outcome->changed = outcome->body_changed || outcome->edits.n > 0;
-	outcome->reason = outcome->recipients[0].reason;
+	outcome->reason = first_reason(outcome);
 	outcome->reply = REPLY_NONE;
 	outcome->action = ACTION_ACCEPT;
 }

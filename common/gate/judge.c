@@ -86,11 +86,17 @@ struct judgement {
 	struct refusal *refusal;
 };
 
+static void refuse_because(const struct judgement *j, enum reply reply, enum action action, const char *detail,
+			   const char *reason)
+{
+	if (j->refusal->reply == REPLY_NONE)
+		*j->refusal = (struct refusal){ reply, action, detail, reason };
+}
+
 /* The log is told the verdict; the reply says no more than what rule was not met. */
 static void refuse(const struct judgement *j, enum reply reply, enum action action, const char *detail)
 {
-	if (j->refusal->reply == REPLY_NONE)
-		*j->refusal = (struct refusal){ reply, action, detail, j->verdict->reason };
+	refuse_because(j, reply, action, detail, j->verdict->reason);
 }
 
 static void refuse_verdict(const struct judgement *j)
@@ -114,7 +120,7 @@ static void refuse_protection(const struct judgement *j, enum protection wanted)
 	if (is_envelope(verdict))
 		return;
 	if (wanted == PROTECTION_ENCRYPTED)
-		refuse(j, REPLY_PROTECTION, ACTION_REJECT, "mail from this sender must be encrypted");
+		refuse_because(j, REPLY_PROTECTION, ACTION_REJECT, "mail from this sender must be encrypted", NULL);
 	else if (verdict->result == RESULT_TEMPERROR)
 		refuse(j, REPLY_REVOCATION, ACTION_TEMPFAIL, "revocation could not be checked");
 	else if (verdict->result != RESULT_PASS)

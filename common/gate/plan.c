@@ -213,6 +213,19 @@ static const char *name_missing(const struct planner *p, const struct rule *rule
 	return names != NULL ? arena_printf(p->arena, "no usable certificate for %s (rule %s)", names, rule->id) : NULL;
 }
 
+/* Where the rule alone would have let the message go, the log says who demanded it. */
+static void refuse_missing(const struct planner *p, const struct treatment *treatment)
+{
+	const struct rule_settings *settings = treatment->rule->settings;
+	const char *missing = name_missing(p, treatment->rule), *why = NULL;
+	bool later = settings->no_certificate == NO_CERTIFICATE_TEMPFAIL;
+
+	if (missing != NULL && settings->encrypt != ENCRYPT_REQUIRE)
+		why = arena_printf(p->arena, "%s; the message itself asks for encryption (triggers)", missing);
+	plan_refuse(p->plan, later ? REPLY_NO_CERTIFICATE_LATER : REPLY_NO_CERTIFICATE,
+		    later ? ACTION_TEMPFAIL : ACTION_REJECT, missing, why);
+}
+
 static void judge_candidates(struct planner *p, size_t i)
 {
 	struct treatment *treatment = &p->plan->each[i];
@@ -237,10 +250,8 @@ static void judge_candidates(struct planner *p, size_t i)
 	treatment->drop = must && treatment->rule->settings->no_certificate == NO_CERTIFICATE_DROP_RECIPIENT;
 	explain(p, treatment, treatment->drop ? "dropped: no usable certificate" :
 		"not encrypted: no usable certificate");
-	if (must && treatment->rule->settings->no_certificate == NO_CERTIFICATE_TEMPFAIL)
-		refuse(p->plan, REPLY_NO_CERTIFICATE_LATER, ACTION_TEMPFAIL, name_missing(p, treatment->rule));
-	else if (must && !treatment->drop)
-		refuse(p->plan, REPLY_NO_CERTIFICATE, ACTION_REJECT, name_missing(p, treatment->rule));
+	if (must && !treatment->drop)
+		refuse_missing(p, treatment);
 }
 
 /* Where nobody is left, there is nothing to accept. */

@@ -211,6 +211,25 @@ static void plaintext_says_who_was_asked(void **state)
 	json_decref(json);
 }
 
+/* The log's reason is the first that there is: it does not become another recipient's. */
+static void reasons_are_each_ones_own(void **state)
+{
+	struct fixture *f = *state;
+	json_t *json = NULL;
+
+	f->outcome.reason = "no certificate";
+	json = line_of(f, 0, 2);
+	assert_text(json, "reason", "");
+	json_decref(json);
+	f->outcome.action = ACTION_REJECT;
+	f->outcome.reason = "not signed: sign_for";
+	f->recipients[1].reason = "no usable signing key";
+	f->entry.out_count = 0;
+	json = line_of(f, 1, 2);
+	assert_text(json, "reason", "not signed: sign_for");
+	json_decref(json);
+}
+
 static void verified_mail_has_its_signer(void **state)
 {
 	struct fixture *f = *state;
@@ -336,6 +355,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_encrypted_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(evidence_is_named_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(plaintext_says_who_was_asked, setup, teardown),
+		cmocka_unit_test_setup_teardown(reasons_are_each_ones_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(verified_mail_has_its_signer, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_failed_early_has_a_line_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(refused_mail_has_no_message_out, setup, teardown),
