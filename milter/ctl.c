@@ -79,22 +79,42 @@ static const struct ctl_command commands[] = {
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
-static void print_commands(FILE *to)
+/* Does the command's name begin with this word? */
+static bool is_of_group(const char *name, const char *word)
 {
+	size_t n = strlen(word);
+
+	return strncmp(name, word, n) == 0 && name[n] == ' ';
+}
+
+/* Those of a group ("collection"), or all of them where there is no such group. */
+static void print_commands(FILE *to, const char *group)
+{
+	bool known = false;
 	size_t i;
 
+	for (i = 0; group != NULL && i < COMMAND_COUNT; i++)
+		known = known || is_of_group(commands[i].name, group);
 	fprintf(to, "usage: smimectl [-c FILE] [-v] COMMAND [OPTION ...]\n"
 		    "Messages come on standard input. Commands:\n");
 	for (i = 0; i < COMMAND_COUNT; i++)
-		fprintf(to, "  %-17s %s\n", commands[i].name, commands[i].about);
+		if (!known || is_of_group(commands[i].name, group))
+			fprintf(to, "  %-17s %s\n", commands[i].name, commands[i].about);
 	fprintf(to, "smimectl COMMAND --help tells more. Default FILE: %s\n", DEFAULT_CONFIG);
 }
 
-/* command NULL: of the program. */
-static int print_help(const struct ctl_command *command)
+static const char *first_operand(const struct ctl *ctl)
 {
+	return ctl->args.operands.n > 0 ? ctl->args.operands.items[0] : NULL;
+}
+
+/* Without a command: of the program, or of a group of commands. */
+static int print_help(const struct ctl *ctl)
+{
+	const struct ctl_command *command = ctl->command;
+
 	if (command == NULL)
-		print_commands(stdout);
+		print_commands(stdout, first_operand(ctl));
 	else
 		printf("usage: smimectl [-c FILE] %s %s\n%s.\n%s", command->name, command->usage, command->about,
 		       command->help);
@@ -113,7 +133,7 @@ int ctl_usage(const struct ctl *ctl, const char *format, ...)
 	if (ctl->command != NULL)
 		fprintf(stderr, "usage: smimectl [-c FILE] %s %s\n", ctl->command->name, ctl->command->usage);
 	else
-		print_commands(stderr);
+		print_commands(stderr, first_operand(ctl));
 	return CTL_USAGE;
 }
 
@@ -160,7 +180,9 @@ static int command_check(const struct ctl *ctl)
 	if (ctl->args.operands.n < command->operands_min)
 		return ctl_usage(ctl, "%s needs an operand", command->name);
 	if (ctl->args.operands.n > command->operands_max)
-		return ctl_usage(ctl, "unexpected: %s", ctl->args.operands.items[command->operands_max]);
+		return ctl_usage(ctl, "unexpected: %s%s", ctl->args.operands.items[command->operands_max],
+				 command->operands_max == 0 && strchr(command->name, ' ') == NULL ?
+				 " (messages come on standard input)" : "");
 	return 0;
 }
 
@@ -200,6 +222,14 @@ static void emit(void *self, enum event_level level, const char *line)
 		fprintf(stderr, "%s\n", line);
 }
 
+static int unknown_command(const struct ctl *ctl)
+{
+	const struct ctl_words *words = &ctl->args.operands;
+	const char *second = words->n > 1 ? words->items[1] : "";
+
+	return ctl_usage(ctl, "unknown command: %s%s%s", words->items[0], words->n > 1 ? " " : "", second);
+}
+
 static int run(struct ctl *ctl, int argc, char **argv)
 {
 	struct err err = { ERR_BUG, "" };
@@ -212,11 +242,11 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	}
 	ctl->command = command_find(&ctl->args.operands);
 	if ((ctl->args.given & OPTION_HELP) != 0)
-		return print_help(ctl->command);
+		return print_help(ctl);
 	if (ctl->args.operands.n == 0 && ctl->command == NULL)
 		return ctl_usage(ctl, "no command");
 	if (ctl->command == NULL)
-		return ctl_usage(ctl, "unknown command: %s", ctl->args.operands.items[0]);
+		return unknown_command(ctl);
 	if (command_check(ctl) != 0)
 		return CTL_USAGE;
 	if (ctl->args.config == NULL)

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "milter/exchange.h"
@@ -29,6 +30,8 @@ static int write_text(FILE *to, const struct buf *text)
 
 static int show(const struct ctl *ctl, const char *path, const struct exchange *exchange, struct err *err)
 {
+	if (exchange->sst.n > 0 && ctl->args.out != NULL && mkdir(ctl->args.out, 0755) != 0 && errno != EEXIST)
+		return err_set(err, ERR_CONFIG, "%s: %s", ctl->args.out, strerror(errno));
 	if (exchange->sst.n > 0 && ctl->args.out != NULL && write_store(path, buf_slice(&exchange->sst), err) != 0)
 		return -1;
 	if (exchange->sst.n > 0 && ctl->args.out == NULL)

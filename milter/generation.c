@@ -151,8 +151,9 @@ static int load(struct keeper *keeper, struct err *err)
 		return -1;
 	process_harden();
 	if (open_requests(keeper, err) != 0 || site_load(keeper->env->path, &env, &keeper->site, err) != 0 ||
-	    setup_state(keeper->site, true, &warnings, err) != 0 || setup_fetch(keeper->site, true, err) != 0 ||
-	    delivery_check(keeper->site, err) != 0 || delivery_open(keeper->site, &keeper->delivery, err) != 0)
+	    setup_state(keeper->site, true, &warnings, err) != 0 || setup_audit(keeper->site, err) != 0 ||
+	    setup_fetch(keeper->site, true, err) != 0 || delivery_check(keeper->site, err) != 0 ||
+	    delivery_open(keeper->site, &keeper->delivery, err) != 0)
 		return -1;
 	return add_slots(keeper, err);
 }

@@ -55,9 +55,9 @@ static void say(const struct master *master, enum event_level level, const char 
 	event_log(master->env->sink, level, "%s", text);
 }
 
-static void say_serving(const struct master *master)
+static void say_serving(const struct master *master, const char *but)
 {
-	notify_send("READY=1\nSTATUS=serving with %u workers", master->setup->workers);
+	notify_send("READY=1\nSTATUS=serving with %u workers%s", master->setup->workers, but);
 }
 
 static void forget_node(const struct node *node)
@@ -124,7 +124,7 @@ static void keep_old(struct master *master)
 	} else {
 		say(master, EVENT_ERROR, "reload refused, the old configuration goes on");
 	}
-	say_serving(master);
+	say_serving(master, ", but by the old configuration: the one on disk was refused, see the log");
 }
 
 static void load_anew(struct master *master)
@@ -181,7 +181,7 @@ static void activate(struct master *master)
 		  first ? "started" : "reloaded", PACKAGE_VERSION, master->listener.spec.text, master->setup->workers,
 		  master->setup->observe ? ", observing only: no mail is changed or refused" : "");
 	event_log(master->env->sink, EVENT_INFO, "configuration: %s", master->env->path);
-	say_serving(master);
+	say_serving(master, "");
 	if (first)
 		master->env->started(master->env->started_self);
 }

@@ -189,6 +189,38 @@ int setup_state(const struct site *site, bool make, const struct conf_report *wa
 	return 0;
 }
 
+/* The log's file, or a directory where it can be made: without it every mail is postponed. */
+static int try_log(const char *path)
+{
+	char parent[4096];
+	struct stat there;
+	char *slash;
+
+	if (stat(path, &there) == 0)
+		return !S_ISREG(there.st_mode) ? EISDIR : access(path, R_OK | W_OK) == 0 ? 0 : errno;
+	if (errno != ENOENT || snprintf(parent, sizeof(parent), "%s", path) >= (int)sizeof(parent))
+		return errno;
+	slash = strrchr(parent, '/');
+	if (slash == NULL)
+		return access(".", W_OK | X_OK) == 0 ? 0 : errno;
+	slash[slash == parent] = '\0';
+	return access(parent, W_OK | X_OK) == 0 ? 0 : errno;
+}
+
+int setup_audit(const struct site *site, struct err *err)
+{
+	const char *path = site->settings.audit.path;
+	int number = path != NULL && path[0] != '\0' ? try_log(path) : 0;
+
+	if (number == 0)
+		return 0;
+	if (number == EACCES)
+		return conf_finding(site->conf, &site->settings.audit.path, err,
+				    "audit.path %s: Permission denied for user id %lu", path, (unsigned long)geteuid());
+	return conf_finding(site->conf, &site->settings.audit.path, err, "audit.path %s: %s", path, number == EISDIR ?
+			    "not a regular file" : strerror(number));
+}
+
 static int check_hosts(const struct site *site, const struct conf_strings *hosts, struct err *err)
 {
 	struct err why;

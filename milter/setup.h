@@ -31,6 +31,10 @@ struct site;
  * that report lives. */
 int setup_state(const struct site *site, bool make, const struct conf_report *warnings, struct err *err);
 
+/* Can the audit log, if there is to be one, be written with the rights that this process has? Nothing is made. Findings as
+ * above. */
+int setup_audit(const struct site *site, struct err *err);
+
 /* Are all fetch_hosts what they may be, and is there a place for what is fetched, made if make? Where something is
  * fetched, it is an error that it cannot be kept. Findings as above. */
 int setup_fetch(const struct site *site, bool make, struct err *err);

@@ -21,28 +21,30 @@ enum { EXIT_DONE = 0, EXIT_CANNOT = 1, EXIT_USAGE = 2, EXIT_CONFIG = 3 };
 
 struct options {
 	const char *path;
-	bool foreground, check, version, verbose;
+	bool foreground, help, check, version, verbose;
 };
 
-static int usage(void)
+static int usage(FILE *to, int status)
 {
-	fprintf(stderr, "usage: smime-milter [-c FILE] [-f] [-n] [-V] [-v]\n"
-			"  -c FILE  configuration (" DEFAULT_PATH ")\n"
-			"  -f       stay in the foreground, log to stderr\n"
-			"  -n       check the configuration and exit\n"
-			"  -V       print versions and drivers and exit\n"
-			"  -v       log more\n");
-	return EXIT_USAGE;
+	fprintf(to, "usage: smime-milter [-c FILE] [-f] [-h] [-n] [-V] [-v]\n"
+		    "  -c FILE  configuration (" DEFAULT_PATH ")\n"
+		    "  -f       stay in the foreground, log to stderr\n"
+		    "  -h       print this and exit\n"
+		    "  -n       check the configuration and exit\n"
+		    "  -V       print versions and drivers and exit\n"
+		    "  -v       log more\n");
+	return status;
 }
 
 static int parse(int argc, char **argv, struct options *options)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "c:fnVv")) != -1) {
+	while ((c = getopt(argc, argv, "c:fhnVv")) != -1) {
 		switch (c) {
 		case 'c': options->path = optarg; break;
 		case 'f': options->foreground = true; break;
+		case 'h': options->help = true; break;
 		case 'n': options->check = true; break;
 		case 'V': options->version = true; break;
 		case 'v': options->verbose = true; break;
@@ -78,7 +80,8 @@ static int check(const char *path, const struct event_sink *sink)
 
 	if (setup_read(path, &to_stderr, &warnings_to_stderr, &setup, &err) != 0 ||
 	    identity_become(&setup.identity, &err) != 0 || site_load(path, &env, &site, &err) != 0 ||
-	    setup_state(site, false, &warnings_to_stderr, &err) != 0 || setup_fetch(site, false, &err) != 0 ||
+	    setup_state(site, false, &warnings_to_stderr, &err) != 0 || setup_audit(site, &err) != 0 ||
+	    setup_fetch(site, false, &err) != 0 ||
 	    delivery_check(site, &err) != 0) {
 		fprintf(stderr, "smime-milter: configuration refused: %s\n", err.text);
 		site_free(site);
@@ -168,7 +171,9 @@ int main(int argc, char **argv)
 	char path[PATH_MAX];
 
 	if (parse(argc, argv, &options) != 0)
-		return usage();
+		return usage(stderr, EXIT_USAGE);
+	if (options.help)
+		return usage(stdout, EXIT_DONE);
 	if (options.version) {
 		version_print();
 		return EXIT_DONE;

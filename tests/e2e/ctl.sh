@@ -45,7 +45,6 @@ test_import_exchange() {
 	printf '[{"OWAAlwaysSign":true,"OWABCCEncryptedEmailForking":2,"OWAEncryptionAlgorithms":"6610;6603",' > "$work/x.json"
 	printf '"SMIMECertificateIssuingCA":"%s"}]' "$(base64 -w0 "$work/demo/roots.sst")" >> "$work/x.json"
 	(printf '\377\376'; iconv -t UTF-16LE "$work/x.json") > "$work/utf16.json"
-	mkdir "$work/imported"
 	is 0 'import-exchange' "$smimectl" import-exchange "$work/utf16.json" --out "$work/imported"
 	cp "$work/stdout" "$work/imported.conf"
 	has 'import: a line names its parameter' "$work/imported.conf" 'bcc = "together"; +# OWABCCEncryptedEmailForking'
@@ -68,6 +67,12 @@ test_usage() {
 	is 2 'no command' "$smimectl"
 	is 2 'unknown command' "$smimectl" frobnicate
 	is 2 'half a command' "$smimectl" certs
+	is 2 'unknown command of a group' "$smimectl" keys frobnicate
+	has 'is named' "$work/stderr" 'unknown command: keys frobnicate'
+	has 'among its own' "$work/stderr" 'keys test'
+	lacks 'no others are listed' "$work/stderr" 'demo-ca'
+	is 2 'a file in place of standard input' "$smimectl" verify mail.eml
+	has 'is told where messages come' "$work/stderr" 'standard input'
 	is 2 'unknown option' "$smimectl" verify --frobnicate
 	is 2 'option of another command' "$smimectl" verify --rcpt a@b.example
 	is 2 'value missing' "$smimectl" sign --from
@@ -258,6 +263,13 @@ test_explain() {
 	has 'certificates' "$work/stdout" '    1\. '
 	is 1 'explain of a refusal' ctl explain --auth alice --from alice@example.com --rcpt nobody@partner.example
 	has 'reply' "$work/stdout" '550 5\.7\.5'
+	is 1 'explain of a signature that nobody may ask for' ctl explain --daemon ORIGINATING --from bob@example.com \
+		--rcpt carol@partner.example
+	has 'not only the reply' "$work/stdout" '^because: not signed: sign_for'
+	is 0 'explain of copies' ctl explain --auth alice --from alice@example.com --rcpt carol@partner.example \
+		--rcpt someone@public.example
+	has 'who can read it' "$work/stdout" 'encrypted with [a-z0-9-]* for <carol@partner.example> \(recipient, serial'
+	has 'what the daemon would say to it' "$work/stderr" 'reinject.to is not set'
 	is 0 'explain --json' ctl explain --auth alice --from alice@example.com --rcpt carol@partner.example --json
 	has 'certificates as a list' "$work/stdout" '"certificates": \['
 }

@@ -157,6 +157,8 @@ class CommandLine(Case):
         self.assertEqual(self.run_milter("-x").returncode, 2)
         self.assertEqual(self.run_milter("-c").returncode, 2)
         self.assertEqual(self.run_milter("-n", "more").returncode, 2)
+        done = self.run_milter("-h")
+        self.assertEqual((done.returncode, done.stdout[:6]), (0, "usage:"))
 
     def test_version(self):
         done = self.run_milter("-V")
@@ -184,6 +186,14 @@ class CommandLine(Case):
         done = self.run_milter("-n", "-c", daemon.conf)
         self.assertEqual(done.returncode, 3)
         self.assertRegex(done.stderr, r"milter\.conf:2: .*state_dir")
+
+    def test_audit_log(self):
+        for path, why in (("/none/audit.log", "No such file"), ("/state", "not a regular file"), ("/audit.log", "")):
+            daemon = Daemon(self.directory, 'audit = { path = "%s"; };\n' % (self.directory + path) + self.RULES)
+            done = self.run_milter("-n", "-c", daemon.conf)
+            self.assertEqual(done.returncode, 3 if why else 0, path)
+            if why:
+                self.assertRegex(done.stderr, r"milter\.conf:\d+: audit\.path .*" + why)
 
     def test_missing_file(self):
         done = self.run_milter("-n", "-c", self.directory + "/none.conf")
