@@ -241,6 +241,7 @@ struct armour {
 		ARMOUR_BEFORE, ARMOUR_HEADERS, ARMOUR_DATA, ARMOUR_TEXT, ARMOUR_SIGNATURE, ARMOUR_AFTER, ARMOUR_NOT
 	} state;
 	bool is_signed;
+	bool has_packet;	/* of a message: its first packet says that the rest is encrypted */
 	char line[LINE_BYTES];
 	size_t n;
 };
@@ -278,12 +279,32 @@ static void armour_header(struct armour *armour, struct slice line)
 		armour->state = ARMOUR_NOT;
 }
 
+static unsigned sextet(char c)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *at = c != '\0' ? strchr(digits, c) : NULL;
+
+	return at != NULL ? (unsigned)(at - digits) : 0;
+}
+
+/* RFC 9580 4.3, 10.3: an encrypted message begins with a session key or with encrypted data. A PGP message may as well be
+ * signed or compressed only, and then anybody reads it. */
+static bool begins_encrypted(struct slice line)
+{
+	unsigned octet = line.n < 2 ? 0 : sextet(line.p[0]) << 2 | sextet(line.p[1]) >> 4;
+	unsigned tag = (octet & 0x40) != 0 ? octet & 0x3f : octet >> 2 & 0x0f;
+
+	return (octet & 0x80) != 0 && (tag == 1 || tag == 3 || tag == 9 || tag == 18 || tag == 20);
+}
+
 static void armour_data(struct armour *armour, struct slice line)
 {
 	if (slice_is(line, "-----END PGP MESSAGE-----"))
-		armour->state = ARMOUR_AFTER;
-	else if (!is_armour_line(line))
+		armour->state = armour->has_packet ? ARMOUR_AFTER : ARMOUR_NOT;
+	else if (!is_armour_line(line) || (!armour->has_packet && line.n > 0 && !begins_encrypted(line)))
 		armour->state = ARMOUR_NOT;
+	else
+		armour->has_packet = armour->has_packet || line.n > 0;
 }
 
 static void armour_line(struct armour *armour)

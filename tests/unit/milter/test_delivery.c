@@ -102,8 +102,8 @@ static void what_is_refused_or_observed_sends_nothing(void **state)
 /* Postfix would not know whom to take off: nothing may be sent. */
 static void odd_spellings_get_no_copies(void **state)
 {
-	static const char *const odd[] = { "<@relay.example:c@x>", "<@a.example,@b.example:c@x>", "<list:c@x;>", "<c@x;>", "<c@x>,",
-					   "\"a\"<@relay.example:c@x>", "<(a)c@x>", "<c\\@x>" };
+	static const char *const odd[] = { "<@relay.example:c@x>", "<@a.example,@b.example:c@x>", "<list:c@x;>",
+					   "<c@x;>", "<c@x>,", "\"a\"<@relay.example:c@x>", "<(a)c@x>", "<c\\@x>" };
 	static const struct journal_class unasked = { NULL };
 	const struct reinject_settings settings = { .to = "unix:/nonexistent", .name = "mx.example.com" };
 	struct fixture *f = *state;

@@ -379,6 +379,15 @@ static void inline_pgp(void **state)
 	   "-----BEGIN PGP MESSAGE-----\r\n\r\nhQEMA7Z+/w=3D=3D\r\n-----END PGP MESSAGE-----\r\n", KIND_ENCRYPTED);
 	is("Subject: x\r\n\r\n-----BEGIN PGP SIGNED MESSAGE-----\r\nHash: SHA256\r\n\r\ntext\r\n"
 	   "-----BEGIN PGP SIGNATURE-----\r\n\r\nabcd\r\n-----END PGP SIGNATURE-----\r\n", KIND_SIGNED);
+	/* gpg --sign --armor, gpg --store --armor, nothing at all: anybody reads them */
+	is("Subject: x\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nowEBTgGx/pANAwAI\r\n-----END PGP MESSAGE-----\r\n", KIND_PLAIN);
+	is("Subject: x\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nrBFiAGkhjxphIHNl\r\n-----END PGP MESSAGE-----\r\n", KIND_PLAIN);
+	is("Subject: x\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nkA0DAAgBTgGx/pAB\r\n-----END PGP MESSAGE-----\r\n", KIND_PLAIN);
+	is("Subject: x\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\n\r\n-----END PGP MESSAGE-----\r\n", KIND_PLAIN);
+	/* by a passphrase; new packet format, session key and data */
+	is("Subject: x\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\njA0ECQMCabcd\r\n-----END PGP MESSAGE-----\r\n", KIND_ENCRYPTED);
+	is("Subject: x\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nwcBMA0abcd\r\n-----END PGP MESSAGE-----\r\n", KIND_ENCRYPTED);
+	is("Subject: x\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\n0joBabcd\r\n-----END PGP MESSAGE-----\r\n", KIND_ENCRYPTED);
 	is("Subject: x\r\n\r\nRead this:\r\n" PGP "\r\n", KIND_PLAIN);
 	is("Subject: x\r\n\r\n" PGP "\r\nPS: a secret\r\n", KIND_PLAIN);
 	is("Subject: x\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\na secret, in words\r\n-----END PGP MESSAGE-----\r\n",
