@@ -18,7 +18,8 @@ void audit_last_init(struct audit_last *last)
 	last->hash[sizeof(last->hash) - 1] = '\0';
 }
 
-int audit_last_set(struct audit_last *last, uint64_t seq, struct slice line, struct err *err)
+/* The line, whatever it holds, as the last one. -1: libcrypto. */
+static int last_set(struct audit_last *last, uint64_t seq, struct slice line, struct err *err)
 {
 	unsigned char digest[CRYPT_SHA256_BYTES];
 
@@ -39,7 +40,7 @@ int audit_line_write(struct audit_last *last, bool chain, struct slice json, str
 	rc |= buf_append_char(out, ',') | buf_append_slice(out, slice_from(json, 1));
 	if (rc != 0)
 		return err_memory(err);
-	if (audit_last_set(last, last->seq + 1, slice_make(out->p + start, out->n - start), err) != 0)
+	if (last_set(last, last->seq + 1, slice_make(out->p + start, out->n - start), err) != 0)
 		return -1;
 	return buf_append_char(out, '\n') == 0 ? 0 : err_memory(err);
 }
@@ -64,12 +65,18 @@ static bool take(struct slice *rest, const char *text)
 	return true;
 }
 
-bool audit_front_read(struct slice line, struct audit_front *front)
+struct front {
+	uint64_t seq;
+	struct slice prev;		/* n == 0: not chained */
+};
+
+/* line: without its line feed. False: no such front. */
+static bool front_read(struct slice line, struct front *front)
 {
 	struct slice rest = line;
 	size_t digits = 0;
 
-	*front = (struct audit_front){ 0 };
+	*front = (struct front){ 0 };
 	if (!take(&rest, SEQ))
 		return false;
 	for (; digits < rest.n && digits < 18 && rest.p[digits] >= '0' && rest.p[digits] <= '9'; digits++)
@@ -84,7 +91,7 @@ bool audit_front_read(struct slice line, struct audit_front *front)
 	return take(&rest, "\",");
 }
 
-static enum audit_link judge(const struct audit_last *last, const struct audit_front *front)
+static enum audit_link judge(const struct audit_last *last, const struct front *front)
 {
 	if (front->prev.n == 0)
 		return AUDIT_UNCHAINED;
@@ -97,12 +104,12 @@ static enum audit_link judge(const struct audit_last *last, const struct audit_f
 
 int audit_link(struct audit_last *last, struct slice line, enum audit_link *link, struct err *err)
 {
-	struct audit_front front;
+	struct front front;
 
-	if (!audit_front_read(line, &front) || line.p[line.n - 1] != '}') {
+	if (!front_read(line, &front) || line.p[line.n - 1] != '}') {
 		*link = AUDIT_NO_LINE;
-		return audit_last_set(last, last->seq, line, err);
+		return last_set(last, last->seq, line, err);
 	}
 	*link = judge(last, &front);
-	return audit_last_set(last, front.seq, line, err);
+	return last_set(last, front.seq, line, err);
 }

@@ -26,15 +26,6 @@ int audit_line_write(struct audit_last *last, bool chain, struct slice json, str
  * it is JSON. */
 bool audit_line_check(struct slice json);
 
-struct audit_front {
-	uint64_t seq;
-	struct slice prev;		/* n == 0: not chained */
-};
-/* line: without its line feed. False: no such front. */
-bool audit_front_read(struct slice line, struct audit_front *front);
-/* The line, whatever it holds, as the last one. -1: libcrypto. */
-int audit_last_set(struct audit_last *last, uint64_t seq, struct slice line, struct err *err);
-
 enum audit_link { AUDIT_GOOD, AUDIT_FIRST, AUDIT_NO_LINE, AUDIT_UNCHAINED, AUDIT_GAP, AUDIT_BROKEN };
 extern const char *const audit_link_names[];	/* what is wrong, for people */
 /* Does line follow last? It becomes the last one, whatever it is. AUDIT_FIRST: nothing is known of what was before it.

@@ -1,5 +1,5 @@
-/* fault.c - dies where a test wants it. Only in builds with --enable-fault-points. Called at the steps between which a
- * crash must do no harm. */
+/* fault.c - dies where a test wants it. Linked into tests/support/smime-milter-faults alone. Called at the steps
+ * between which a crash must do no harm. */
 #include "milter/fault.h"
 
 #include <signal.h>

@@ -1,5 +1,5 @@
-/* fault.h - places where a test may have a process die (configure --enable-fault-points). In any other build they are
- * nothing at all.
+/* fault.h - places where a test may have a process die: in tests/support/smime-milter-faults. In the daemon that is
+ * installed they are nothing at all.
  */
 #ifndef MILTER_FAULT_H
 #define MILTER_FAULT_H

@@ -308,7 +308,7 @@ static int scan_mac(struct scan *scan, struct err *err)
 	if (mac.content.n != scan->gcm.tag_bytes)
 		return err_set(err, ERR_MESSAGE, "RFC 5084 3.2: a mac of %zu octets, but ICVlen is %zu", mac.content.n,
 			       scan->gcm.tag_bytes);
-	if (mac.content.n != 16 && !scan->limits->short_tags)
+	if (mac.content.n != 16)
 		not_supported(scan, "RFC 5084 3.2: the mac is shorter than 16 octets");
 	return 0;
 }

@@ -11,7 +11,6 @@
 struct envelope_limits {
 	size_t recipients, certificates, crls;
 	bool legacy_ciphers;	/* 3DES may be read */
-	bool short_tags;	/* AES-GCM tags of 12 to 15 octets may be, too; else 16 alone */
 	bool line_end;		/* a CRLF behind the object is the transport's */
 };
 

@@ -39,7 +39,7 @@ static int scan(struct arena *arena, struct stream *stream, unsigned options, st
 {
 	const struct envelope_limits limits = { .recipients = 20, .certificates = 8, .crls = 2,
 						.legacy_ciphers = (options & 1) != 0,
-						.short_tags = (options & 2) != 0, .line_end = (options & 4) != 0 };
+						.line_end = (options & 4) != 0 };
 	int rc;
 
 	PROMISE(stream != NULL);
