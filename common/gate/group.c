@@ -179,5 +179,7 @@ int group_make(const struct site *site, const struct envelope *envelope, const s
 			return too_many(&g);
 	}
 	open_group_first(plan);
+	for (i = 0; i < plan->group_count; i++)
+		plan->groups[i].parted = plan->group_count > 1;
 	return 0;
 }

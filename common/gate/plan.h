@@ -42,6 +42,7 @@ struct group {				/* recipients who get the very same message */
 	size_t *members;		/* indices of the envelope's recipients, ascending */
 	size_t member_count;
 	bool hidden;			/* its members stand in no field of an encrypted message (Bcc) */
+	bool parted;			/* others get another message */
 	struct encrypted_to *extras;	/* encrypt: additional recipients */
 	size_t extra_count;
 	const struct cert **certs;	/* encrypt: of the members and the additional recipients */

@@ -34,7 +34,8 @@ static int run_clean(const struct step_env *env, const struct message *in, struc
 }
 
 /* A message that we sign or encrypt ourselves keeps the signatures that it has: they are part of what is protected. */
-/* The loop guard; Bcc fields of what is protected, so that no reader learns of the others; what a rule strips. */
+/* The loop guard; Bcc fields of what is protected, or goes out beside it, so that no reader learns of the others; what a rule
+ * strips. */
 static bool is_stripped(const struct group *group, const struct field *field)
 {
 	const struct treatment *treatment = group->treatment;
@@ -43,7 +44,8 @@ static bool is_stripped(const struct group *group, const struct field *field)
 
 	if (field_is(field, GUARD_FIELD))
 		return true;
-	if ((treatment->sign || treatment->encrypt) && (field_is(field, "Bcc") || field_is(field, "Resent-Bcc")))
+	if ((treatment->sign || treatment->encrypt || (treatment->sends && group->parted)) &&
+	    (field_is(field, "Bcc") || field_is(field, "Resent-Bcc")))
 		return true;
 	for (i = 0; names != NULL && i < names->n; i++)
 		if (field_is(field, names->items[i]))

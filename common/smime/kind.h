@@ -26,8 +26,8 @@ int kind_cms_type(struct arena *arena, const struct message *message, const stru
  * behind it, its cipher AES or 3DES; multipart/encrypted of PGP whose
  * second of two parts is one armoured message, or a text/plain body that is one inline PGP message; of both the first
  * packet must be one of encryption: gpg --sign --armor makes messages too. What merely looks protected (a name, a broken
- * CMS object) is PLAIN. TNEF: winmail.dat (application/ms-tnef) at top level or as a part. CALENDAR: text/calendar likewise. REPORT: multipart/report. Order of precedence: signed, encrypted, report,
- * calendar, tnef. */
+ * CMS object) is PLAIN. TNEF: winmail.dat (application/ms-tnef) at top level or as a part. CALENDAR: text/calendar likewise.
+ * REPORT: multipart/report. Order of precedence: signed, encrypted, report, calendar, tnef. */
 int kind_find(struct arena *arena, const struct message *message, const struct mime *mime, enum kind *kind,
 	      struct err *err);
 
