@@ -53,7 +53,8 @@ int delivery_run(const struct delivery *delivery, const struct delivery_mail *ma
 void delivery_end(const struct delivery *delivery, const struct delivery_state *state, struct outcome *outcome,
 		  struct err *err);
 
-/* Is this mail a copy that we made, which comes by again? 1, 0, -1: could not be found out. */
+/* Is this mail a copy that we made, which comes by again? 1, 0, -1: could not be found out. Not asked where the site only
+ * observes: a recorder that is away must hold up no mail there. */
 int delivery_is_own(const struct delivery *delivery, const struct delivery_mail *mail, struct err *err);
 
 #endif

@@ -123,6 +123,24 @@ static void odd_spellings_get_no_copies(void **state)
 	reinject_target_free(f->delivery.target);
 }
 
+/* The journal has no functions: who asked it would fail. */
+static void who_observes_asks_nobody(void **state)
+{
+	static const struct journal_class unasked = { NULL };
+	struct fixture *f = *state;
+	struct field field = field_make(f->arena, slice_of(GUARD_FIELD), slice_of(" v1; id=0; expires=1; mac=0"));
+	char *dir = testdir_scratch();
+
+	assert_int_equal(header_append(f->arena, &f->message.header, field), 0);
+	f->delivery.guard = guard_open(dir, NULL);
+	assert_non_null(f->delivery.guard);
+	f->delivery.journal.class = &unasked;
+	f->site.settings.mode = MODE_OBSERVE;
+	assert_int_equal(delivery_is_own(&f->delivery, &f->mail, NULL), 0);
+	guard_free(f->delivery.guard);
+	testdir_remove(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +149,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_message_for_all_needs_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_refused_or_observed_sends_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(odd_spellings_get_no_copies, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_observes_asks_nobody, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
