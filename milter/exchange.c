@@ -429,7 +429,8 @@ static int note_unknown(struct import *import)
 		name = json_object_iter_key(at);
 		for (i = 0; i < ROW_COUNT && strcasecmp(rows[i].name, name) != 0; i++)
 			;
-		if (i < ROW_COUNT || (strncasecmp(name, "OWA", 3) != 0 && strncasecmp(name, "SMIME", 5) != 0))
+		if (i < ROW_COUNT || json_is_null(json_object_iter_value(at)) ||
+		    (strncasecmp(name, "OWA", 3) != 0 && strncasecmp(name, "SMIME", 5) != 0))
 			continue;
 		if (add_note(import, event_escape(slice_of(name), escaped, sizeof(escaped)), "not known") != 0)
 			return -1;

@@ -144,21 +144,29 @@ static unsigned enum_bits(const struct conf_enums *enums)
 	return bits;
 }
 
-/* A whole address, domain included: nothing else can be compared with a certificate's. */
-static int parse_address(struct arena *arena, const char *text, struct address *address, struct err *err)
+/* A whole address, domain included: nothing else can be compared with a certificate's. words: what may stand in its place,
+ * for whoever mistyped one; NULL: nothing. */
+static int parse_address(struct arena *arena, const char *text, const char *const *words, struct address *address,
+			 struct err *err)
 {
+	const char *near = words != NULL ? conf_nearest(text, words) : NULL;
+
 	if (address_parse(arena, slice_of(text), address, err) != 0)
 		return -1;
-	if (address->domain.n == 0)
-		return err_set(err, ERR_CONFIG, "\"%s\" is no address", text);
-	return 0;
+	if (address->domain.n > 0)
+		return 0;
+	if (near != NULL)
+		return err_set(err, ERR_CONFIG, "\"%s\" is no address; did you mean \"%s\"?", text, near);
+	return err_set(err, ERR_CONFIG, "\"%s\" is no address", text);
 }
 
 static int compile_one_sign_as(struct arena *arena, const char *text, struct sign_as *as, struct err *err)
 {
+	static const char *const words[] = { "from", "domain", NULL };
+
 	as->who = strcmp(text, "from") == 0 ? SIGN_AS_FROM : strcmp(text, "domain") == 0 ? SIGN_AS_DOMAIN :
 		  SIGN_AS_ADDRESS;
-	return as->who == SIGN_AS_ADDRESS ? parse_address(arena, text, &as->address, err) : 0;
+	return as->who == SIGN_AS_ADDRESS ? parse_address(arena, text, words, &as->address, err) : 0;
 }
 
 static int compile_sign_as(struct arena *arena, const struct rule_settings *settings, struct conf *conf,
@@ -183,6 +191,7 @@ static int compile_sign_as(struct arena *arena, const struct rule_settings *sett
 static int compile_encrypt_to(struct arena *arena, const struct rule_settings *settings, struct conf *conf,
 			      struct rule *rule, struct err *err)
 {
+	static const char *const words[] = { "recipient", "domain", NULL };
 	const struct conf_strings *to = &settings->encrypt_to;
 	struct err why;
 	size_t i;
@@ -195,7 +204,7 @@ static int compile_encrypt_to(struct arena *arena, const struct rule_settings *s
 			rule->encrypt_to[i].kind = ENCRYPT_TO_RECIPIENT;
 		else if (strcmp(to->items[i], "domain") == 0)
 			rule->encrypt_to[i].kind = ENCRYPT_TO_DOMAIN;
-		else if (parse_address(arena, to->items[i], &rule->encrypt_to[i].address, &why) == 0)
+		else if (parse_address(arena, to->items[i], words, &rule->encrypt_to[i].address, &why) == 0)
 			rule->encrypt_to[i].kind = ENCRYPT_TO_ADDRESS;
 		else
 			return conf_finding(conf, &to->items[i], err, "encrypt_to: %s", why.text);
@@ -209,6 +218,7 @@ static int compile_encrypt_to(struct arena *arena, const struct rule_settings *s
 static int compile_additional(struct arena *arena, const struct rule_settings *settings, struct conf *conf,
 			      struct rule *rule, struct err *err)
 {
+	static const char *const words[] = { "sender", NULL };
 	const struct conf_strings *names = &settings->additional_recipients;
 	struct err why;
 	size_t i;
@@ -219,7 +229,7 @@ static int compile_additional(struct arena *arena, const struct rule_settings *s
 	for (i = 0; i < names->n; i++) {
 		rule->additional[i].sender = strcmp(names->items[i], "sender") == 0;
 		if (!rule->additional[i].sender &&
-		    parse_address(arena, names->items[i], &rule->additional[i].address, &why) != 0)
+		    parse_address(arena, names->items[i], words, &rule->additional[i].address, &why) != 0)
 			return conf_finding(conf, &names->items[i], err, "additional_recipients: %s", why.text);
 	}
 	rule->additional_count = names->n;
@@ -236,7 +246,7 @@ static int compile_one_accept_signer(struct arena *arena, const char *text, stru
 	char *copy = NULL;
 
 	if (!is_sha256(text))
-		return parse_address(arena, text, &rule->accept_addresses[rule->accept_address_count++], err);
+		return parse_address(arena, text, NULL, &rule->accept_addresses[rule->accept_address_count++], err);
 	copy = arena_strdup(arena, text);
 	if (copy == NULL)
 		return err_memory(err);

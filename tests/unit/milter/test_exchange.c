@@ -114,6 +114,7 @@ static void test_every_parameter(void **state)
 		{ "OWAEncryptTemporaryBuffers", "false", NULL, "always encrypted" },
 		{ "OWAForceSMIMEClientUpgrade", "true", NULL, "no counterpart" },
 		{ "OWANewThing", "1", NULL, "not known" },
+		{ "SMIMENewThing", "null", NULL, NULL },
 		{ "owaalwayssign", "true", "sign = \"require\";", NULL },
 	};
 	struct fixture *f = *state;
@@ -127,6 +128,8 @@ static void test_every_parameter(void **state)
 		if (cases[i].setting != NULL && strcmp(cases[i].parameter, "owaalwayssign") != 0 &&
 		    !has_line(f, cases[i].setting, cases[i].parameter))
 			fail_msg("%s: %s", json, buf_string(&f->out.config));
+		if (cases[i].setting == NULL && cases[i].note == NULL && f->out.notes.n > 0)
+			fail_msg("%s: %s", json, buf_string(&f->out.notes));
 		if (cases[i].note != NULL && strstr(buf_string(&f->out.notes), cases[i].note) == NULL)
 			fail_msg("%s: %s", json, buf_string(&f->out.notes));
 		if (cases[i].note == NULL)
