@@ -134,8 +134,8 @@ static int set_signer(json_t *object, const struct outcome *outcome, const struc
 	return bad | set_text(object, "digest", layer->digest);
 }
 
-/* The reason of a message that was accepted is each recipient's own; that of one that was not is the log's, which may say
- * more than a stranger's reply. */
+/* The reason of a message that was accepted is each recipient's own; that of one that was not is the log's, which may
+ * say more than a stranger's reply. */
 static int set_decision(json_t *object, const struct outcome *outcome, const struct recipient_outcome *to)
 {
 	const struct layer_list none = { NULL, 0 };

@@ -20,15 +20,23 @@ static void print_facts(const struct ctl_passage *passage)
 	printf("\n");
 }
 
+/* Where the log's reason says more than the reply. */
+static void print_because(const struct outcome *outcome)
+{
+	const char *reason = outcome->reason != NULL ? outcome->reason : "";
+	const char *reply = outcome->reply_detail != NULL ? outcome->reply_detail : "";
+
+	if (outcome->action != ACTION_ACCEPT && reason[0] != '\0' && strcmp(reason, reply) != 0)
+		printf("because: %s\n", reason);
+}
+
 static void print_outcome(const struct ctl_passage *passage)
 {
 	const struct outcome *outcome = &passage->outcome;
 
 	printf("outcome: %s%s%s\n", action_names[outcome->action], passage->reply_text[0] != '\0' ? ", " : "",
 	       passage->reply_text);
-	if (outcome->reason != NULL && outcome->reason[0] != '\0' && strcmp(outcome->reason, outcome->reply_detail) != 0 &&
-	    outcome->action != ACTION_ACCEPT)
-		printf("because: %s\n", outcome->reason);
+	print_because(outcome);
 	if (outcome->observed)
 		printf("mode is \"observe\": nothing of what follows is done\n");
 	if (outcome->verified)

@@ -104,8 +104,8 @@ static void warn_copies(const struct ctl *ctl, const struct outcome *outcome)
 	for (size_t i = 0; i < outcome->recipient_count && !told; i++)
 		told = outcome->recipients[i].message == OUTCOME_NONE;
 	if (outcome->copy_count > 0 || told)
-		fprintf(stderr, "smimectl: reinject.to is not set: smime-milter would refuse this message, since it needs %s\n",
-			outcome->copy_count > 0 ? "copies" : "a notification");
+		fprintf(stderr, "smimectl: reinject.to is not set: smime-milter would refuse this message, since it needs "
+				"%s\n", outcome->copy_count > 0 ? "copies" : "a notification");
 }
 
 int ctl_pass_end(struct ctl *ctl, const struct err *why, struct ctl_passage *passage)

@@ -31,8 +31,8 @@ struct site;
  * that report lives. */
 int setup_state(const struct site *site, bool make, const struct conf_report *warnings, struct err *err);
 
-/* Can the audit log, if there is to be one, be written with the rights that this process has? Nothing is made. Findings as
- * above. */
+/* Can the audit log, if there is to be one, be written with the rights that this process has? Nothing is made. Findings
+ * as above. */
 int setup_audit(const struct site *site, struct err *err);
 
 /* Are all fetch_hosts what they may be, and is there a place for what is fetched, made if make? Where something is

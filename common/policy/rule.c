@@ -144,8 +144,8 @@ static unsigned enum_bits(const struct conf_enums *enums)
 	return bits;
 }
 
-/* A whole address, domain included: nothing else can be compared with a certificate's. words: what may stand in its place,
- * for whoever mistyped one; NULL: nothing. */
+/* A whole address, domain included: nothing else can be compared with a certificate's. words: what may stand in its
+ * place, for whoever mistyped one; NULL: nothing. */
 static int parse_address(struct arena *arena, const char *text, const char *const *words, struct address *address,
 			 struct err *err)
 {
