@@ -1,6 +1,6 @@
 /* apply.c - pulls the final body and hands it, and the header edits, to libmilter. Called at the end of a message, by
- * the thread that has the session. The order is recipients, body, deletions and changes, insertions, additions; an error at any point ends in
- * try later, and then the MTA forgets all of it. */
+ * the thread that has the session. The order is recipients, body, deletions and changes, insertions, additions; an
+ * error at any point ends in try later, and then the MTA forgets all of it. */
 #include "milter/apply.h"
 
 #include <stdint.h>
@@ -74,8 +74,8 @@ static int apply_edit(SMFICTX *ctx, const struct edit *edit, bool leading_blank,
 	return 0;
 }
 
-/* He has a copy, or gets nothing. Postfix compares byte for byte, and says nothing when nobody is meant: so it hears its own
- * spelling. */
+/* He has a copy, or gets nothing. Postfix compares byte for byte, and says nothing when nobody is meant: so it hears
+ * its own spelling. */
 static int remove_recipient(SMFICTX *ctx, const struct recipient_outcome *to, struct err *err)
 {
 	if (smfi_delrcpt(ctx, unconst(to->recipient->path)) != MI_SUCCESS)

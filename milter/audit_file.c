@@ -1,5 +1,5 @@
-/* audit_file.c - the audit log, its lock, and what became of it while nobody looked: moved, cut, written by another process.
- * Called by recorder.c. */
+/* audit_file.c - the audit log, its lock, and what became of it while nobody looked: moved, cut, written by another
+ * process. Called by recorder.c. */
 #include "milter/audit_file.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* drivers.h - which directories, key stores and journals this program was built with. Constant; used by milter and smimectl. */
+/* drivers.h - which directories, key stores and journals this program was built with. Constant; used by milter and
+ * smimectl. */
 #ifndef MILTER_DRIVERS_H
 #define MILTER_DRIVERS_H
 

@@ -1,16 +1,17 @@
 /* journal.h - which copies of a message the reinjection listener has accepted, so that a retry repeats none of them.
  *
- * An interface, and drivers behind it: journal_sqlite.c (a file in state_dir), journal_redis.c (a server that gateways
- * share), and in a worker the recorder's proxy (recorder_client.h). Entries are kept for each recipient: a retry whose recipients are grouped differently, because the
- * configuration changed meanwhile, repeats nothing either. Nothing of the mail is kept but digests and queue ids.
+ * An interface, and drivers behind it: journal_sqlite.c (a file in state_dir), journal_redis.c (a server that
+ * gateways share), and in a worker the recorder's proxy (recorder_client.h). Entries are kept for each recipient: a
+ * retry whose recipients are grouped differently, because the configuration changed meanwhile, repeats nothing
+ * either. Nothing of the mail is kept but digests and queue ids.
  *
- * An attempt is one passage of a message through the gateway, from journal_begin to journal_end. It holds its recipients
- * for a time, the lease; each journal_keep renews it. One whose process died ends when its lease does (the recorder
- * notices earlier).
+ * An attempt is one passage of a message through the gateway, from journal_begin to journal_end. It holds its
+ * recipients for a time, the lease; each journal_keep renews it. One whose process died ends when its lease does (the
+ * recorder notices earlier).
  *
- * Where two mails cannot be told apart (no Message-ID or no Date: key.unique is false) they must both arrive: then what
- * an attempt has accepted is forgotten when it ends well, and only what was left behind by others counts as done. Three
- * equal mails are three mails, in whatever order their retries come.
+ * Where two mails cannot be told apart (no Message-ID or no Date: key.unique is false) they must both arrive: then
+ * what an attempt has accepted is forgotten when it ends well, and only what was left behind by others counts as
+ * done. Three equal mails are three mails, in whatever order their retries come.
  */
 #ifndef MILTER_JOURNAL_H
 #define MILTER_JOURNAL_H

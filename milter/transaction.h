@@ -43,8 +43,9 @@ void transaction_login(struct transaction *transaction, const char *login);
 void transaction_header(struct transaction *transaction, const char *name, const char *value, bool blank_kept);
 void transaction_body(struct transaction *transaction, const void *p, size_t n);
 
-/* The end: hands the message to gate_process, delivers the copies that it needs, and fills outcome, always (it starts as
- * try later; *err says why when it failed). queue_id may be NULL. tick: as in gate_env, may be NULL. outcome lives as long as the transaction. */
+/* The end: hands the message to gate_process, delivers the copies that it needs, and fills outcome, always (it starts
+ * as try later; *err says why when it failed). queue_id may be NULL. tick: as in gate_env, may be NULL. outcome lives
+ * as long as the transaction. */
 void transaction_end(struct transaction *transaction, const char *queue_id, void (*tick)(void *), void *tick_self,
 		     struct outcome *outcome, struct err *err);
 

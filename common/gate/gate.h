@@ -15,9 +15,10 @@ struct gate_env {
 	void *tick_self;
 };
 
-/* Always fills outcome; 0. On -1 (*err: memory, a stream, a limit, a message beyond repair) outcome is still valid and
- * says what to do: never accept. Everything in outcome lives in arena or in the site. The caller drains
- * outcome->message.body and the copies' before it believes an accept: a stream's error turns it into try later (gate_failed). */
+/* Always fills outcome; 0. On -1 (*err: memory, a stream, a limit, a message beyond repair) outcome is still valid
+ * and says what to do: never accept. Everything in outcome lives in arena or in the site. The caller drains
+ * outcome->message.body and the copies' before it believes an accept: a stream's error turns it into try later
+ * (gate_failed). */
 int gate_process(const struct gate_env *env, const struct envelope *envelope, const struct message *message,
 		 struct arena *arena, struct outcome *outcome, struct err *err);
 

@@ -64,7 +64,7 @@ struct outcome {
 	enum reply reply;
 	const char *reply_detail;	/* the objects: "no usable certificate for <b@x> (rule partner)"; printable ASCII */
 	const char *reason;		/* for log and explain; one line, no content */
-	bool observed;			/* mode observe: what would have been done stands in `recipients` and `reason` only */
+	bool observed;			/* mode observe: what would have been done stands in recipients and reason only */
 	bool changed;			/* message differs from the one that came */
 	bool body_changed;
 	struct message message;		/* the one that goes on; its body is lazy: provisional until drained */

@@ -29,7 +29,7 @@ struct refusal {
 	enum reply reply;		/* REPLY_NONE: none */
 	enum action action;
 	const char *detail;		/* for the reply */
-	const char *reason;		/* for the log and explain: may name what a stranger need not know; NULL: as detail */
+	const char *reason;		/* for the log and explain: may name what strangers need not know; NULL: as detail */
 };
 
 struct peer {			/* whose certificate is used for a recipient */

@@ -127,8 +127,8 @@ static void refuse_left_out(const struct reading *check, const struct rule *rule
 	const char *names = name_left_out(check, rule);
 
 	plan_refuse(check->plan, REPLY_NO_CERTIFICATE, ACTION_REJECT, names == NULL ? NULL :
-		    arena_printf(check->arena, "the message came encrypted, but not for the certificate of %s (rule %s)", names,
-				 rule->id), NULL);
+		    arena_printf(check->arena, "the message came encrypted, but not for the certificate of %s (rule %s)",
+				 names, rule->id), NULL);
 }
 
 static void refuse_not_asked(const struct reading *check, const struct candidate_list *list)

@@ -54,7 +54,8 @@ struct site_env {
 /* Loads path. -1: *err is the first finding. */
 int site_load(const char *path, const struct site_env *env, struct site **site, struct err *err);
 void site_free(struct site *site);	/* NULL is fine */
-/* Gives back keys and the journal's password, which are wiped, and directories: for a process that needs neither and shares the site with none. */
+/* Gives back keys and the journal's password, which are wiped, and directories: for a process that needs neither and
+ * shares the site with none. */
 void site_forget_secrets(struct site *site);
 
 #endif

@@ -1,5 +1,5 @@
-/* step.c - the table of steps and the run through it. Order matters: what came is stripped, cleaned, freed of its signatures
- * and marked first, then signed, then encrypted, and with triple_wrap signed again.
+/* step.c - the table of steps and the run through it. Order matters: what came is stripped, cleaned, freed of its
+ * signatures and marked first, then signed, then encrypted, and with triple_wrap signed again.
  */
 #include "gate/step.h"
 
@@ -34,8 +34,8 @@ static int run_clean(const struct step_env *env, const struct message *in, struc
 }
 
 /* A message that we sign or encrypt ourselves keeps the signatures that it has: they are part of what is protected. */
-/* The loop guard; Bcc fields of what is protected, or goes out beside it, so that no reader learns of the others; what a rule
- * strips. */
+/* The loop guard; Bcc fields of what is protected, or goes out beside it, so that no reader learns of the others;
+ * what a rule strips. */
 static bool is_stripped(const struct group *group, const struct field *field)
 {
 	const struct treatment *treatment = group->treatment;

@@ -88,7 +88,8 @@ static bool encrypt_equal(const struct treatment *a, const struct treatment *b)
 	const struct rule_settings *x = a->rule->settings, *y = b->rule->settings;
 
 	return x->key_transport == y->key_transport && x->recipient_identifier == y->recipient_identifier &&
-	       strings_equal(&x->additional_recipients, &y->additional_recipients) && x->bcc == y->bcc && x->triple_wrap == y->triple_wrap && enums_equal(&x->ciphers, &y->ciphers);
+	       strings_equal(&x->additional_recipients, &y->additional_recipients) && x->bcc == y->bcc &&
+	       x->triple_wrap == y->triple_wrap && enums_equal(&x->ciphers, &y->ciphers);
 }
 
 static bool verify_equal(const struct treatment *a, const struct treatment *b)

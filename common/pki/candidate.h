@@ -54,7 +54,8 @@ struct candidate_query {
 };
 
 /* lists: query->n of them, filled. A directory is asked only for addresses its `domains` name; an address that no
- * directory is responsible for is NONE. A usable certificate found in one directory counts even if another failed; NONE needs every answer.
+ * directory is responsible for is NONE. A usable certificate found in one directory counts even if another failed;
+ * NONE needs every answer.
  * 0, or -1 (arena exhausted, memory). */
 int candidate_find(struct arena *arena, const struct candidate_query *query, struct candidate_list *lists,
 		   struct err *err);

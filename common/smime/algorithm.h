@@ -1,6 +1,6 @@
 /* algorithm.h - which digests, signature algorithms, content ciphers and ways of a content key are known, and how
- * strong they are (RFC 8551 2.1 to 2.3, 2.7, 4.3; RFC 4056; RFC 5754). Verification of one signature value. Internal to smime/:
- * used by verify_object.c, signer.c and the prescans.
+ * strong they are (RFC 8551 2.1 to 2.3, 2.7, 4.3; RFC 4056; RFC 5754). Verification of one signature value. Internal
+ * to smime/: used by verify_object.c, signer.c and the prescans.
  */
 #ifndef SMIME_ALGORITHM_H
 #define SMIME_ALGORITHM_H

@@ -1,6 +1,6 @@
 /* der_stream.h - der.h's reader over a stream, for objects that are too large to be held: items are entered, left,
- * taken as bytes, or passed over, in the order in which they come (X.690 8.1). Memory does not depend on their sizes, but for
- * what is taken. Internal to smime/: used by prescan_envelope.c.
+ * taken as bytes, or passed over, in the order in which they come (X.690 8.1). Memory does not depend on their sizes,
+ * but for what is taken. Internal to smime/: used by prescan_envelope.c.
  *
  * Nothing is believed of a length but that it stays within the lengths around it; where the bytes end too early is
  * noticed when they are read. Errors: ERR_MESSAGE with the offset; else the stream's.

@@ -20,14 +20,14 @@ enum cms_type { CMS_NONE, CMS_SIGNED, CMS_ENVELOPED, CMS_AUTH_ENVELOPED, CMS_COM
 int kind_cms_type(struct arena *arena, const struct message *message, const struct mime_part *part,
 		  enum cms_type *type, struct err *err);
 
-/* SIGNED: top level multipart/signed with two parts, of PGP, or of S/MIME with a SignerInfo in it (an object over 1 MiB is
- * not looked through and counts as none), CMS SignedData with content, or a text/plain body
- * that is one inline PGP signed text. ENCRYPTED: top level CMS (Auth)EnvelopedData without fault and with nothing
- * behind it, its cipher AES or 3DES; multipart/encrypted of PGP whose
- * second of two parts is one armoured message, or a text/plain body that is one inline PGP message; of both the first
- * packet must be one of encryption: gpg --sign --armor makes messages too. What merely looks protected (a name, a broken
- * CMS object) is PLAIN. TNEF: winmail.dat (application/ms-tnef) at top level or as a part. CALENDAR: text/calendar likewise.
- * REPORT: multipart/report. Order of precedence: signed, encrypted, report, calendar, tnef. */
+/* SIGNED: top level multipart/signed with two parts, of PGP, or of S/MIME with a SignerInfo in it (an object over 1
+ * MiB is not looked through and counts as none), CMS SignedData with content, or a text/plain body that is one inline
+ * PGP signed text. ENCRYPTED: top level CMS (Auth)EnvelopedData without fault and with nothing behind it, its cipher
+ * AES or 3DES; multipart/encrypted of PGP whose second of two parts is one armoured message, or a text/plain body
+ * that is one inline PGP message; of both the first packet must be one of encryption: gpg --sign --armor makes
+ * messages too. What merely looks protected (a name, a broken CMS object) is PLAIN. TNEF: winmail.dat
+ * (application/ms-tnef) at top level or as a part. CALENDAR: text/calendar likewise. REPORT: multipart/report. Order
+ * of precedence: signed, encrypted, report, calendar, tnef. */
 int kind_find(struct arena *arena, const struct message *message, const struct mime *mime, enum kind *kind,
 	      struct err *err);
 

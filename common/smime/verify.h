@@ -103,8 +103,8 @@ struct verify_env {
 /* All signature and envelope layers of the message, outermost first; signed parts inside other things with
  * covers_message = false. A message without any: n == 0; certificates alone (certs-only) are none. SignedData with
  * content but without signers is a layer with signer_index 0 and RESULT_NONE; whatever says it is CMS and cannot be
- * read, one with RESULT_NEUTRAL. At most 32 CMS objects are looked at. -1: ERR_TEMP (a stream or memory failed) only; whatever the
- * message does is a layer's result. */
+ * read, one with RESULT_NEUTRAL. At most 32 CMS objects are looked at. -1: ERR_TEMP (a stream or memory failed) only;
+ * whatever the message does is a layer's result. */
 int verify_message(struct arena *arena, const struct message *message, const struct mime *mime,
 		   const struct verify_env *env, struct layer_list *layers, struct err *err);
 
