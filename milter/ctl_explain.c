@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "milter/ctl_passage.h"
+#include "milter/dsn.h"
 #include "milter/report.h"
 
 static void print_facts(const struct ctl_passage *passage)
@@ -18,6 +19,8 @@ static void print_facts(const struct ctl_passage *passage)
 	if (envelope->daemon_name[0] != '\0')
 		printf(", listener %s", envelope->daemon_name);
 	printf("\n");
+	if (passage->outcome.encryption_asked)
+		printf("a trigger in it asks for encryption: it counts as required, and the trigger is removed\n");
 }
 
 /* Where the log's reason says more than the reply. */
@@ -55,15 +58,19 @@ static void print_candidate(const struct candidate *candidate)
 	printf("%s, serial %s, from %s\n", info->issuer, info->serial, candidate->source);
 }
 
-static void print_certificates(const struct candidate_list *list)
+static void print_certificates(const struct recipient_outcome *to)
 {
+	const struct candidate_list *list = to->candidates;
 	size_t i;
 
 	if (list == NULL)
 		return;
 	for (i = 0; i < list->asked_count; i++)
 		printf("  asked: %s\n", list->asked[i]);
-	printf("  certificates:%s\n", list->n == 0 ? " none" : "");
+	printf("  certificates");
+	if (!slice_equal(to->looked_up, to->recipient->address.text))
+		printf(" of <%.*s>", SLICE_ARGS(to->looked_up));
+	printf(":%s\n", list->n == 0 ? " none" : "");
 	for (i = 0; i < list->n; i++)
 		print_candidate(&list->items[i]);
 	if (list->status == DIRECTORY_FAILED)
@@ -92,7 +99,21 @@ static void print_encryption(const struct recipient_outcome *to)
 	printf("\n");
 }
 
-static void print_recipient(const struct recipient_outcome *to)
+/* Not told of a refusal, nor of the only recipient: then there is nothing to tell apart. */
+static void print_message(const struct ctl_passage *passage, const struct recipient_outcome *to)
+{
+	if (passage->outcome.action != ACTION_ACCEPT || passage->outcome.recipient_count < 2)
+		return;
+	if (to->message == OUTCOME_NONE)
+		printf("  message: none; the sender %s\n", dsn_wanted(&passage->envelope, to->recipient) ?
+		       "is told, by reinject.to" : "is not told");
+	else if (to->message == 0)
+		printf("  message: the original\n");
+	else
+		printf("  message: copy %zu, by reinject.to\n", to->message);
+}
+
+static void print_recipient(const struct ctl_passage *passage, const struct recipient_outcome *to)
 {
 	printf("\n<%.*s>: %s", SLICE_ARGS(to->recipient->address.text), direction_names[to->direction]);
 	if (to->rule != NULL)
@@ -100,10 +121,11 @@ static void print_recipient(const struct recipient_outcome *to)
 	else
 		printf(", no rule matches\n");
 	printf("  action: %s%s%s\n", to->action, to->reason[0] != '\0' ? ", " : "", to->reason);
-	if (to->message != OUTCOME_NONE && to->message > 0)
-		printf("  message: copy %zu, reinjected\n", to->message);
+	if (to->own_reason[0] != '\0' && strcmp(to->own_reason, to->reason) != 0)
+		printf("  for him alone: %s\n", to->own_reason);
+	print_message(passage, to);
 	print_key(to);
-	print_certificates(to->candidates);
+	print_certificates(to);
 	print_encryption(to);
 }
 
@@ -114,7 +136,7 @@ static void print_all(const struct ctl_passage *passage)
 	print_facts(passage);
 	print_outcome(passage);
 	for (i = 0; i < passage->outcome.recipient_count; i++)
-		print_recipient(&passage->outcome.recipients[i]);
+		print_recipient(passage, &passage->outcome.recipients[i]);
 }
 
 static int drain(struct ctl *ctl, const struct outcome *outcome, struct err *err)

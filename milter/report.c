@@ -333,6 +333,8 @@ static json_t *recipient_json(const struct recipient_outcome *to, bool explain)
 	bad |= set(object, "encrypted_to", peers_json(to));
 	bad |= set(object, "cipher", string(to->cipher));
 	if (explain) {
+		bad |= set(object, "own_reason", string(to->own_reason != NULL ? to->own_reason : ""));
+		bad |= set(object, "certificates_of", bytes(to->looked_up));
 		bad |= set(object, "certificates", candidates_json(to->candidates));
 		bad |= set(object, "asked", asked_json(to->candidates));
 	}
@@ -397,6 +399,8 @@ static json_t *outcome_json(const struct outcome *outcome, const char *reply, bo
 	bad |= set(object, "reply", string(reply));
 	bad |= set(object, "reason", string(outcome->reason != NULL ? outcome->reason : ""));
 	bad |= set(object, "kind", string(kind_names[outcome->kind]));
+	if (explain)
+		bad |= set(object, "encryption_asked", json_boolean(outcome->encryption_asked));
 	bad |= set(object, "observed", json_boolean(outcome->observed));
 	bad |= set(object, "changed", json_boolean(outcome->changed));
 	bad |= set(object, "result", string(result_names[result]));

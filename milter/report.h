@@ -12,7 +12,8 @@
 #include "pki/key.h"
 
 /* outcome.json. reply: the line as SMTP would say it, "" when accepted. explain: with each certificate that was looked
- * at, and what the directories answered. The original goes by the name of 0.eml, the copies by 1.eml and so on. */
+ * at, whose they are, what the directories answered, and a recipient's own reason where another one is refused. The
+ * original goes by the name of 0.eml, the copies by 1.eml and so on. */
 int report_outcome(FILE *to, const struct outcome *outcome, const char *reply, bool explain, struct err *err);
 
 /* verify --json. explain: each layer with its `checks`. */

@@ -49,8 +49,12 @@ static int fill_one(const struct envelope *envelope, const struct facts *facts, 
 	to->direction = facts->directions[i];
 	to->rule = treatment->rule;
 	to->action = action_of(treatment, &plan->refusal);
-	to->reason = refused ? plan->refusal.detail : treatment->why != NULL ? treatment->why : "";
-	to->candidates = plan->looked_up[i] ? &plan->candidates[i] : NULL;
+	to->own_reason = treatment->why != NULL ? treatment->why : "";
+	to->reason = refused ? plan->refusal.detail : to->own_reason;
+	if (plan->looked_up[i]) {
+		to->candidates = &plan->candidates[i];
+		to->looked_up = plan->peers[i].address.text;
+	}
 	if (refused || treatment->drop)
 		return 0;
 	if (treatment->sign && treatment->key != NULL) {
@@ -94,6 +98,7 @@ int outcome_fill(const struct envelope *envelope, const struct facts *facts, con
 	size_t i;
 
 	outcome->kind = facts->policy.kind;
+	outcome->encryption_asked = facts->encryption_asked;
 	fill_verdict(plan, outcome);
 	outcome->recipients = arena_array(arena, envelope->recipient_count, sizeof(*outcome->recipients));
 	if (outcome->recipients == NULL)

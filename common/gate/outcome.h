@@ -47,12 +47,14 @@ struct recipient_outcome {
 	const struct rule *rule;	/* NULL: none matched */
 	const char *action;		/* "sign" "encrypt" "sign+encrypt" "verify" "pass" "drop", or the refusal's */
 	const char *reason;		/* why so, one line; "" */
+	const char *own_reason;		/* the same where it is not another recipient who is refused */
 	const struct cert *signed_by;	/* NULL: not signed by us */
 	const char *key_source;		/* where that key is */
 	struct encrypted_to *encrypted_to;
 	size_t encrypted_count;
 	const char *cipher;		/* NULL: not encrypted by us */
 	const struct candidate_list *candidates;	/* NULL: no certificate was looked up */
+	struct slice looked_up;		/* then: whose; another address than his own stands in for him (encrypt_to) */
 	size_t message;			/* which one he gets: 0 is the original, 1 the first copy …; OUTCOME_NONE, _SENT */
 };
 
@@ -75,6 +77,7 @@ struct outcome {
 	bool verified;			/* the verdict was made */
 	const struct rule *verified_by;	/* by this rule's settings; NULL: no rule matched */
 	enum kind kind;
+	bool encryption_asked;		/* by `triggers` */
 	struct recipient_outcome *recipients;
 	size_t recipient_count;
 };

@@ -272,6 +272,38 @@ test_explain() {
 	has 'what the daemon would say to it' "$work/stderr" 'reinject.to is not set'
 	is 0 'explain --json' ctl explain --auth alice --from alice@example.com --rcpt carol@partner.example --json
 	has 'certificates as a list' "$work/stdout" '"certificates": \['
+	test_explain_many
+}
+
+# A message to many: each one's rule, message, certificates, and who else can read it.
+test_explain_many() {
+	local rules='triggers = { header = "X-SMIME-Encrypt"; }; rules = (
+		{ id = "stand-in"; direction = "outbound"; recipient = "*@gw.example"; encrypt = "require";
+		  encrypt_to = [ "recipient", "dave@partner.example" ]; additional_recipients = [ "bob@example.com", "sender" ]; },
+		{ id = "drop"; direction = "outbound"; recipient = "*@drop.example"; encrypt = "require";
+		  no_certificate = "drop-recipient"; },'
+	local many=(explain --auth alice --from alice@example.com --rcpt carol@partner.example --rcpt dave@partner.example
+		--rcpt x@gw.example --rcpt y@drop.example --rcpt z@public.example)
+	awk -v rules="$rules" '/^rules/ { print rules; next } { print }' "$conf" > "$work/many.conf"
+	is 0 'explain to many' "$smimectl" -c "$work/many.conf" "${many[@]}"
+	has 'the original' "$work/stdout" '^  message: the original'
+	has 'copies' "$work/stdout" '^  message: copy 3, by reinject\.to'
+	has 'who is dropped' "$work/stdout" '^  message: none; the sender is told'
+	has 'who stands in' "$work/stdout" '^  certificates of <dave@partner\.example>:'
+	has 'who can read it' "$work/stdout" '<dave@partner.example> \(domain, .*<bob@.* \(escrow, .*<alice@.* \(sender, '
+	has 'what it needs' "$work/stderr" 'reinject\.to is not set.*copies'
+	is 0 'explain to many --json' "$smimectl" -c "$work/many.conf" "${many[@]}" --json
+	has 'messages' "$work/stdout" '"file": "3\.eml"'
+	has 'stand-in' "$work/stdout" '"certificates_of": "dave@partner\.example"'
+	is 1 'explain to many, one without a certificate' "$smimectl" -c "$work/many.conf" "${many[@]}" \
+		--rcpt nobody@partner.example
+	has 'the reply names him' "$work/stdout" '^outcome: reject, 550 5\.7\.5 .*<nobody@partner\.example>'
+	has 'and another one has his own reason' "$work/stdout" '^  for him alone: dropped: no usable certificate'
+	sed '1i X-SMIME-Encrypt: yes' "$input" > "$work/asked"; input=$work/asked
+	is 1 'explain of a trigger' "$smimectl" -c "$work/many.conf" "${many[@]}"
+	has 'it is told' "$work/stdout" '^a trigger in it asks for encryption'
+	has 'and what it does' "$work/stdout" 'no usable certificate for <z@public\.example> \(rule default\)'
+	input=$work/mail
 }
 
 test_certificates() {
