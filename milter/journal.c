@@ -43,9 +43,9 @@ int journal_key_make(const struct journal_parts *parts, struct journal_key *key,
 	return digest_parts(all, parts->more.n > 0 ? n : n - 1, key->bytes, err);
 }
 
-static int make_id(struct slice kind, const char *text, struct journal_id *id, struct err *err)
+static int make_id(struct slice kind, struct slice text, struct journal_id *id, struct err *err)
 {
-	const struct slice parts[] = { kind, slice_of(text) };
+	const struct slice parts[] = { kind, text };
 	unsigned char digest[CRYPT_SHA256_BYTES];
 
 	if (digest_parts(parts, 2, digest, err) != 0)
@@ -70,7 +70,7 @@ static struct journal_id *make_ids(const struct journal_key *key, const char *co
 		return NULL;
 	}
 	for (size_t i = 0; i < n; i++)
-		if (make_id(slice_make(key->bytes, sizeof(key->bytes)), recipients[i], &ids[i], err) != 0) {
+		if (make_id(slice_make(key->bytes, sizeof(key->bytes)), slice_of(recipients[i]), &ids[i], err) != 0) {
 			free(ids);
 			return NULL;
 		}
@@ -132,9 +132,49 @@ int journal_seen(const struct journal *journal, const char *id, time_t expires, 
 {
 	struct journal_id digest;
 
-	if (make_id(slice_of("seen"), id, &digest, err) != 0)
+	if (make_id(slice_of("seen"), slice_of(id), &digest, err) != 0)
 		return -1;
 	return journal->class->seen(journal->self, &digest, expires, seen, err);
+}
+
+/* NULL: *err. */
+static struct journal_id *make_mail_ids(const struct slice *message_ids, size_t n, struct err *err)
+{
+	struct journal_id *ids = NULL;
+
+	if (n > JOURNAL_RECIPIENTS) {
+		err_set(err, ERR_LIMIT, "journal: more than %d Message-IDs", JOURNAL_RECIPIENTS);
+		return NULL;
+	}
+	ids = calloc(n + 1, sizeof(*ids));
+	if (ids == NULL) {
+		err_memory(err);
+		return NULL;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (make_id(slice_of("mail"), message_ids[i], &ids[i], err) != 0) {
+			free(ids);
+			return NULL;
+		}
+	return ids;
+}
+
+int journal_remember(const struct journal *journal, const struct slice *message_ids, size_t n, struct err *err)
+{
+	struct journal_id *ids = make_mail_ids(message_ids, n, err);
+	int rc = ids == NULL ? -1 : journal->class->remember(journal->self, ids, n, err);
+
+	free(ids);
+	return rc;
+}
+
+int journal_recall(const struct journal *journal, const struct slice *message_ids, size_t n, bool *known, struct err *err)
+{
+	struct journal_id *ids = make_mail_ids(message_ids, n, err);
+	int rc = ids == NULL ? -1 : journal->class->recall(journal->self, ids, n, known, err);
+
+	free(ids);
+	return rc;
 }
 
 void journal_close(struct journal *journal)

@@ -1,4 +1,5 @@
-/* journal.h - which copies of a message the reinjection listener has accepted, so that a retry repeats none of them.
+/* journal.h - which copies of a message the reinjection listener has accepted, so that a retry repeats none of them; and which
+ * messages came or went encrypted, for rules that ask what is answered.
  *
  * An interface, and drivers behind it: journal_sqlite.c (a file in state_dir), journal_redis.c (a server that
  * gateways share), and in a worker the recorder's proxy (recorder_client.h). Entries are kept for each recipient: a
@@ -28,13 +29,15 @@
 #define JOURNAL_ID_BYTES 16
 #define JOURNAL_QUEUE_ID_BYTES 128			/* longer ones are cut */
 #define JOURNAL_RECIPIENTS 8000				/* of one call */
+#define JOURNAL_MAIL_LIFE_S ((int64_t)90 * 24 * 3600)	/* how long an encrypted message is remembered */
+#define JOURNAL_MAILS ((int64_t)1000000)		/* of which there are no more than these: the oldest go first */
 
 struct journal_key {
 	unsigned char bytes[CRYPT_SHA256_BYTES];
 	bool unique;			/* Message-ID and Date are both there */
 };
 
-struct journal_id {			/* a recipient of a message, or an id of the loop guard: a digest */
+struct journal_id {			/* a recipient of a message, an id of the loop guard, a Message-ID: a digest */
 	unsigned char bytes[JOURNAL_ID_BYTES];
 };
 
@@ -52,6 +55,8 @@ struct journal_class {
 	/* forget: accepted, and the key is not unique */
 	int (*end)(void *self, int64_t number, bool forget, struct err *err);
 	int (*seen)(void *self, const struct journal_id *id, time_t expires, bool *seen, struct err *err);
+	int (*remember)(void *self, const struct journal_id *ids, size_t n, struct err *err);
+	int (*recall)(void *self, const struct journal_id *ids, size_t n, bool *known, struct err *err);
 	/* What is called between start and commit is durable when commit returns 0; -1: none of it happened. start -1:
 	 * the journal is not what it was; close it and open it again. NULL, both: the driver has no such thing. */
 	int (*start)(void *self, struct err *err);
@@ -90,6 +95,11 @@ int journal_keep(const struct journal *journal, const struct journal_attempt *at
 int journal_end(const struct journal *journal, const struct journal_attempt *attempt, bool accepted, struct err *err);
 /* Was this id seen before? Remembers it until expires. Of several askers at once exactly one is told false. */
 int journal_seen(const struct journal *journal, const char *id, time_t expires, bool *seen, struct err *err);
+/* These messages came or went encrypted: Message-IDs, n at most JOURNAL_RECIPIENTS. Kept for JOURNAL_MAIL_LIFE_S from the last
+ * time on, unless there are too many. On disk when it returns 0. */
+int journal_remember(const struct journal *journal, const struct slice *message_ids, size_t n, struct err *err);
+/* Is one of them remembered? Changes nothing. */
+int journal_recall(const struct journal *journal, const struct slice *message_ids, size_t n, bool *known, struct err *err);
 void journal_close(struct journal *journal);	/* one that was never opened (all zero) is fine */
 
 struct journal_env {
@@ -98,6 +108,7 @@ struct journal_env {
 	const struct clock *clock;	/* outlives the journal */
 	const char *url;		/* of a server; NULL or "": a file in state_dir. These two outlive the journal */
 	struct slice password;		/* for the server; n == 0: none */
+	int64_t mails;			/* remembered at most; 0: JOURNAL_MAILS */
 };
 
 /* Opens state_dir/journal.sqlite, making it (mode 0600) where there is none: *made tells. Not for use across a fork, and

@@ -9,6 +9,7 @@
  *     held:NUMBER       the ids that it took
  *     copy:ID           holder (an attempt), kept, queue_id
  *     seen:ID           until when
+ *     mails             of each Message-ID that is remembered: until when
  */
 #include "milter/journal.h"
 
@@ -89,6 +90,25 @@ static const char seen_script[] =
 	"local was = redis.call('GET', key)\n"
 	"if was and tonumber(was) > now then return {'1'} end\n"
 	"redis.call('SET', key, ARGV[2], 'EX', string.format('%.0f', math.max(1, expires - now)))\n"
+	"return {'0'}\n";
+
+/* A list in the order of their ends: the ones that go first are easily found, few at a time. */
+static const char remember_script[] =
+	"local mails, now, life, most = KEYS[1] .. 'mails', tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])\n"
+	"for i = 4, #ARGV do redis.call('ZADD', mails, string.format('%.0f', now + life), ARGV[i]) end\n"
+	"local old = redis.call('ZRANGEBYSCORE', mails, '-inf', string.format('%.0f', now), 'LIMIT', '0', '64')\n"
+	"for _, id in ipairs(old) do redis.call('ZREM', mails, id) end\n"
+	"local many = redis.call('ZCARD', mails) - most\n"
+	"if many > 0 then redis.call('ZREMRANGEBYRANK', mails, '0', string.format('%.0f', many - 1)) end\n"
+	"redis.call('EXPIRE', mails, ARGV[2])\n"
+	"return {'0'}\n";
+
+static const char recall_script[] =
+	"local mails, now = KEYS[1] .. 'mails', tonumber(ARGV[1])\n"
+	"for i = 2, #ARGV do\n"
+	"  local expires = redis.call('ZSCORE', mails, ARGV[i])\n"
+	"  if expires and tonumber(expires) > now then return {'1'} end\n"
+	"end\n"
 	"return {'0'}\n";
 
 struct target {				/* what a URL says */
@@ -399,6 +419,33 @@ static int driver_seen(void *self, const struct journal_id *id, time_t expires, 
 	return 0;
 }
 
+static int driver_remember(void *self, const struct journal_id *ids, size_t n, struct err *err)
+{
+	struct driver *driver = self;
+	char now[NUMBER_SIZE], life[NUMBER_SIZE], most[NUMBER_SIZE];
+	const char *const words[] = { number_text((int64_t)clock_now(driver->env.clock), now),
+				      number_text(JOURNAL_MAIL_LIFE_S, life),
+				      number_text(driver->env.mails > 0 ? driver->env.mails : JOURNAL_MAILS, most) };
+	redisReply *reply = run(driver, remember_script, words, 3, ids, n, 1, err);
+
+	freeReplyObject(reply);
+	return reply != NULL ? 0 : -1;
+}
+
+static int driver_recall(void *self, const struct journal_id *ids, size_t n, bool *known, struct err *err)
+{
+	struct driver *driver = self;
+	char now[NUMBER_SIZE];
+	const char *const words[] = { number_text((int64_t)clock_now(driver->env.clock), now) };
+	redisReply *reply = run(driver, recall_script, words, 1, ids, n, 1, err);
+
+	if (reply == NULL)
+		return -1;
+	*known = strcmp(reply->element[0]->str, "0") != 0;
+	freeReplyObject(reply);
+	return 0;
+}
+
 /* Each operation is durable by itself, as far as the server makes it so. But one whose server has gone meanwhile, or lost
  * what it knew, is told before anything is asked. */
 static int driver_start(void *self, struct err *err)
@@ -428,7 +475,7 @@ static void driver_close(void *self)
 }
 
 static const struct journal_class redis_class = { driver_look, driver_begin, driver_keep, driver_end, driver_seen,
-						  driver_start, driver_commit, driver_close };
+						  driver_remember, driver_recall, driver_start, driver_commit, driver_close };
 
 /* Opening */
 

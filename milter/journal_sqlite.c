@@ -31,9 +31,15 @@ static const char schema[] =
 	"PRAGMA user_version=1;"
 	"COMMIT;";
 
+/* Journals of before may have none. A new one has the greatest number and one more: they need not be counted to be bounded. */
+static const char mail_schema[] =
+	"CREATE TABLE IF NOT EXISTS mail(number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE,"
+	"	expires INTEGER NOT NULL);"
+	"CREATE INDEX IF NOT EXISTS mail_expires ON mail(expires);";
+
 enum query {
-	START, COMMIT, HOLDER, ATTEMPT, HOLD, KEEP, RENEW, FORGET, DROP, RELEASE, END, SEEN, PRUNE_COPIES, PRUNE_SEEN,
-	PRUNE_ATTEMPTS, QUERY_COUNT
+	START, COMMIT, HOLDER, ATTEMPT, HOLD, KEEP, RENEW, FORGET, DROP, RELEASE, END, SEEN, REMEMBER, CROWD_OUT,
+	RECALL, PRUNE_COPIES, PRUNE_SEEN, PRUNE_MAILS, PRUNE_ATTEMPTS, QUERY_COUNT
 };
 
 static const char *const texts[QUERY_COUNT] = {
@@ -58,6 +64,11 @@ static const char *const texts[QUERY_COUNT] = {
 		 " WHERE expires <= ?3 RETURNING 1",
 	[PRUNE_COPIES] = "DELETE FROM copy WHERE id IN (SELECT id FROM copy WHERE expires <= ?1 LIMIT " PRUNE ")",
 	[PRUNE_SEEN] = "DELETE FROM seen WHERE id IN (SELECT id FROM seen WHERE expires <= ?1 LIMIT " PRUNE ")",
+	[REMEMBER] = "INSERT INTO mail(id, expires) VALUES(?1, ?2) ON CONFLICT(id) DO UPDATE SET expires = excluded.expires"
+		     " RETURNING number",
+	[CROWD_OUT] = "DELETE FROM mail WHERE number <= ?1",
+	[RECALL] = "SELECT 1 FROM mail WHERE id = ?1 AND expires > ?2",
+	[PRUNE_MAILS] = "DELETE FROM mail WHERE number IN (SELECT number FROM mail WHERE expires <= ?1 LIMIT " PRUNE ")",
 	[PRUNE_ATTEMPTS] = "DELETE FROM attempt WHERE number IN (SELECT number FROM attempt WHERE lease <= ?1 LIMIT " PRUNE
 			   ")",
 };
@@ -332,6 +343,57 @@ static int driver_seen(void *self, const struct journal_id *id, time_t expires, 
 	return leave(driver, look_seen(driver, id, expires, seen, err), err);
 }
 
+static int remember_all(struct driver *driver, const struct journal_id *ids, size_t n, struct err *err)
+{
+	const int64_t most = driver->env.mails > 0 ? driver->env.mails : JOURNAL_MAILS;
+	sqlite3_stmt *statement = NULL;
+	int64_t number = 0;
+
+	if (run(driver, PRUNE_MAILS, now(driver), err) != 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		statement = prepare(driver, REMEMBER);
+		bind_id(statement, &ids[i]);
+		(void)sqlite3_bind_int64(statement, 2, now(driver) + JOURNAL_MAIL_LIFE_S);
+		if (fetch(driver, statement, &number, 1, err) < 0 || run(driver, CROWD_OUT, number - most, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int driver_remember(void *self, const struct journal_id *ids, size_t n, struct err *err)
+{
+	struct driver *driver = self;
+
+	if (enter(driver, err) != 0)
+		return -1;
+	return leave(driver, remember_all(driver, ids, n, err), err);
+}
+
+static int recall_any(struct driver *driver, const struct journal_id *ids, size_t n, bool *known, struct err *err)
+{
+	sqlite3_stmt *statement = NULL;
+	int found = 0;
+
+	for (size_t i = 0; found == 0 && i < n; i++) {
+		statement = prepare(driver, RECALL);
+		bind_id(statement, &ids[i]);
+		(void)sqlite3_bind_int64(statement, 2, now(driver));
+		found = fetch(driver, statement, NULL, 0, err);
+	}
+	*known = found == 1;
+	return found < 0 ? -1 : 0;
+}
+
+static int driver_recall(void *self, const struct journal_id *ids, size_t n, bool *known, struct err *err)
+{
+	struct driver *driver = self;
+
+	if (enter(driver, err) != 0)
+		return -1;
+	return leave(driver, recall_any(driver, ids, n, known, err), err);
+}
+
 static int driver_start(void *self, struct err *err)
 {
 	struct driver *driver = self;
@@ -361,7 +423,7 @@ static void driver_close(void *self)
 }
 
 static const struct journal_class sqlite_class = { driver_look, driver_begin, driver_keep, driver_end, driver_seen,
-						   driver_start, driver_commit, driver_close };
+						   driver_remember, driver_recall, driver_start, driver_commit, driver_close };
 
 /* The database file, made whole under another name: 0, or -1. */
 static int make_file(const char *path, struct err *err)
@@ -479,7 +541,8 @@ static int open_database(struct driver *driver, struct err *err)
 	(void)sqlite3_busy_timeout(driver->db, BUSY_MS);
 	if (check(driver, err) != 0)
 		return -1;
-	if (sqlite3_exec(driver->db, "PRAGMA synchronous=FULL", NULL, NULL, NULL) != SQLITE_OK)
+	if (sqlite3_exec(driver->db, "PRAGMA synchronous=FULL", NULL, NULL, NULL) != SQLITE_OK ||
+	    sqlite3_exec(driver->db, mail_schema, NULL, NULL, NULL) != SQLITE_OK)
 		return failed(driver, err);
 	for (size_t i = 0; i < QUERY_COUNT; i++)
 		if (sqlite3_prepare_v3(driver->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &driver->queries[i], NULL) !=

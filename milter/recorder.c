@@ -15,6 +15,7 @@
 #include "milter/drivers.h"
 #include "milter/fault.h"
 #include "milter/recorder_wire.h"
+#include "policy/policy.h"
 
 #define CONNECTIONS 1024	/* at most; further ones are turned away */
 #define BATCH 32		/* questions that share a commit, at most */
@@ -55,9 +56,14 @@ struct recorder {
 	struct buf lines;
 };
 
+static bool wants_journal(const struct site *site)
+{
+	return site->settings.reinject.to != NULL || policy_asks_what_is_answered(site->rules, site->rule_count);
+}
+
 bool recorder_is_wanted(const struct site *site)
 {
-	return site->settings.audit.path != NULL || site->settings.reinject.to != NULL;
+	return site->settings.audit.path != NULL || wants_journal(site);
 }
 
 /* Opening */
@@ -185,6 +191,8 @@ static bool is_valid(const struct recorder_request *head)
 	switch (head->operation) {
 	case RECORDER_LOOK:
 	case RECORDER_BEGIN:
+	case RECORDER_REMEMBER:
+	case RECORDER_RECALL:
 		return head->text_bytes == 0;
 	case RECORDER_KEEP:
 		return head->text_bytes < JOURNAL_QUEUE_ID_BYTES;
@@ -243,7 +251,7 @@ static void ask_journal(const struct journal *journal, struct question *question
 	const struct recorder_request *head = &question->head;
 	struct recorder_answer *answer = &question->answer;
 	struct err *err = &question->err;
-	bool seen = false;
+	bool known = false;
 	int rc = 0;
 
 	if (head->operation == RECORDER_LOOK)
@@ -254,10 +262,14 @@ static void ask_journal(const struct journal *journal, struct question *question
 		rc = journal->class->keep(journal->self, head->number, question->ids, head->count, question->text, err);
 	else if (head->operation == RECORDER_END)
 		rc = journal->class->end(journal->self, head->number, head->forget != 0, err);
+	else if (head->operation == RECORDER_REMEMBER)
+		rc = journal->class->remember(journal->self, question->ids, head->count, err);
+	else if (head->operation == RECORDER_RECALL)
+		rc = journal->class->recall(journal->self, question->ids, head->count, &known, err);
 	else
-		rc = journal->class->seen(journal->self, question->ids, (time_t)head->number, &seen, err);
-	if (head->operation == RECORDER_SEEN)
-		answer->number = seen;
+		rc = journal->class->seen(journal->self, question->ids, (time_t)head->number, &known, err);
+	if (head->operation == RECORDER_SEEN || head->operation == RECORDER_RECALL)
+		answer->number = known;
 	if (rc != 0 && err->class == ERR_NONE)
 		err->class = ERR_BUG;
 }
@@ -489,7 +501,7 @@ _Noreturn void recorder_run(struct site *site, const struct event_sink *sink, in
 	char *url = settings->journal != NULL ? strdup(settings->journal) : NULL;
 	struct buf password = site->journal_password;
 	const struct recorder_env env = { .state_dir = state_dir, .audit_path = audit_path,
-		.audit_chain = settings->audit.chain, .journal = settings->reinject.to != NULL,
+		.audit_chain = settings->audit.chain, .journal = wants_journal(site),
 		.journal_url = url, .journal_password = buf_slice(&password),
 		.lease_s = settings->limits.deadline_s + LEASE_MARGIN_S, .sink = sink, .requests = requests };
 

@@ -119,6 +119,25 @@ static int client_seen(void *self, const struct journal_id *id, time_t expires, 
 	return 0;
 }
 
+static int client_remember(void *self, const struct journal_id *ids, size_t n, struct err *err)
+{
+	const struct question question = { { .operation = RECORDER_REMEMBER, .count = (uint32_t)n }, ids, "" };
+	struct recorder_answer answer;
+
+	return ask(self, &question, &answer, NULL, 0, err);
+}
+
+static int client_recall(void *self, const struct journal_id *ids, size_t n, bool *known, struct err *err)
+{
+	const struct question question = { { .operation = RECORDER_RECALL, .count = (uint32_t)n }, ids, "" };
+	struct recorder_answer answer;
+
+	if (ask(self, &question, &answer, NULL, 0, err) != 0)
+		return -1;
+	*known = answer.number != 0;
+	return 0;
+}
+
 /* The client is the channel's owner, not the journal. */
 static void client_close(void *self)
 {
@@ -126,7 +145,7 @@ static void client_close(void *self)
 }
 
 static const struct journal_class client_class = { client_look, client_begin, client_keep, client_end, client_seen,
-						   NULL, NULL, client_close };
+						   client_remember, client_recall, NULL, NULL, client_close };
 
 int recorder_client_open(struct recorder_client *client, int fd, int timeout_ms, struct err *err)
 {

@@ -9,12 +9,13 @@
 #include "milter/journal.h"
 
 enum recorder_operation {
-	RECORDER_LOOK = 1, RECORDER_BEGIN, RECORDER_KEEP, RECORDER_END, RECORDER_SEEN, RECORDER_AUDIT
+	RECORDER_LOOK = 1, RECORDER_BEGIN, RECORDER_KEEP, RECORDER_END, RECORDER_SEEN, RECORDER_AUDIT,
+	RECORDER_REMEMBER, RECORDER_RECALL
 };
 
 struct recorder_request {
 	uint32_t operation;
-	uint32_t count;			/* of struct journal_id that follow: LOOK, BEGIN, KEEP any number, SEEN 1, else 0 */
+	uint32_t count;			/* of struct journal_id that follow: SEEN 1; END, AUDIT 0; else any number */
 	int64_t number;			/* the attempt; SEEN: expires; END: see forget */
 	uint32_t forget;		/* END */
 	uint32_t text_bytes;		/* that follow the ids: KEEP the queue id, AUDIT lines */
@@ -23,7 +24,7 @@ struct recorder_request {
 struct recorder_answer {
 	uint32_t failed;		/* then the error's text follows */
 	uint32_t class;
-	int64_t number;			/* BEGIN: the attempt; SEEN: was it? */
+	int64_t number;			/* BEGIN: the attempt; SEEN: was it? RECALL: is one known? */
 	/* LOOK, BEGIN: one byte a recipient follows, 1: done */
 };
 

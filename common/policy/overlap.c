@@ -44,15 +44,19 @@ static bool lists_meet(const struct pattern_list *a, const struct pattern_list *
 	return false;
 }
 
+/* A reply to encrypted mail is a reply. */
+static bool replies_meet(int one, int other)
+{
+	return one == REPLY_ANY || other == REPLY_ANY || (one == REPLY_FALSE) == (other == REPLY_FALSE);
+}
+
 static bool rules_meet(const struct rule *a, const struct rule *b)
 {
-	int one = a->settings->reply, other = b->settings->reply;
-
 	return lists_meet(&a->sender, &b->sender) && lists_meet(&a->recipient, &b->recipient) &&
 	       lists_meet(&a->from, &b->from) &&
 	       (a->authenticated < 0 || b->authenticated < 0 || a->authenticated == b->authenticated) &&
 	       (a->kinds == 0 || b->kinds == 0 || (a->kinds & b->kinds) != 0) &&
-	       (one == REPLY_ANY || other == REPLY_ANY || one == other);
+	       replies_meet(a->settings->reply, b->settings->reply);
 }
 
 static bool asks_for_content(const struct rule *rule)

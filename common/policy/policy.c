@@ -62,6 +62,8 @@ static bool match_reply(const struct rule *rule, const struct question *q)
 {
 	int wanted = rule->settings->reply;
 
+	if (wanted == REPLY_ENCRYPTED)
+		return q->facts->reply_encrypted;
 	return wanted == REPLY_ANY || (wanted == REPLY_TRUE) == q->facts->reply;
 }
 
@@ -90,4 +92,14 @@ const struct rule *policy_match(const struct rule *rules, size_t n, const struct
 		if (rule_matches(&rules[i], &question))
 			return &rules[i];
 	return NULL;
+}
+
+bool policy_asks_what_is_answered(const struct rule *rules, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (rules[i].settings->reply == REPLY_ENCRYPTED)
+			return true;
+	return false;
 }

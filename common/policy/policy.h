@@ -12,10 +12,14 @@ struct policy_facts {			/* of a message; the recipient and its direction come wi
 	const struct header *header;
 	enum kind kind;
 	bool reply;			/* has In-Reply-To or References */
+	bool reply_encrypted;		/* and one of them names a message that came or went encrypted */
 };
 
 /* The first rule that matches, or NULL. */
 const struct rule *policy_match(const struct rule *rules, size_t n, const struct policy_facts *facts,
 				const struct address *recipient, enum direction direction);
+
+/* Does a rule ask whether the message that is answered was encrypted? Then that has to be remembered. */
+bool policy_asks_what_is_answered(const struct rule *rules, size_t n);
 
 #endif

@@ -32,6 +32,7 @@ struct fixture {
 	struct testdir_clock clock;
 	struct redis *redis;		/* NULL: SQLite */
 	char url[200];
+	int64_t mails;			/* remembered at most; 0: as many as ever */
 	struct journal journal;
 	struct journal_key key;
 };
@@ -39,7 +40,7 @@ struct fixture {
 static struct journal_env make_env(const struct fixture *f)
 {
 	return (struct journal_env){ .state_dir = f->scratch, .lease_s = LEASE_S, .clock = &f->clock.clock, .url = f->url,
-				     .password = slice_of(REDIS_PASSWORD) };
+				     .password = slice_of(REDIS_PASSWORD), .mails = f->mails };
 }
 
 static void open_journal(struct fixture *f)
@@ -433,6 +434,81 @@ static void an_id_is_seen_once(void **state)
 	assert_true(seen);
 }
 
+static void remember(struct fixture *f, const char *id)
+{
+	const struct slice slice = slice_of(id);
+
+	assert_int_equal(journal_remember(&f->journal, &slice, 1, NULL), 0);
+}
+
+/* Is one of both remembered? */
+static bool recall(struct fixture *f, const char *one, const char *other)
+{
+	const struct slice ids[] = { slice_of(one), slice_of(other) };
+	bool known = true;
+
+	assert_int_equal(journal_recall(&f->journal, ids, 2, &known, NULL), 0);
+	return known;
+}
+
+static void an_encrypted_mail_is_remembered_for_a_time(void **state)
+{
+	struct fixture *f = *state;
+	const struct slice two[] = { slice_of("c@x"), slice_of("d@x") };
+	bool known = true;
+
+	assert_false(recall(f, "a@x", "b@x"));
+	remember(f, "a@x");
+	assert_true(recall(f, "a@x", "b@x") && recall(f, "b@x", "a@x"));
+	assert_false(recall(f, "A@x", "b@x"));
+	assert_int_equal(journal_remember(&f->journal, two, 2, NULL), 0);
+	assert_true(recall(f, "b@x", "c@x") && recall(f, "b@x", "d@x"));
+	assert_int_equal(journal_recall(&f->journal, two, 0, &known, NULL), 0);
+	assert_false(known);
+	journal_close(&f->journal);
+	open_journal(f);
+	f->clock.now += JOURNAL_MAIL_LIFE_S - 1;
+	assert_true(recall(f, "a@x", "b@x"));
+	remember(f, "a@x");
+	f->clock.now += 1;
+	assert_false(recall(f, "b@x", "c@x"));
+	assert_true(recall(f, "a@x", "b@x"));
+	f->clock.now += JOURNAL_MAIL_LIFE_S;
+	assert_false(recall(f, "a@x", "d@x"));
+}
+
+static void too_many_crowd_out_the_oldest(void **state)
+{
+	struct fixture *f = *state;
+	char id[40];
+
+	journal_close(&f->journal);
+	f->mails = 100;
+	open_journal(f);
+	for (int i = 0; i < 250; i++) {
+		snprintf(id, sizeof(id), "%d@x", i);
+		remember(f, id);
+		remember(f, id);		/* the same one takes no room */
+		f->clock.now++;
+	}
+	assert_false(recall(f, "0@x", "149@x"));
+	assert_true(recall(f, "0@x", "150@x"));
+	assert_true(recall(f, "0@x", "249@x"));
+}
+
+/* One that is asked about is no copy's and no loop guard's. */
+static void what_is_remembered_is_told_apart(void **state)
+{
+	struct fixture *f = *state;
+	bool seen = true;
+
+	remember(f, "a@x");
+	assert_int_equal(journal_seen(&f->journal, "a@x", f->clock.now + 60, &seen, NULL), 0);
+	assert_false(seen);
+	assert_int_equal(journal_seen(&f->journal, "b@x", f->clock.now + 60, &seen, NULL), 0);
+	assert_false(recall(f, "b@x", "b@x"));
+}
+
 static long long count(const struct fixture *f, const char *sql)
 {
 	sqlite3 *db = NULL;
@@ -476,6 +552,39 @@ static void old_entries_go_in_small_steps(void **state)
 	assert_int_equal(count(f, "SELECT count(*) FROM copy"), 1);	/* the one that was asked for again */
 	assert_int_equal(count(f, "SELECT count(*) FROM seen"), 0);
 	assert_int_equal(count(f, "SELECT count(*) FROM attempt"), 0);
+}
+
+static void old_mails_go_in_small_steps(void **state)
+{
+	struct fixture *f = *state;
+	char id[40];
+
+	for (int i = 0; i < 200; i++) {
+		snprintf(id, sizeof(id), "%d@x", i);
+		remember(f, id);
+	}
+	f->clock.now += JOURNAL_MAIL_LIFE_S;
+	for (int i = 0; i < 4; i++)
+		remember(f, "new@x");
+	assert_int_equal(count(f, "SELECT count(*) FROM mail"), 1);
+}
+
+/* Those of before did not remember mails. */
+static void an_older_journal_learns_to_remember(void **state)
+{
+	struct fixture *f = *state;
+	struct journal_attempt attempt;
+	sqlite3 *db = NULL;
+
+	assert_int_equal(begin(f, both, 2, &attempt), 0);
+	journal_close(&f->journal);
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "DROP TABLE mail", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	open_journal(f);
+	remember(f, "a@x");
+	assert_true(recall(f, "a@x", "b@x"));
+	assert_int_equal(begin(f, both, 2, &attempt), -1);
 }
 
 static void a_group_is_whole_or_not_at_all(void **state)
@@ -662,7 +771,9 @@ static void recipients_as_many_as_it_takes(void **state)
 	TEST(equal_mails_both_arrive), TEST(equal_mails_with_retries_are_counted), \
 	TEST(equal_mails_forget_only_their_recipients), TEST(a_held_recipient_is_busy), \
 	TEST(a_lease_ends_and_is_renewed), TEST(kept_without_begin_counts), TEST(killed_between_any_two_steps), \
-	TEST(many_processes_send_one_copy), TEST(an_id_is_seen_once), TEST(recipients_as_many_as_it_takes)
+	TEST(many_processes_send_one_copy), TEST(an_id_is_seen_once), TEST(recipients_as_many_as_it_takes), \
+	TEST(an_encrypted_mail_is_remembered_for_a_time), TEST(too_many_crowd_out_the_oldest), \
+	TEST(what_is_remembered_is_told_apart)
 
 #ifdef HAVE_HIREDIS
 static void urls(void **state)
@@ -724,6 +835,7 @@ static void a_server_that_refuses_is_try_later(void **state)
 
 static void nothing_works(struct fixture *f, const struct journal_attempt *first)
 {
+	const struct slice id = slice_of("a@x");
 	struct journal_attempt attempt;
 	struct err err = { 0 };
 	bool seen;
@@ -733,6 +845,10 @@ static void nothing_works(struct fixture *f, const struct journal_attempt *first
 	assert_int_equal(journal_end(&f->journal, first, true, &err), -1);
 	assert_int_equal(err.class, ERR_TEMP);
 	assert_int_equal(journal_seen(&f->journal, "id", f->clock.now + 60, &seen, &err), -1);
+	assert_int_equal(err.class, ERR_TEMP);
+	assert_int_equal(journal_remember(&f->journal, &id, 1, &err), -1);
+	assert_int_equal(err.class, ERR_TEMP);
+	assert_int_equal(journal_recall(&f->journal, &id, 1, &seen, &err), -1);
 	assert_int_equal(err.class, ERR_TEMP);
 	assert_int_equal(f->journal.class->start(f->journal.self, &err), -1);
 	assert_int_equal(err.class, ERR_TEMP);
@@ -814,6 +930,7 @@ static void every_key_ends_and_tells_nothing(void **state)
 	assert_int_equal(keep(f, &attempt, both, 1), 0);
 	assert_int_equal(keep(f, &attempt, third, 1), 0);
 	assert_int_equal(journal_seen(&f->journal, "id@example.com", f->clock.now - 1, &seen, NULL), 0);
+	remember(f, "mail@example.com");
 	redis_command(f->redis, "-n 3 eval \"for _, key in ipairs(redis.call('keys', '*')) do"
 		      " if key:find('example') then return redis.error_reply(key) end"
 		      " if redis.call('ttl', key) < 1 and not key:find('version$') and not key:find('number$') then"
@@ -865,6 +982,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TESTS_OF_BOTH, TEST(key_is_of_all_its_parts), TEST(old_entries_go_in_small_steps),
+		TEST(old_mails_go_in_small_steps), TEST(an_older_journal_learns_to_remember),
 		TEST(a_group_is_whole_or_not_at_all), TEST(file_is_private_and_tells_nothing),
 		TEST(a_damaged_file_is_never_an_empty_one), TEST(a_removed_file_is_noticed), TEST(a_full_disk_is_try_later),
 		TEST(no_directory_is_try_later), TEST(too_many_recipients_are_over_a_limit),

@@ -134,6 +134,32 @@ static void journal_works_through_it(void **state)
 	assert_true(seen);
 }
 
+static void encrypted_mail_is_remembered(void **state)
+{
+	struct fixture *f = *state;
+	const struct slice ids[] = { slice_of("a@x"), slice_of("b@x"), slice_of("c@x") };
+	struct slice many[50];
+	bool known = true;
+
+	for (size_t i = 0; i < 50; i++)
+		many[i] = slice_of("z@x");
+	assert_int_equal(journal_recall(&f->client.journal, ids, 3, &known, NULL), 0);
+	assert_false(known);
+	assert_int_equal(journal_remember(&f->client.journal, ids, 2, NULL), 0);
+	assert_int_equal(kill(f->recorder, SIGKILL), 0);
+	wait_for_end(f, true);
+	start(f);
+	assert_int_equal(journal_recall(&f->client.journal, ids + 1, 2, &known, NULL), 0);
+	assert_true(known);
+	assert_int_equal(journal_recall(&f->client.journal, ids + 2, 1, &known, NULL), 0);
+	assert_false(known);
+	assert_int_equal(journal_recall(&f->client.journal, many, 50, &known, NULL), 0);
+	assert_false(known);
+	many[49] = ids[0];
+	assert_int_equal(journal_recall(&f->client.journal, many, 50, &known, NULL), 0);
+	assert_true(known);
+}
+
 static void as_many_recipients_as_the_journal_takes(void **state)
 {
 	struct fixture *f = *state;
@@ -402,6 +428,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(journal_works_through_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(encrypted_mail_is_remembered, setup, teardown),
 		cmocka_unit_test_setup_teardown(as_many_recipients_as_the_journal_takes, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_answered_line_is_in_the_log, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_threads_and_two_generations, setup, teardown),
