@@ -14,6 +14,9 @@ struct ctl_passage {
 /* Makes the envelope of the options, loads the site, reads stdin, and asks the gate. 0: the outcome is filled, also when
  * the message was no message; CTL_USAGE; -1: *err (configuration, memory). The body is not drained yet. */
 int ctl_pass(struct ctl *ctl, struct ctl_passage *passage, struct err *err);
+/* The daemon's memory of encrypted mail, in ctl's arena; *memory NULL: no rule asks, or nothing was ever remembered.
+ * Behind ctl_site. 0, or -1: memory. */
+int ctl_memory(struct ctl *ctl, const struct gate_memory **memory, struct err *err);
 /* To be called behind the draining; why: the error of it, or NULL. Fills the reply. The exit status. */
 int ctl_pass_end(struct ctl *ctl, const struct err *why, struct ctl_passage *passage);
 

@@ -82,7 +82,7 @@ int ctl_pass(struct ctl *ctl, struct ctl_passage *passage, struct err *err)
 	rc = make_envelope(ctl, &passage->envelope, err);
 	if (rc != 0)
 		return rc;
-	if (ctl_site(ctl, err) != 0)
+	if (ctl_site(ctl, err) != 0 || ctl_memory(ctl, &env.memory, err) != 0)
 		return -1;
 	env.site = ctl->site;
 	env.deadline_ms = ctl_deadline_ms(ctl);

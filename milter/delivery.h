@@ -18,7 +18,7 @@ struct delivery {			/* a process's means; shared by its threads */
 	const struct site *site;
 	struct reinject_target *target;	/* NULL: no reinject.to */
 	struct guard *guard;		/* NULL likewise */
-	struct journal journal;		/* class NULL likewise; set by the process that has one */
+	struct journal journal;		/* class NULL: nothing to remember; set by the process that has one */
 };
 
 /* Is reinject.to written as it must be? A finding otherwise. 0 or -1. */

@@ -168,7 +168,8 @@ int journal_remember(const struct journal *journal, const struct slice *message_
 	return rc;
 }
 
-int journal_recall(const struct journal *journal, const struct slice *message_ids, size_t n, bool *known, struct err *err)
+int journal_recall(const struct journal *journal, const struct slice *message_ids, size_t n, bool *known,
+		   struct err *err)
 {
 	struct journal_id *ids = make_mail_ids(message_ids, n, err);
 	int rc = ids == NULL ? -1 : journal->class->recall(journal->self, ids, n, known, err);

@@ -1,5 +1,5 @@
-/* journal.h - which copies of a message the reinjection listener has accepted, so that a retry repeats none of them; and which
- * messages came or went encrypted, for rules that ask what is answered.
+/* journal.h - which copies of a message the reinjection listener has accepted, so that a retry repeats none of them;
+ * and which messages came or went encrypted, for rules that ask what is answered.
  *
  * An interface, and drivers behind it: journal_sqlite.c (a file in state_dir), journal_redis.c (a server that
  * gateways share), and in a worker the recorder's proxy (recorder_client.h). Entries are kept for each recipient: a
@@ -95,11 +95,12 @@ int journal_keep(const struct journal *journal, const struct journal_attempt *at
 int journal_end(const struct journal *journal, const struct journal_attempt *attempt, bool accepted, struct err *err);
 /* Was this id seen before? Remembers it until expires. Of several askers at once exactly one is told false. */
 int journal_seen(const struct journal *journal, const char *id, time_t expires, bool *seen, struct err *err);
-/* These messages came or went encrypted: Message-IDs, n at most JOURNAL_RECIPIENTS. Kept for JOURNAL_MAIL_LIFE_S from the last
- * time on, unless there are too many. On disk when it returns 0. */
+/* These messages came or went encrypted: Message-IDs, n at most JOURNAL_RECIPIENTS. Kept for JOURNAL_MAIL_LIFE_S from
+ * the last time on, unless there are too many. On disk when it returns 0. */
 int journal_remember(const struct journal *journal, const struct slice *message_ids, size_t n, struct err *err);
 /* Is one of them remembered? Changes nothing. */
-int journal_recall(const struct journal *journal, const struct slice *message_ids, size_t n, bool *known, struct err *err);
+int journal_recall(const struct journal *journal, const struct slice *message_ids, size_t n, bool *known,
+		   struct err *err);
 void journal_close(struct journal *journal);	/* one that was never opened (all zero) is fine */
 
 struct journal_env {

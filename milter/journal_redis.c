@@ -475,7 +475,8 @@ static void driver_close(void *self)
 }
 
 static const struct journal_class redis_class = { driver_look, driver_begin, driver_keep, driver_end, driver_seen,
-						  driver_remember, driver_recall, driver_start, driver_commit, driver_close };
+						  driver_remember, driver_recall, driver_start, driver_commit,
+						  driver_close };
 
 /* Opening */
 

@@ -31,7 +31,8 @@ static const char schema[] =
 	"PRAGMA user_version=1;"
 	"COMMIT;";
 
-/* Journals of before may have none. A new one has the greatest number and one more: they need not be counted to be bounded. */
+/* Journals of before may have none. A new one has the greatest number and one more: they need not be counted to be
+ * bounded. */
 static const char mail_schema[] =
 	"CREATE TABLE IF NOT EXISTS mail(number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE,"
 	"	expires INTEGER NOT NULL);"
@@ -64,8 +65,8 @@ static const char *const texts[QUERY_COUNT] = {
 		 " WHERE expires <= ?3 RETURNING 1",
 	[PRUNE_COPIES] = "DELETE FROM copy WHERE id IN (SELECT id FROM copy WHERE expires <= ?1 LIMIT " PRUNE ")",
 	[PRUNE_SEEN] = "DELETE FROM seen WHERE id IN (SELECT id FROM seen WHERE expires <= ?1 LIMIT " PRUNE ")",
-	[REMEMBER] = "INSERT INTO mail(id, expires) VALUES(?1, ?2) ON CONFLICT(id) DO UPDATE SET expires = excluded.expires"
-		     " RETURNING number",
+	[REMEMBER] = "INSERT INTO mail(id, expires) VALUES(?1, ?2)"
+		     " ON CONFLICT(id) DO UPDATE SET expires = excluded.expires RETURNING number",
 	[CROWD_OUT] = "DELETE FROM mail WHERE number <= ?1",
 	[RECALL] = "SELECT 1 FROM mail WHERE id = ?1 AND expires > ?2",
 	[PRUNE_MAILS] = "DELETE FROM mail WHERE number IN (SELECT number FROM mail WHERE expires <= ?1 LIMIT " PRUNE ")",
@@ -423,7 +424,8 @@ static void driver_close(void *self)
 }
 
 static const struct journal_class sqlite_class = { driver_look, driver_begin, driver_keep, driver_end, driver_seen,
-						   driver_remember, driver_recall, driver_start, driver_commit, driver_close };
+						   driver_remember, driver_recall, driver_start, driver_commit,
+						   driver_close };
 
 /* The database file, made whole under another name: 0, or -1. */
 static int make_file(const char *path, struct err *err)

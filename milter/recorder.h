@@ -2,8 +2,9 @@
  * disk"; questions that wait together share one commit. It holds no keys and sees no mail: digests, queue ids and audit
  * lines are all it is told.
  *
- * One for each generation whose configuration wants an audit log, sends copies, or asks what is answered; forked by the keeper, who forks another
- * when it dies. It serves until nobody is left who could ask. While a generation drains there are two of them.
+ * One for each generation whose configuration wants an audit log, sends copies, or asks what is answered; forked by
+ * the keeper, who forks another when it dies. It serves until nobody is left who could ask. While a generation drains
+ * there are two of them.
  */
 #ifndef MILTER_RECORDER_H
 #define MILTER_RECORDER_H

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/spool.h"
+#include "milter/memory.h"
 
 #define MIB ((size_t)1024 * 1024)
 #define HEADER_BYTES ((size_t)1024 * 1024)	/* Postfix keeps 100 kB, sendmail 32 kB */
@@ -341,7 +342,9 @@ void transaction_end(struct transaction *transaction, const char *queue_id, void
 		     struct outcome *outcome, struct err *err)
 {
 	const struct site *site = transaction->env.site;
-	struct gate_env env = { .site = site, .tick = tick, .tick_self = tick_self };
+	const struct gate_memory memory = memory_of(&transaction->env.delivery->journal);
+	struct gate_env env = { .site = site, .memory = &memory, .tick = tick, .tick_self = tick_self };
+
 	memset(outcome, 0, sizeof(*outcome));
 	if (queue_id != NULL)
 		transaction->envelope.queue_id = arena_strdup(transaction->arena, queue_id);
@@ -381,6 +384,20 @@ static void give_account(struct transaction *transaction, const struct settlemen
 		gate_postpone(outcome, REPLY_RECORDER, "it cannot be recorded now, try again later", err->text);
 }
 
+/* Before the account is given, which tells what becomes of the message. A retry of what is not accepted after all
+ * finds it remembered already. */
+static void remember(struct transaction *transaction, struct outcome *outcome, struct err *err)
+{
+	struct err why = { .class = ERR_NONE };
+
+	if (memory_keep(&transaction->env.delivery->journal, transaction->env.site, &transaction->message, outcome,
+			transaction->arena, &why) == 0)
+		return;
+	*err = why;
+	if (!outcome->observed)
+		gate_postpone(outcome, REPLY_RECORDER, "it cannot be remembered now, try again later", err->text);
+}
+
 void transaction_settle(struct transaction *transaction, const struct settlement *settlement, struct outcome *outcome,
 			struct err *err)
 {
@@ -388,6 +405,7 @@ void transaction_settle(struct transaction *transaction, const struct settlement
 		gate_postpone(outcome, REPLY_INTERNAL, "internal error", err->text);
 	else if (settlement->failed)
 		gate_failed(transaction->env.site, err, outcome);
+	remember(transaction, outcome, err);
 	give_account(transaction, settlement, outcome, err);
 	delivery_end(transaction->env.delivery, &transaction->delivery, outcome, err);
 }

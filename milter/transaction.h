@@ -56,8 +56,8 @@ struct settlement {
 	double ms;			/* since the message's end came */
 };
 
-/* The last word before the answer: the account of it on disk, and the journal told. What cannot be recorded is not
- * accepted. */
+/* The last word before the answer: encrypted mail remembered where a rule asks for it, the account of it on disk, and
+ * the journal told. What cannot be recorded is not accepted. */
 void transaction_settle(struct transaction *transaction, const struct settlement *settlement, struct outcome *outcome,
 			struct err *err);
 

@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "gate/trigger.h"
+#include "mail/message_id.h"
+
+#define REFERENCES 50		/* looked at, beginning with In-Reply-To and the latest */
 
 static bool is_originating(const struct site *site, const struct envelope *envelope)
 {
@@ -138,9 +141,54 @@ static int facts_recipients(const struct site *site, const struct envelope *enve
 	return 0;
 }
 
-int facts_gather(const struct site *site, const struct envelope *envelope, const struct message *message,
+/* Is there a recipient for whom another rule would apply if the message answered encrypted mail? */
+static bool turns_on_what_is_answered(const struct site *site, const struct envelope *envelope,
+				      const struct facts *facts)
+{
+	const struct rule *rules = site->rules;
+	const size_t n = site->rule_count;
+	struct policy_facts told = facts->policy;
+	size_t i;
+
+	told.reply_encrypted = true;
+	for (i = 0; i < envelope->recipient_count; i++)
+		if (policy_match(rules, n, &facts->policy, &facts->lookup[i], facts->directions[i]) !=
+		    policy_match(rules, n, &told, &facts->lookup[i], facts->directions[i]))
+			return true;
+	return false;
+}
+
+static int ask_memory(const struct gate_memory *memory, const struct header *header, struct arena *arena,
+		      struct facts *facts, struct err *err)
+{
+	struct message_ids ids = { NULL, 0 };
+	struct err why = { .class = ERR_NONE };
+	int known;
+
+	if (message_ids_find(arena, header, "In-Reply-To", REFERENCES, &ids, err) != 0 ||
+	    message_ids_find(arena, header, "References", REFERENCES, &ids, err) != 0)
+		return -1;
+	known = ids.n > 0 ? memory->was_encrypted(memory->self, ids.items, ids.n, &why) : 0;
+	facts->policy.reply_encrypted = known == 1;
+	facts->not_told = known < 0 ? arena_strdup(arena, why.text) : NULL;
+	return known < 0 && facts->not_told == NULL ? err_memory(err) : 0;
+}
+
+/* It is asked for only where something depends on it: what is not asked cannot fail. */
+static int facts_answered(const struct gate_env *env, const struct envelope *envelope, const struct header *header,
+			  struct arena *arena, struct facts *facts, struct err *err)
+{
+	if (env->memory == NULL || !facts->policy.reply || facts->own_copy ||
+	    !policy_asks_what_is_answered(env->site->rules, env->site->rule_count) ||
+	    !turns_on_what_is_answered(env->site, envelope, facts))
+		return 0;
+	return ask_memory(env->memory, header, arena, facts, err);
+}
+
+int facts_gather(const struct gate_env *env, const struct envelope *envelope, const struct message *message,
 		 struct arena *arena, struct facts *facts, struct err *err)
 {
+	const struct site *site = env->site;
 	const struct header *header = &message->header;
 
 	memset(facts, 0, sizeof(*facts));
@@ -166,5 +214,5 @@ int facts_gather(const struct site *site, const struct envelope *envelope, const
 	facts->policy.header = header;
 	facts->policy.reply = header_find(header, "In-Reply-To", 0) != NULL ||
 			      header_find(header, "References", 0) != NULL;
-	return 0;
+	return facts_answered(env, envelope, header, arena, facts, err);
 }

@@ -1,9 +1,10 @@
-/* facts.h - what is known of a message before anything is decided: only what the rules mention, nothing fetched. */
+/* facts.h - what is known of a message before anything is decided: only what the rules mention. Nothing is fetched,
+ * but that a rule may turn on whether the message that is answered was encrypted: then the memory of those is asked.
+ */
 #ifndef GATE_FACTS_H
 #define GATE_FACTS_H
 
-#include "gate/envelope.h"
-#include "gate/site.h"
+#include "gate/gate.h"
 #include "policy/policy.h"
 
 struct facts {
@@ -21,13 +22,15 @@ struct facts {
 	bool encryption_asked;		/* by `triggers`; mail of ours only */
 	bool excused;			/* a null sender's report that quotes no content: `require` asks no more of it */
 	struct policy_facts policy;
+	const char *not_told;		/* why policy.reply_encrypted could not be found out; NULL: no such thing */
 	struct address *lookup;		/* per recipient: its address without what follows recipient_delimiter */
 	enum direction *directions;	/* per recipient */
 	bool *visible;			/* per recipient: stands in To, Cc, Resent-To or Resent-Cc; mail of ours */
 };
 
-/* 0, or -1: a stream or memory failed. A message over a MIME limit is a fact. */
-int facts_gather(const struct site *site, const struct envelope *envelope, const struct message *message,
+/* 0, or -1: a stream or memory failed. A message over a MIME limit is a fact, and so is a memory of encrypted mail that
+ * does not answer. */
+int facts_gather(const struct gate_env *env, const struct envelope *envelope, const struct message *message,
 		 struct arena *arena, struct facts *facts, struct err *err);
 
 #endif

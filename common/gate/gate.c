@@ -111,7 +111,7 @@ static int process(const struct gate_env *env, const struct envelope *envelope, 
 	struct plan plan;
 
 	if (check_size(site, message, err) != 0 ||
-	    facts_gather(site, envelope, message, arena, &facts, err) != 0 ||
+	    facts_gather(env, envelope, message, arena, &facts, err) != 0 ||
 	    plan_make(env, envelope, &facts, arena, &plan, err) != 0)
 		return -1;
 	tick(env);

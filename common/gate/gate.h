@@ -8,8 +8,15 @@
 #include "gate/outcome.h"
 #include "gate/site.h"
 
+struct gate_memory {			/* which messages came or went encrypted */
+	/* Did one of the n (one at least)? As message_id.h writes them. 1, 0, or -1: could not be asked. */
+	int (*was_encrypted)(void *self, const struct slice *message_ids, size_t n, struct err *err);
+	void *self;
+};
+
 struct gate_env {
 	const struct site *site;
+	const struct gate_memory *memory;	/* NULL: nothing is remembered */
 	int64_t deadline_ms;			/* on the site clock's monotonic time */
 	void (*tick)(void *self);		/* called between longer pieces of work; may be NULL */
 	void *tick_self;

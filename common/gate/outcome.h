@@ -22,7 +22,7 @@ enum reply {			/* milter/reply.c has codes and texts */
 	REPLY_KEYSTORE,		/* 451 4.7.5 */
 	REPLY_SEPARATE,		/* 550 5.7.0: recipients need different treatment, and copies cannot be made */
 	REPLY_COPIES,		/* 451 4.4.2: a copy could not be handed over */
-	REPLY_RECORDER,		/* 451 4.7.5: what was sent could not be recorded */
+	REPLY_RECORDER,		/* 451 4.7.5: the recorder could not be told, or asked */
 	REPLY_INTEGRITY,	/* 550 5.7.7 */
 	REPLY_VERDICT,		/* 550 5.7.1 */
 	REPLY_REVOCATION,	/* 451 4.7.5 */

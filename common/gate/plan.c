@@ -53,6 +53,15 @@ static void plan_loop(const struct planner *p)
 		plan_refuse(p->plan, REPLY_LOOP, ACTION_REJECT, "too many hops", NULL);
 }
 
+/* A rule that requires more might apply. */
+static void plan_not_told(const struct planner *p)
+{
+	if (p->facts->not_told != NULL)
+		plan_refuse(p->plan, REPLY_RECORDER, ACTION_TEMPFAIL,
+			    "whether it answers encrypted mail cannot be found out now, try again later",
+			    p->facts->not_told);
+}
+
 static void plan_rules(struct planner *p)
 {
 	const struct rule *rule = NULL;
@@ -306,6 +315,7 @@ int plan_make(const struct gate_env *env, const struct envelope *envelope, const
 	if (plan_allocate(&planner, err) != 0)
 		return -1;
 	plan_loop(&planner);
+	plan_not_told(&planner);
 	plan_rules(&planner);
 	plan_keys(&planner);
 	if (peers_find(env, envelope, facts, arena, plan, err) != 0)

@@ -104,7 +104,6 @@ static int later(struct conf *conf, const void *member, const char *key, struct 
 static int refuse_later(const struct rule_settings *s, struct conf *conf, struct err *err)
 {
 	const struct { const char *key; const void *member; bool wanted; } keys[] = {
-		{ "reply", &s->reply, s->reply > REPLY_FALSE },
 		{ "header_protection", &s->header_protection, s->header_protection != 0 },
 		{ "harvest", &s->harvest, s->harvest != 0 },
 		{ "cbc_unsigned", &s->cbc_unsigned, s->cbc_unsigned != 0 },

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The daemon as an administrator sees it: start, reload, death of workers, stop, limits. Needs the built smime-milter,
-nothing else: the milter protocol is spoken by milter_client.py.
+"""The daemon as an administrator sees it: start, reload, death of workers, stop, limits. Needs the built smime-milter
+and smimectl beside it, nothing else: the milter protocol is spoken by milter_client.py.
 
 Usage: tests/e2e/daemon.py [SMIME-MILTER] [-k PATTERN]; default ./smime-milter. Without root some cases are skipped.
 """
@@ -22,6 +22,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from milter_client import MilterClient, MilterError, send_message  # noqa: E402
 
 MILTER = os.path.abspath("smime-milter")
+SMIMECTL = os.path.abspath("smimectl")
 MESSAGE = b"From: a@x.example\nTo: b@example.com\nSubject: s\n\nhello\n"
 
 
@@ -486,6 +487,124 @@ class Life(Case):
         self.assertTrue(wait_for(lambda: not [p for p in left if os.path.exists("/proc/%d" % p)]))
 
 
+class Replies(Case):
+    """reply = "encrypted": what came or went encrypted is remembered."""
+    RULES = """internal_hosts = [ "192.0.2.7" ];
+collections = ( { name = "demo"; files = "DIR/demo/roots.sst"; } );
+directories = ( { type = "files"; path = "DIR/demo/certs"; } );
+rules = (
+  { id = "answer"; direction = "inbound"; reply = "encrypted"; require_protection = "encrypted"; },
+  { id = "in"; direction = "inbound"; },
+  { id = "partner"; direction = "outbound"; recipient = "*@partner.example"; encrypt = "require"; },
+  { id = "rest"; } );
+"""
+
+    def setUp(self):
+        super().setUp()
+        subprocess.run([SMIMECTL, "demo-ca", self.directory + "/demo"], check=True, capture_output=True)
+        self.RULES = self.RULES.replace("DIR", self.directory)
+
+    def pass_on(self, fields, body="hello", ours=False):
+        with MilterClient(self.daemon.target) as client:
+            client.connect(ip="192.0.2.7" if ours else "192.0.2.1")
+            client.helo()
+            sender, to = "alice@example.com", "carol@partner.example"
+            if not ours:
+                sender, to = to, sender
+            message = "From: %s\nTo: %s\n%s\n%s\n" % (sender, to, fields, body)
+            return send_message(client, message.encode(), sender, [to])
+
+    def went(self, message_id):
+        """Out, encrypted. Returns it as it arrived, under another Message-ID."""
+        result, headers, body = self.pass_on("Message-ID: <%s>\n" % message_id, ours=True)
+        self.assertTrue(result.accepted(), result.reply)
+        headers, body = result.apply(headers, body)
+        kind = [v for n, v in headers if n.lower() == b"content-type"][0]
+        self.assertIn(b"enveloped-data", kind)
+        rest = "".join("%s:%s\n" % (n.decode(), v.decode()) for n, v in headers if n.lower().startswith(b"content-"))
+        return "MIME-Version: 1.0\n" + rest, body.decode().replace("\r\n", "\n")
+
+    def judge(self, answered, refused):
+        reply = self.pass_on("Message-ID: <answer@x>\nIn-Reply-To: <%s>\n" % answered)[0]
+        if refused:
+            self.assertTrue(reply.reply and reply.reply.startswith("550 5.7.1 "), reply.reply)
+        else:
+            self.assertTrue(reply.accepted(), reply.reply)
+
+    def recorder(self):
+        pid = self.daemon.process.pid
+        found = [c for c in children(pid) if c not in keepers(pid) + workers(pid)]
+        self.assertEqual(len(found), 1)
+        return found[0]
+
+    def explain(self, answered):
+        fields = "From: carol@partner.example\nReferences: <x@y>\n <%s>\n\nhello\n" % answered
+        command = [SMIMECTL, "-c", self.daemon.conf, "explain", "--from", "carol@partner.example", "--rcpt",
+                   "alice@example.com", "--client", "192.0.2.1"]
+        return subprocess.run(command, input=fields, capture_output=True, text=True).stdout
+
+    def test_what_is_answered(self):
+        self.run_daemon()
+        self.judge("went@example.com", False)
+        fields, body = self.went("went@example.com")
+        self.judge("went@example.com", True)
+        self.judge("other@example.com", False)
+        self.judge("came@partner.example", False)
+        self.assertTrue(self.pass_on("Message-ID: <came@partner.example>\n" + fields, body)[0].accepted())
+        self.judge("came@partner.example", True)
+        # encrypted, as it shall be
+        fields += "In-Reply-To: <went@example.com>\nMessage-ID: <2@partner.example>\n"
+        self.assertTrue(self.pass_on(fields, body)[0].accepted())
+        self.judge("2@partner.example", True)
+
+    def test_restart(self):
+        self.run_daemon()
+        self.went("went@example.com")
+        self.assertIn('rule "answer"', self.explain("went@example.com"))
+        self.daemon.stop()
+        self.daemon.start()
+        self.judge("went@example.com", True)
+        self.judge("other@example.com", False)
+        self.assertIn('rule "answer"', self.explain("went@example.com"))
+        self.assertIn('rule "in"', self.explain("other@example.com"))
+
+    def test_smimectl_makes_no_journal(self):
+        self.daemon = Daemon(self.directory, self.RULES)
+        self.assertIn('rule "in"', self.explain("went@example.com"))
+        self.assertEqual(os.listdir(self.directory + "/state"), [])
+        with open(self.directory + "/state/journal.sqlite", "w") as f:
+            f.write("damaged")
+        self.assertIn("451 4.7.5", self.explain("went@example.com"))
+
+    def test_recorder_that_dies_or_sleeps(self):
+        self.run_daemon()
+        fields, body = self.went("went@example.com")
+        os.kill(self.recorder(), signal.SIGKILL)
+        self.judge("went@example.com", True)
+        self.assertTrue(wait_for(lambda: len(children(self.daemon.process.pid)) == 4))
+        asleep = self.recorder()
+        os.kill(asleep, signal.SIGSTOP)
+        try:
+            threads = [threading.Thread(target=self.is_postponed, args=arguments) for arguments in (
+                ("In-Reply-To: <other@example.com>\n",), ("Message-ID: <came@x>\n" + fields, body))]
+            for thread in threads:
+                thread.start()
+            self.assertTrue(self.pass_on("Message-ID: <no-answer@x>\n")[0].accepted())
+            for thread in threads:
+                thread.join()
+        finally:
+            os.kill(asleep, signal.SIGCONT)
+        self.assertEqual(self.postponed, 2)
+        self.judge("went@example.com", True)
+
+    postponed = 0
+
+    def is_postponed(self, *message):
+        reply = self.pass_on(*message)[0].reply
+        if reply and reply.startswith("451 4.7.5 "):
+            self.postponed += 1
+
+
 class Socket(Case):
     def test_mode_and_stale_path(self):
         target = "local:%s/milter.sock" % self.directory
@@ -579,4 +698,5 @@ def run():
 if __name__ == "__main__":
     if len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
         MILTER = os.path.abspath(sys.argv.pop(1))
+        SMIMECTL = os.path.join(os.path.dirname(MILTER), "smimectl")
     sys.exit(run())

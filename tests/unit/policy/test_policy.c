@@ -83,7 +83,7 @@ static int teardown(void **state)
 
 struct mail {
 	const char *sender, *from, *client, *recipient, *header;
-	bool authenticated, reply;
+	bool authenticated, reply, encrypted;
 	enum kind kind;
 	enum direction direction;
 };
@@ -104,7 +104,7 @@ static const char *match(struct fixture *f, const struct mail *mail)
 	struct header header = { NULL, 0 };
 	struct policy_facts facts = { .sender = &sender, .client_ip = mail->client, .header = &header,
 				      .authenticated = mail->authenticated, .reply = mail->reply,
-				      .kind = mail->kind };
+				      .reply_encrypted = mail->encrypted, .kind = mail->kind };
 	const struct rule *rule = NULL;
 	size_t consumed = 0;
 
@@ -197,11 +197,23 @@ static void test_defaults(void **state)
 	assert_int_equal(f->rules[0].sign_as[0].who, SIGN_AS_FROM);
 }
 
+static void test_reply_to_encrypted_mail(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, "{ id = \"encrypted\"; reply = \"encrypted\"; }, "
+				 "{ id = \"reply\"; reply = \"true\"; }, { id = \"new\"; reply = \"false\"; }"), 0);
+	MATCH("encrypted", .reply = true, .encrypted = true);
+	MATCH("reply", .reply = true);
+	MATCH("new", .reply = false);
+	assert_true(policy_asks_what_is_answered(f->rules, 3));
+	assert_false(policy_asks_what_is_answered(f->rules + 1, 2));
+}
+
 static void test_what_comes_later_is_refused(void **state)
 {
 	static const char *const keys[] = {
 		"header_protection = \"cipher\";", "harvest = \"on\";",
-		"reply = \"encrypted\";",
 	};
 	struct fixture *f = *state;
 	char rule[200];
@@ -262,6 +274,7 @@ int main(void)
 		cmocka_unit_test(test_first_match_wins),
 		cmocka_unit_test(test_each_criterion),
 		cmocka_unit_test(test_authenticated_false_and_reply_false),
+		cmocka_unit_test(test_reply_to_encrypted_mail),
 		cmocka_unit_test(test_unclear_from_matches_no_pattern),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_what_comes_later_is_refused),
