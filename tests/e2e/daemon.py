@@ -65,7 +65,7 @@ def keepers(pid):
         return [int(c) for c in f.read().split()]
 
 
-def wait_for(condition, seconds=10):
+def wait_for(condition, seconds=90):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():

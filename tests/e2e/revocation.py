@@ -231,8 +231,8 @@ class Fetching(Case):
         fields = self.fields(message)
         return fields["result"], fields["revocation"]
 
-    def expect(self, message, result, revocation, seconds=10):
-        if not wait_for(lambda: self.verdict(message) == (result, revocation), seconds):
+    def expect(self, message, result, revocation):
+        if not wait_for(lambda: self.verdict(message) == (result, revocation)):
             self.fail("%s instead of %s\n%s" % (self.verdict(message), (result, revocation), self.daemon.logged()))
 
     def stored(self):
@@ -276,7 +276,7 @@ class Crl(Fetching):
                                      r"result=stored\n" % self.server.port), 2)
         sub.revoke(serial)
         self.server.put("/sub.crl?x=1", sub.crl())
-        self.expect(mail, "fail", "revoked", 15)
+        self.expect(mail, "fail", "revoked")
         self.assertEqual(len(self.stored()), 2)
         for name in self.stored():
             self.assertEqual(os.stat(self.directory + "/state/revocation/" + name).st_mode & 0o7777, 0o600)
