@@ -1,4 +1,4 @@
-/* delivery.c - see delivery.h. Called by callbacks.c at the end of a message, before the original is changed: all made
+/* delivery.c - see delivery.h. Called by transaction.c at the end of a message, before the original is changed: all made
  * ready, copies sent, each remembered, the sender told of who gets none. RFC 5321, RFC 3461. */
 #include "milter/delivery.h"
 

@@ -1,4 +1,4 @@
-/* dsn.c - see dsn.h. Called by apply.c when recipients were dropped or refused. RFC 3461 6, RFC 3464, RFC 3834, RFC
+/* dsn.c - see dsn.h. Called by delivery.c when recipients were dropped or refused. RFC 3461 6, RFC 3464, RFC 3834, RFC
  * 6522, RFC 6533 (addresses beyond ASCII stand in their ASCII form, so that the whole is 7-bit but for such a
  * sender's own). */
 #include "milter/dsn.h"

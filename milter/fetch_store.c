@@ -1,4 +1,4 @@
-/* fetch_store.c - see fetch_store.h. Called by fetch.c and fetch_table.c, and by setup.c before the fetch process runs.
+/* fetch_store.c - see fetch_store.h. Called by fetch.c, and by setup.c before the fetch process runs.
  * What the files hold is not looked at here. */
 #include "milter/fetch_store.h"
 

@@ -1,4 +1,4 @@
-/* fetch_url.c - see fetch_url.h. Called by fetch.c (URLs), fetch_http.c (addresses), setup.c (fetch_hosts). RFC 3986,
+/* fetch_url.c - see fetch_url.h. Called by fetch_intake.c (URLs), fetch_http.c (addresses), setup.c (fetch_hosts). RFC 3986,
  * RFC 6890. */
 #include "milter/fetch_url.h"
 

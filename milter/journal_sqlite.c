@@ -1,4 +1,4 @@
-/* journal_sqlite.c - the journal as a SQLite database, the only file that knows SQLite. Called by recorder.c and the tests.
+/* journal_sqlite.c - the journal as a SQLite database, the only file that knows SQLite. Called by drivers.c and the tests.
  *
  * Write-ahead log with synchronous=FULL: a commit is one fsync, and survives kill -9 and power loss. The database is made
  * under another name and linked into place whole, so that one without tables is never a new one, but one that lost them.

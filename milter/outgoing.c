@@ -1,5 +1,5 @@
-/* outgoing.c - see outgoing.h. Called by apply.c for copies and notifications before any of them is sent, and for the
- * digest that the loop guard checks. */
+/* outgoing.c - see outgoing.h. Called by delivery.c for copies and notifications before any of them is sent, and for
+ * the digest that the loop guard checks; by account.c for the digest of what goes on unchanged. */
 #include "milter/outgoing.h"
 
 #include <string.h>

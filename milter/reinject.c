@@ -1,4 +1,4 @@
-/* reinject.c - see reinject.h. Called by apply.c. Each mail has a connection of its own: MAIL and RCPT go together
+/* reinject.c - see reinject.h. Called by delivery.c. Each mail has a connection of its own: MAIL and RCPT go together
  * where the listener offers PIPELINING, DATA goes alone, since it must not be said unless a recipient was accepted
  * and none put off. RFC 5321 3.3, RFC 2920. */
 #include "milter/reinject.h"

@@ -1,6 +1,6 @@
 /* evidence_store.c - keeps evidence as the files have it: looks at them once a second, reads those that have
- * changed, and puts a new snapshot in the place of the old one. Called by collection.c when it loads, by path.c with
- * every question; the fetch process writes files and tells nobody.
+ * changed, and puts a new snapshot in the place of the old one. Called by collection.c when it loads and
+ * with every question; the fetch process writes files and tells nobody.
  *
  * A file counts as changed when its inode, size or times have, to the nanosecond. Kernels keep these times in steps
  * of some milliseconds, so a file that was changed a moment before it was read is read once more at the next look. */

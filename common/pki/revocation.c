@@ -1,5 +1,5 @@
 /* revocation.c - judges one certificate of a proven path by the evidence: the algorithm of RFC 5280 6.3.3, point by
- * point (letters in comments are its steps), and OCSP beside it. Called by path.c for every certificate of a good
+ * point (letters in comments are its steps), and OCSP beside it. Called by path_revocation.c for every certificate of a good
  * path.
  *
  * A CRL counts when a key has signed it whose certificate bears the CRL's issuer as subject and leads to the anchor

@@ -1,6 +1,6 @@
 /* prescan_envelope.c - envelopes from the outside: framing, order and number of everything but the recipients' own
  * insides (prescan_recipient.c), content cipher and its parameters, the tag. RFC 5652 6, RFC 5083 2, RFC 5084, RFC 8551
- * 3.3, 3.4; SPECS B3, B6. Called by verify.c and kind.c. No state, thread-safe.
+ * 3.3, 3.4; SPECS B3, B6. Called by verify.c and sealed.c. No state, thread-safe.
  *
  * What lies in front of the content is held piece by piece, the content passes by. What is well formed and yet of no
  * use to us is told as a fact, so that it is not taken for rubbish.

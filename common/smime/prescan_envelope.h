@@ -1,6 +1,6 @@
 /* prescan_envelope.h - a strict look at an EnvelopedData (RFC 5652 6) or AuthEnvelopedData (RFC 5083) before any other
  * code sees it, from a stream: memory does not depend on the size of the content. Nothing is opened, and whether the
- * encrypted content is what it should be only a key can tell. Internal to smime/: used by verify.c and kind.c.
+ * encrypted content is what it should be only a key can tell. Internal to smime/: used by verify.c and sealed.c.
  */
 #ifndef SMIME_PRESCAN_ENVELOPE_H
 #define SMIME_PRESCAN_ENVELOPE_H
