@@ -104,7 +104,7 @@ static void odd_spellings_get_no_copies(void **state)
 {
 	static const char *const odd[] = { "<@relay.example:c@x>", "<@a.example,@b.example:c@x>", "<list:c@x;>",
 					   "<c@x;>", "<c@x>,", "\"a\"<@relay.example:c@x>", "<(a)c@x>", "<c\\@x>" };
-	static const struct journal_class unasked = { NULL };
+	static const struct journal_class unasked = { .look = NULL };
 	const struct reinject_settings settings = { .to = "unix:/nonexistent", .name = "mx.example.com" };
 	struct fixture *f = *state;
 
@@ -126,7 +126,7 @@ static void odd_spellings_get_no_copies(void **state)
 /* The journal has no functions: who asked it would fail. */
 static void who_observes_asks_nobody(void **state)
 {
-	static const struct journal_class unasked = { NULL };
+	static const struct journal_class unasked = { .look = NULL };
 	struct fixture *f = *state;
 	struct field field = field_make(f->arena, slice_of(GUARD_FIELD), slice_of(" v1; id=0; expires=1; mac=0"));
 	char *dir = testdir_scratch();
