@@ -1,22 +1,19 @@
 /* account.c - see account.h. Called by transaction.c, at last. */
 #include "milter/account.h"
 
-#include "milter/outgoing.h"
-
 static uint64_t header_bytes(struct arena *arena, const struct header *header)
 {
 	return message_header_bytes(arena, header).n;
 }
 
-/* digest: room for it. */
-static int describe_in(const struct account *a, unsigned char *digest, struct audit_message *in, struct err *err)
+static int describe_in(const struct account *a, struct audit_message *in, struct err *err)
 {
 	*in = (struct audit_message){ .queue_id = a->envelope->queue_id };
 	if (a->message->body == NULL)
 		return 0;
-	if (outgoing_digest(a->message->body, digest, err) != 0)
+	in->body_sha256 = outgoing_digest_once(a->digest, err);
+	if (in->body_sha256 == NULL)
 		return -1;
-	in->body_sha256 = digest;
 	in->size_bytes = header_bytes(a->arena, &a->message->header);
 	if (a->message->body->size_bytes != BODY_SIZE_UNKNOWN)
 		in->size_bytes += a->message->body->size_bytes;
@@ -35,7 +32,6 @@ static void describe_original(const struct account *a, const struct audit_messag
 
 int account_give(const struct account *a, struct err *err)
 {
-	unsigned char digest[CRYPT_SHA256_BYTES];
 	struct audit_entry entry = {
 		.at = clock_now(&clock_system), .envelope = a->envelope, .outcome = a->outcome,
 		.header = &a->message->header, .attempt = a->attempt, .config = conf_sha256(a->site->conf),
@@ -48,7 +44,7 @@ int account_give(const struct account *a, struct err *err)
 	out = arena_array(a->arena, 1 + a->copy_count, sizeof(*out));
 	if (out == NULL)
 		return err_memory(err);
-	if (describe_in(a, digest, &entry.in, err) != 0)
+	if (describe_in(a, &entry.in, err) != 0)
 		return -1;
 	describe_original(a, &entry.in, &out[0]);
 	for (size_t i = 0; i < a->copy_count; i++)

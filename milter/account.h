@@ -4,6 +4,7 @@
 
 #include "gate/site.h"
 #include "milter/audit.h"
+#include "milter/outgoing.h"
 
 struct applied {			/* what the original transaction's new body was; set by apply_message */
 	bool body_read;			/* there was one, read to its end */
@@ -16,6 +17,7 @@ struct account {
 	const struct recorder_client *recorder;
 	const struct envelope *envelope;
 	const struct message *message;		/* as it came; body NULL: it was not taken to its end */
+	struct outgoing_digest *digest;		/* of its body */
 	const struct outcome *outcome;
 	const struct applied *applied;
 	const struct audit_message *copies;	/* as delivery.h tells them */

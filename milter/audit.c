@@ -50,9 +50,7 @@ static const char *result_of(const struct outcome *outcome)
 
 static struct slice field_value(const struct header *header, const char *name)
 {
-	const struct field *field = header_find(header, name, 0);
-
-	return field != NULL ? slice_trim(field->value) : slice_make(NULL, 0);
+	return slice_trim(header_value(header, name));
 }
 
 /* The address, not the field: display names are no business of a log. Null where there is not exactly one. */

@@ -76,13 +76,6 @@ static int make_all_ready(struct run *run, struct err *err)
 	return 0;
 }
 
-static struct slice field_value(const struct header *header, const char *name)
-{
-	const struct field *field = header_find(header, name, 0);
-
-	return field != NULL ? field->value : slice_of(NULL);
-}
-
 /* Postfix completes the mail of clients that are its own: the Message-ID has its queue id in it, and is another one when
  * they try again, as may be the Date. */
 static bool is_completed(const struct run *run, struct slice message_id)
@@ -98,13 +91,13 @@ static bool is_completed(const struct run *run, struct slice message_id)
 static int tell_apart(const struct run *run, struct journal_parts *parts, struct err *err)
 {
 	const struct header *header = &run->mail->message->header;
-	struct slice resent_id = field_value(header, "Resent-Message-ID"), resent = field_value(header, "Resent-Date");
+	struct slice resent_id = header_value(header, "Resent-Message-ID"), resent = header_value(header, "Resent-Date");
 	struct slice subject = { NULL, 0 };
 
 	if (is_completed(run, parts->message_id) || is_completed(run, resent_id))
 		parts->message_id = parts->date = resent_id = resent = slice_make(NULL, 0);
 	if (parts->message_id.n == 0 || parts->date.n == 0)
-		subject = field_value(header, "Subject");
+		subject = header_value(header, "Subject");
 	if (resent_id.n == 0 && resent.n == 0 && subject.n == 0)
 		return 0;
 	parts->more = slice_of(arena_printf(run->mail->arena, "%.*s\n%.*s\n%.*s", SLICE_ARGS(resent_id),
@@ -115,15 +108,14 @@ static int tell_apart(const struct run *run, struct journal_parts *parts, struct
 static int make_key(struct run *run, struct err *err)
 {
 	const struct message *message = run->mail->message;
-	unsigned char digest[CRYPT_SHA256_BYTES];
 	struct journal_parts parts = {
 		.sender = run->mail->envelope->sender.text,
-		.message_id = field_value(&message->header, "Message-ID"),
-		.date = field_value(&message->header, "Date"),
-		.body_sha256 = digest,
+		.message_id = header_value(&message->header, "Message-ID"),
+		.date = header_value(&message->header, "Date"),
+		.body_sha256 = outgoing_digest_once(run->mail->digest, err),
 	};
 
-	if (tell_apart(run, &parts, err) != 0 || outgoing_digest(message->body, digest, err) != 0)
+	if (parts.body_sha256 == NULL || tell_apart(run, &parts, err) != 0)
 		return -1;
 	return journal_key_make(&parts, &run->key, err);
 }
@@ -353,21 +345,19 @@ static int send_all(struct run *run, struct err *err)
 	return tell_sender(run, err);
 }
 
-/* As many as a reply has room for. */
+static bool is_dropped(const void *self, size_t i)
+{
+	const struct outcome *outcome = self;
+
+	return outcome->recipients[i].message == OUTCOME_NONE;
+}
+
+/* NULL: memory */
 static const char *name_dropped(const struct run *run)
 {
-	const char *text = "no usable certificate for";
-	size_t named = 0;
+	const char *names = envelope_names(run->mail->arena, run->mail->envelope, is_dropped, run->outcome);
 
-	for (size_t i = 0; text != NULL && i < run->outcome->recipient_count; i++) {
-		if (run->outcome->recipients[i].message != OUTCOME_NONE)
-			continue;
-		if (++named > 8)
-			return arena_printf(run->mail->arena, "%s and others", text);
-		text = arena_printf(run->mail->arena, "%s%s <%.*s>", text, named > 1 ? "," : "",
-				    SLICE_ARGS(run->outcome->recipients[i].recipient->address.text));
-	}
-	return text;
+	return names != NULL ? arena_printf(run->mail->arena, "no usable certificate for %s", names) : NULL;
 }
 
 static void refuse_to_part(const struct run *run)
@@ -453,14 +443,14 @@ void delivery_end(const struct delivery *delivery, const struct delivery_state *
 
 int delivery_is_own(const struct delivery *delivery, const struct delivery_mail *mail, struct err *err)
 {
-	unsigned char digest[CRYPT_SHA256_BYTES];
-	const struct guard_mail bound = { .envelope = mail->envelope, .n = mail->envelope->recipient_count,
-					  .body_sha256 = digest, .now = clock_now(&clock_system) };
+	struct guard_mail bound = { .envelope = mail->envelope, .n = mail->envelope->recipient_count,
+				    .now = clock_now(&clock_system) };
 
 	if (delivery->guard == NULL || delivery->journal.class == NULL || delivery->site->settings.mode == MODE_OBSERVE ||
 	    !guard_present(&mail->message->header))
 		return 0;
-	if (outgoing_digest(mail->message->body, digest, err) != 0)
+	bound.body_sha256 = outgoing_digest_once(mail->digest, err);
+	if (bound.body_sha256 == NULL)
 		return -1;
 	return guard_check(mail->arena, delivery->guard, &bound, &mail->message->header, &delivery->journal, err);
 }

@@ -30,6 +30,7 @@ void delivery_close(struct delivery *delivery);	/* one that is all zero is fine 
 struct delivery_mail {
 	const struct envelope *envelope;
 	const struct message *message;	/* as it came */
+	struct outgoing_digest *digest;	/* of its body */
 	struct arena *arena;
 	int64_t deadline_ms;		/* of clock_system, monotonic */
 	void (*tick)(void *self);	/* before each copy; may be NULL */

@@ -54,22 +54,28 @@ static int make_id(struct slice kind, struct slice text, struct journal_id *id, 
 	return 0;
 }
 
-/* Under the message's key: the journal tells nobody whether a certain person ever got mail. NULL: *err. */
-static struct journal_id *make_ids(const struct journal_key *key, const char *const *recipients, size_t n,
-				   struct err *err)
+/* NULL: *err. */
+static struct journal_id *new_ids(size_t n, const char *what, struct err *err)
 {
 	struct journal_id *ids = NULL;
 
 	if (n > JOURNAL_RECIPIENTS) {
-		err_set(err, ERR_LIMIT, "journal: more than %d recipients in one message", JOURNAL_RECIPIENTS);
+		err_set(err, ERR_LIMIT, "journal: more than %d %s", JOURNAL_RECIPIENTS, what);
 		return NULL;
 	}
 	ids = calloc(n + 1, sizeof(*ids));
-	if (ids == NULL) {
+	if (ids == NULL)
 		err_memory(err);
-		return NULL;
-	}
-	for (size_t i = 0; i < n; i++)
+	return ids;
+}
+
+/* Under the message's key: the journal tells nobody whether a certain person ever got mail. NULL: *err. */
+static struct journal_id *make_ids(const struct journal_key *key, const char *const *recipients, size_t n,
+				   struct err *err)
+{
+	struct journal_id *ids = new_ids(n, "recipients in one message", err);
+
+	for (size_t i = 0; ids != NULL && i < n; i++)
 		if (make_id(slice_make(key->bytes, sizeof(key->bytes)), slice_of(recipients[i]), &ids[i], err) != 0) {
 			free(ids);
 			return NULL;
@@ -140,18 +146,9 @@ int journal_seen(const struct journal *journal, const char *id, time_t expires, 
 /* NULL: *err. */
 static struct journal_id *make_mail_ids(const struct slice *message_ids, size_t n, struct err *err)
 {
-	struct journal_id *ids = NULL;
+	struct journal_id *ids = new_ids(n, "Message-IDs", err);
 
-	if (n > JOURNAL_RECIPIENTS) {
-		err_set(err, ERR_LIMIT, "journal: more than %d Message-IDs", JOURNAL_RECIPIENTS);
-		return NULL;
-	}
-	ids = calloc(n + 1, sizeof(*ids));
-	if (ids == NULL) {
-		err_memory(err);
-		return NULL;
-	}
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; ids != NULL && i < n; i++)
 		if (make_id(slice_of("mail"), message_ids[i], &ids[i], err) != 0) {
 			free(ids);
 			return NULL;

@@ -1,5 +1,5 @@
 /* outgoing.c - see outgoing.h. Called by delivery.c for copies and notifications before any of them is sent, and for
- * the digest that the loop guard checks; by account.c for the digest of what goes on unchanged. */
+ * the digest of what came, which the loop guard, the journal and account.c want. */
 #include "milter/outgoing.h"
 
 #include <string.h>
@@ -125,4 +125,12 @@ int outgoing_digest(const struct body *body, unsigned char digest[CRYPT_SHA256_B
 	struct lines lines = { 0 };
 
 	return drain(body, &lines, digest, err);
+}
+
+const unsigned char *outgoing_digest_once(struct outgoing_digest *digest, struct err *err)
+{
+	if (!digest->made && outgoing_digest(digest->body, digest->sha256, err) != 0)
+		return NULL;
+	digest->made = true;
+	return digest->sha256;
 }

@@ -33,4 +33,13 @@ int outgoing_make(struct arena *arena, const struct outgoing_room *room, const s
 /* The digest that outgoing_make would give this body; keeps nothing. 0 or -1. */
 int outgoing_digest(const struct body *body, unsigned char digest[CRYPT_SHA256_BYTES], struct err *err);
 
+/* The same for several who ask, of whom the first has the body read. Starts with body set and the rest zero. */
+struct outgoing_digest {
+	const struct body *body;
+	bool made;
+	unsigned char sha256[CRYPT_SHA256_BYTES];
+};
+/* Lives as long as the struct. NULL: *err. */
+const unsigned char *outgoing_digest_once(struct outgoing_digest *digest, struct err *err);
+
 #endif

@@ -29,6 +29,7 @@ struct transaction {
 	uint64_t body_bytes;
 	uint64_t limit_bytes;		/* limits.message_mb */
 	struct message message;		/* as it came; from the end on */
+	struct outgoing_digest digest;	/* of its body */
 	struct delivery_state delivery;
 	bool has_mail;
 	enum reply refused;		/* REPLY_NONE: nothing went wrong yet */
@@ -305,7 +306,7 @@ static void finish_message(struct transaction *transaction)
 	if (transaction->refused != REPLY_NONE)
 		return;
 	message->header = transaction->header;
-	message->body = spool_finish(transaction->spool, &err);
+	message->body = transaction->digest.body = spool_finish(transaction->spool, &err);
 	if (message->body == NULL)
 		refuse_err(transaction, REPLY_INTERNAL, &err);
 }
@@ -323,7 +324,7 @@ static void pass(struct transaction *transaction, const struct gate_env *env, st
 	const struct delivery *delivery = transaction->env.delivery;
 	const struct delivery_mail mail = {
 		.envelope = &transaction->envelope, .message = &transaction->message, .arena = transaction->arena,
-		.deadline_ms = env->deadline_ms, .tick = env->tick, .tick_self = env->tick_self,
+		.digest = &transaction->digest, .deadline_ms = env->deadline_ms, .tick = env->tick, .tick_self = env->tick_self,
 	};
 	int own = delivery_is_own(delivery, &mail, err);
 
@@ -371,7 +372,7 @@ static void give_account(struct transaction *transaction, const struct settlemen
 	const struct account account = {
 		.site = transaction->env.site, .recorder = transaction->env.recorder,
 		.envelope = &transaction->envelope, .message = &transaction->message, .outcome = outcome,
-		.applied = &settlement->applied, .copies = sent->copies, .copy_count = sent->copy_count,
+		.digest = &transaction->digest, .applied = &settlement->applied, .copies = sent->copies, .copy_count = sent->copy_count,
 		.attempt = sent->attempt.number, .token = settlement->token, .ms = settlement->ms,
 		.arena = transaction->arena,
 	};

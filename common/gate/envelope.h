@@ -24,5 +24,9 @@ struct envelope {
 	const char *daemon_name;	/* the MTA listener's {daemon_name}; "" */
 	bool own_copy;			/* proven to be a copy that this installation made: it passes untouched */
 };
+/* "<a@x>, <b@y>" of those whom wanted says, by index, as many as a reply has room for, then " and others". NULL: arena
+ * exhausted. */
+const char *envelope_names(struct arena *arena, const struct envelope *envelope,
+			   bool (*wanted)(const void *self, size_t i), const void *self);
 
 #endif

@@ -145,8 +145,7 @@ static void refuse_extra(const struct search *s, const struct group *group, cons
 	const char *id = group->treatment->rule->id;
 
 	if (list->status == DIRECTORY_FAILED)
-		plan_refuse(s->plan, REPLY_DIRECTORY, ACTION_TEMPFAIL, "directory unavailable, try again later",
-			    list->failure);
+		plan_refuse_not_asked(s->plan, list);
 	else
 		plan_refuse(s->plan, REPLY_NO_CERTIFICATE, ACTION_REJECT,
 			    arena_printf(s->arena, "no usable certificate for <%.*s>, whom rule %s adds",

@@ -32,6 +32,17 @@ void plan_refuse(struct plan *plan, enum reply reply, enum action action, const 
 	*refusal = (struct refusal){ reply, action, detail != NULL ? detail : "", reason };
 }
 
+void plan_refuse_not_asked(struct plan *plan, const struct candidate_list *list)
+{
+	const char *why = list->failure != NULL ? list->failure : "a directory failed";
+
+	if (list->undecided)
+		plan_refuse(plan, REPLY_REVOCATION, ACTION_TEMPFAIL,
+			    "revocation of a recipient's certificate cannot be checked now", why);
+	else
+		plan_refuse(plan, REPLY_DIRECTORY, ACTION_TEMPFAIL, "directory unavailable, try again later", why);
+}
+
 static void refuse(struct plan *plan, enum reply reply, enum action action, const char *detail)
 {
 	plan_refuse(plan, reply, action, detail, NULL);
@@ -202,23 +213,25 @@ static void plan_keys(struct planner *p)
 	}
 }
 
+struct missing {
+	const struct plan *plan;
+	const struct rule *rule;
+};
+
+static bool is_missing(const void *self, size_t i)
+{
+	const struct missing *missing = self;
+
+	return missing->plan->each[i].rule == missing->rule && missing->plan->looked_up[i] &&
+	       missing->plan->candidates[i].status == DIRECTORY_NONE;
+}
+
 /* Every recipient without a certificate is named, as far as a reply has room. */
 static const char *name_missing(const struct planner *p, const struct rule *rule)
 {
-	const char *names = "", *separator = "";
-	size_t i, named = 0;
+	const struct missing missing = { p->plan, rule };
+	const char *names = envelope_names(p->arena, p->envelope, is_missing, &missing);
 
-	for (i = 0; names != NULL && i < p->envelope->recipient_count; i++) {
-		if (p->plan->each[i].rule != rule || !p->plan->looked_up[i] ||
-		    p->plan->candidates[i].status != DIRECTORY_NONE)
-			continue;
-		if (++named > 8)
-			return arena_printf(p->arena, "no usable certificate for %s and others (rule %s)", names,
-					    rule->id);
-		names = arena_printf(p->arena, "%s%s<%.*s>", names, separator,
-				     SLICE_ARGS(p->envelope->recipients[i].address.text));
-		separator = ", ";
-	}
 	return names != NULL ? arena_printf(p->arena, "no usable certificate for %s (rule %s)", names, rule->id) : NULL;
 }
 
@@ -244,16 +257,9 @@ static void judge_candidates(struct planner *p, size_t i)
 	if (list->status == DIRECTORY_FOUND)
 		return;
 	treatment->encrypt = false;
-	if (list->status == DIRECTORY_FAILED && list->undecided) {
-		explain(p, treatment, list->failure);
-		plan_refuse(p->plan, REPLY_REVOCATION, ACTION_TEMPFAIL,
-			       "revocation of a recipient's certificate cannot be checked now", list->failure);
-		return;
-	}
 	if (list->status == DIRECTORY_FAILED) {
 		explain(p, treatment, list->failure);
-		plan_refuse(p->plan, REPLY_DIRECTORY, ACTION_TEMPFAIL, "directory unavailable, try again later",
-			       list->failure);
+		plan_refuse_not_asked(p->plan, list);
 		return;
 	}
 	treatment->drop = must && treatment->rule->settings->no_certificate == NO_CERTIFICATE_DROP_RECIPIENT;

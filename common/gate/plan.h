@@ -70,5 +70,7 @@ int plan_make(const struct gate_env *env, const struct envelope *envelope, const
 	      struct arena *arena, struct plan *plan, struct err *err);
 /* The first refusal of a kind stands; "could not ask" replaces a final one. detail NULL: "". */
 void plan_refuse(struct plan *plan, enum reply reply, enum action action, const char *detail, const char *reason);
+/* Try later, since it cannot be known whether there is a certificate: a directory, or the revocation of what it has. */
+void plan_refuse_not_asked(struct plan *plan, const struct candidate_list *list);
 
 #endif

@@ -6,8 +6,6 @@
 #include "gate/peers.h"
 #include "smime/sealed.h"
 
-#define NAMES 8		/* in a reply */
-
 enum standing { NOBODY_KNOWN, CAN_READ, CANNOT_READ, NOT_ASKED };
 
 struct reading {
@@ -105,41 +103,28 @@ static int ask_all(struct reading *check, struct err *err)
 	return 0;
 }
 
-/* Those of the rule for whom it is not encrypted, as far as a reply has room. NULL: memory. */
-static const char *name_left_out(const struct reading *check, const struct rule *rule)
-{
-	const char *names = "";
-	size_t named = 0;
+struct left_out {
+	const struct reading *check;
+	const struct rule *rule;
+};
 
-	for (size_t i = 0; names != NULL && i < check->envelope->recipient_count; i++) {
-		if (check->plan->each[i].rule != rule || check->standings[i] != CANNOT_READ)
-			continue;
-		if (++named > NAMES)
-			return arena_printf(check->arena, "%s and others", names);
-		names = arena_printf(check->arena, "%s%s<%.*s>", names, named > 1 ? ", " : "",
-				     SLICE_ARGS(check->envelope->recipients[i].address.text));
-	}
-	return names;
+/* One of the rule for whom it is not encrypted. */
+static bool is_left_out(const void *self, size_t i)
+{
+	const struct left_out *left_out = self;
+
+	return left_out->check->plan->each[i].rule == left_out->rule &&
+	       left_out->check->standings[i] == CANNOT_READ;
 }
 
 static void refuse_left_out(const struct reading *check, const struct rule *rule)
 {
-	const char *names = name_left_out(check, rule);
+	const struct left_out left_out = { check, rule };
+	const char *names = envelope_names(check->arena, check->envelope, is_left_out, &left_out);
 
 	plan_refuse(check->plan, REPLY_NO_CERTIFICATE, ACTION_REJECT, names == NULL ? NULL :
 		    arena_printf(check->arena, "the message came encrypted, but not for the certificate of %s (rule %s)",
 				 names, rule->id), NULL);
-}
-
-static void refuse_not_asked(const struct reading *check, const struct candidate_list *list)
-{
-	const char *why = list->failure != NULL ? list->failure : "a directory failed";
-
-	if (list->undecided)
-		plan_refuse(check->plan, REPLY_REVOCATION, ACTION_TEMPFAIL,
-			    "revocation of a recipient's certificate cannot be checked now", why);
-	else
-		plan_refuse(check->plan, REPLY_DIRECTORY, ACTION_TEMPFAIL, "directory unavailable, try again later", why);
 }
 
 static void judge(const struct reading *check, size_t i)
@@ -154,7 +139,7 @@ static void judge(const struct reading *check, size_t i)
 
 	treatment->why = whys[check->standings[i]];
 	if (check->standings[i] == NOT_ASKED)
-		refuse_not_asked(check, check->failures[i]);
+		plan_refuse_not_asked(check->plan, check->failures[i]);
 	else if (check->standings[i] == CANNOT_READ)
 		refuse_left_out(check, treatment->rule);
 }

@@ -186,6 +186,13 @@ const struct field *header_find(const struct header *header, const char *name, s
 	return NULL;
 }
 
+struct slice header_value(const struct header *header, const char *name)
+{
+	const struct field *field = header_find(header, name, 0);
+
+	return field != NULL ? field->value : slice_of(NULL);
+}
+
 size_t header_count(const struct header *header, const char *name)
 {
 	size_t count = 0;

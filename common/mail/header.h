@@ -52,6 +52,8 @@ int header_outside(struct arena *arena, const struct header *from, struct header
 
 /* The index-th (from 0) field of that name (ASCII case folded), or NULL. */
 const struct field *header_find(const struct header *header, const char *name, size_t index);
+/* The value of the first one as it stands; n == 0: there is none, or it is empty. */
+struct slice header_value(const struct header *header, const char *name);
 size_t header_count(const struct header *header, const char *name);
 /* Also "Name :", whose blanks some readers overlook. */
 bool field_is(const struct field *field, const char *name);

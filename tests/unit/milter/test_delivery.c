@@ -19,6 +19,7 @@ struct fixture {
 	struct recipient_outcome to[2];
 	struct envelope envelope;
 	struct message message;
+	struct outgoing_digest digest;
 	struct delivery_mail mail;
 	struct delivery_state state;
 	struct outcome outcome;
@@ -38,7 +39,8 @@ static int setup(void **state)
 	}
 	f->envelope = (struct envelope){ .queue_id = "", .sender_args = "", .recipients = f->recipients,
 					 .recipient_count = 2, .daemon_name = "" };
-	f->mail = (struct delivery_mail){ .envelope = &f->envelope, .message = &f->message, .arena = f->arena };
+	f->mail = (struct delivery_mail){ .envelope = &f->envelope, .message = &f->message, .arena = f->arena,
+					 .digest = &f->digest };
 	f->outcome = (struct outcome){ .action = ACTION_ACCEPT, .reply = REPLY_NONE, .recipients = f->to,
 				       .recipient_count = 2, .copy_count = 1 };
 	*state = f;
