@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/bench.h"
 #include "support/passage.h"
 #include "support/people.h"
 
@@ -49,20 +50,9 @@ static const char conf[] =
 	"  { id = \"gcm\"; recipient = \"dave@partner.example\"; encrypt = \"require\"; ciphers = \"aes256-gcm\"; },\n"
 	"  { id = \"cbc\"; encrypt = \"require\"; } );\n";
 
-static void need(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "bench: %s failed\n", what);
-	exit(99);
-}
-
 static double now_ms(void)
 {
-	struct timespec at;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &at);
-	return (double)at.tv_sec * 1e3 + (double)at.tv_nsec / 1e6;
+	return now_us(CLOCK_PROCESS_CPUTIME_ID) / 1e3;
 }
 
 static void load_site(struct bench *bench)

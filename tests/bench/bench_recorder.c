@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/bench.h"
 #include "milter/recorder.h"
 #include "milter/recorder_client.h"
 
@@ -30,22 +31,6 @@ struct thread {
 	unsigned number;
 	bool journal;
 };
-
-static void need(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "bench: %s failed\n", what);
-	exit(99);
-}
-
-static double now_us(void)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	return (double)at.tv_sec * 1e6 + (double)at.tv_nsec / 1e3;
-}
 
 static void copy(const struct bench *bench, unsigned thread, unsigned i)
 {
@@ -68,7 +53,7 @@ static void *run(void *arg)
 
 	for (unsigned i = 0; i < CALLS; i++) {
 		if (self->journal)
-			copy(self->bench, self->number * 1000 + ++count, (unsigned)now_us());
+			copy(self->bench, self->number * 1000 + ++count, (unsigned)now_us(CLOCK_MONOTONIC));
 		else
 			need(recorder_client_audit(&self->bench->client, slice_of(self->bench->line), &err) == 0, err.text);
 	}
@@ -84,10 +69,10 @@ static double bare(const struct bench *bench)
 	snprintf(path, sizeof(path), "%s/bare", bench->directory);
 	fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	need(fd >= 0, "open");
-	start = now_us();
+	start = now_us(CLOCK_MONOTONIC);
 	for (unsigned i = 0; i < CALLS; i++)
 		need(write(fd, bench->line, LINE_BYTES) == LINE_BYTES && fdatasync(fd) == 0, "fdatasync");
-	start = (now_us() - start) / CALLS;
+	start = (now_us(CLOCK_MONOTONIC) - start) / CALLS;
 	close(fd);
 	return start;
 }
@@ -95,7 +80,7 @@ static double bare(const struct bench *bench)
 static void measure(struct bench *bench, unsigned n, bool journal, double one_us)
 {
 	struct thread *threads = calloc(n, sizeof(*threads));
-	double start = now_us(), each;
+	double start = now_us(CLOCK_MONOTONIC), each;
 
 	need(threads != NULL, "memory");
 	for (unsigned i = 0; i < n; i++) {
@@ -104,7 +89,7 @@ static void measure(struct bench *bench, unsigned n, bool journal, double one_us
 	}
 	for (unsigned i = 0; i < n; i++)
 		need(pthread_join(threads[i].thread, NULL) == 0, "join");
-	each = (now_us() - start) / (n * CALLS);
+	each = (now_us(CLOCK_MONOTONIC) - start) / (n * CALLS);
 	printf("%-8s %2u threads  %8.1f us each = %5.2f  waiting %5.2f\n", journal ? "copy" : "line", n, each,
 	       each / one_us, each * n / one_us);
 	free(threads);

@@ -10,7 +10,6 @@ import glob
 import os
 import re
 import smtplib
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,25 +17,14 @@ from concurrent.futures import ThreadPoolExecutor
 WORK, TOP = sys.argv[1], sys.argv[2]
 sys.path.insert(0, os.path.join(TOP, "tests", "support"))
 sys.dont_write_bytecode = True
+import checks  # noqa: E402
 import mailcheck  # noqa: E402
+from checks import run, say  # noqa: E402
 from mailcheck import read, write  # noqa: E402
-
-failures = 0
 
 
 def path(*names):
     return os.path.join(WORK, *names)
-
-
-def say(good, text, reason=""):
-    global failures
-    failures += not good
-    print(("ok - " if good else "not ok - ") + text + (": " + reason if reason and not good else ""), flush=True)
-
-
-def run(*command, data=b""):
-    done = subprocess.run(command, input=data, capture_output=True)
-    return done.returncode, done.stdout, done.stderr.decode("latin-1").replace("\n", " ").strip()
 
 
 # Who there is: a short name, an address, and whether there is a certificate. The domain says which rule it is.
@@ -584,7 +572,7 @@ def main():
         write_config("loop", ports[1], ports[2])
     else:
         {"table": table, "loop": loop, "lock": lock}[command](*ports)
-    return 1 if failures else 0
+    return 1 if checks.failures else 0
 
 
 if __name__ == "__main__":

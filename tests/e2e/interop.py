@@ -17,7 +17,9 @@ WORK, BUILD, TOP = sys.argv[1:4]
 HAVE = sys.argv[4:]
 sys.path.insert(0, os.path.join(TOP, "tests", "support"))
 sys.dont_write_bytecode = True
+import checks  # noqa: E402
 import mailcheck  # noqa: E402
+from checks import line, run, say  # noqa: E402
 from mailcheck import read, write  # noqa: E402
 
 PKI = os.path.join(WORK, "pki")
@@ -29,25 +31,7 @@ KEYS = ("rsa", "p256", "p384")
 SIGNERS = (("rsa", "pkcs1"), ("rsa", "pss"), ("p256", "pkcs1"), ("p384", "pkcs1"))
 JARS = ":".join("/usr/share/java/%s.jar" % j for j in ("bcmail", "bcpkix", "bcprov", "bcutil", "javax.mail",
                                                        "javax.activation"))
-failures = 0
 unable = {}     # (implementation, reason): what it cannot do
-
-
-def say(good, text, reason=""):
-    global failures
-    failures += not good
-    line(("ok - " if good else "not ok - ") + text + (": " + reason if reason and not good else ""))
-
-
-def line(text):
-    """One write: several threads talk at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-def run(*command, data=b""):
-    done = subprocess.run(command, input=data, capture_output=True)
-    return done.returncode, done.stdout, done.stderr.decode("latin-1").replace("\n", " ").strip()
 
 
 def path(*names):
@@ -522,7 +506,7 @@ def main():
     for (name, why), what in unable.items():
         text = what[0] + (" and %d kinds more" % (len(what) - 1) if len(what) > 1 else "")
         line("skip - %s: %s: refuses OpenSSL's own messages of this kind too: %s" % (name, text, why))
-    return 1 if failures else 0
+    return 1 if checks.failures else 0
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import os
 import random
 import re
 import smtplib
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -22,36 +21,19 @@ from concurrent.futures import ThreadPoolExecutor
 WORK, TOP, SEED = sys.argv[1], sys.argv[2], int(sys.argv[3])
 sys.path.insert(0, os.path.join(TOP, "tests", "support"))
 sys.dont_write_bytecode = True
+import checks  # noqa: E402
 import mailcheck  # noqa: E402
+from checks import must, run, say  # noqa: E402
 from mailcheck import read, write  # noqa: E402
 
 ENTRIES = 200
 SHAPES = [name for name in mailcheck.SHAPES if name != "binary-bytes"]      # SMTP carries no bare CR
 KEYS = {"alice": "rsa", "bob": "p256", "erin": "p384"}                      # ours, with keys
 PARTNERS = {"carol": "rsa", "dave": "p256"}                                 # theirs, who sign
-failures = 0
 
 
 def path(*names):
     return os.path.join(WORK, *names)
-
-
-def say(good, text, reason=""):
-    global failures
-    failures += not good
-    print(("ok - " if good else "not ok - ") + text + (": " + reason if reason and not good else ""), flush=True)
-
-
-def run(*command, data=b""):
-    done = subprocess.run(command, input=data, capture_output=True)
-    return done.returncode, done.stdout, done.stderr.decode("latin-1").replace("\n", " ").strip()
-
-
-def must(*command, data=b""):
-    rc, out, text = run(*command, data=data)
-    if rc != 0:
-        raise SystemExit("%s: %s" % (" ".join(command[:3]), text))
-    return out
 
 
 # Who there is.
@@ -634,7 +616,7 @@ def main():
         end()
     else:
         play(command, {"out": int(sys.argv[5]), "in": int(sys.argv[6])})
-    return 1 if failures else 0
+    return 1 if checks.failures else 0
 
 
 if __name__ == "__main__":
