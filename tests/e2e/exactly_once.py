@@ -19,10 +19,12 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import copies  # noqa: E402
+import copies  # noqa: E402 - which finds tests/support
+import checks  # noqa: E402
 import mailcheck  # noqa: E402
 import milter_client  # noqa: E402
-from copies import ADDRESS, Mail, path, say  # noqa: E402
+from checks import say  # noqa: E402
+from copies import ADDRESS, Mail, path  # noqa: E402
 
 GATEWAY = sys.argv[3]
 SOCKET = "unix:" + path("run", "once.sock")
@@ -498,7 +500,7 @@ def main():
     say(status == 0, "the gateway ends well", str(status))
     say(b"secret" not in mailcheck.read(path("once.log")), "no content in the log")
     listener.close()
-    return 1 if copies.failures else 0
+    return 1 if checks.failures else 0
 
 
 if __name__ == "__main__":
