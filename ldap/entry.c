@@ -23,11 +23,12 @@ const char *entry_attribute(const char *const *names, const char *description)
 
 int entry_value(struct arena *arena, const char *name, struct slice value, struct directory_answer *answer)
 {
+	const struct directory_entry like = { .attribute = name };
 	struct bundle bundle = { .entries = NULL };
 	struct err why;
 
 	if (bundle_parse(arena, value, &bundle, &why) == 0)
-		return directory_answer_bundle(arena, answer, &bundle, name);
+		return directory_answer_bundle(arena, answer, &bundle, &like);
 	if (why.class == ERR_TEMP)
 		return -1;
 	err_prefix(&why, "%s", name);

@@ -39,20 +39,19 @@ struct slice directory_key(struct arena *arena, const struct address *address)
 	return slice_make(key, address->text.n);
 }
 
-int directory_answer_add(struct arena *arena, struct directory_answer *answer, struct cert *cert,
-			 const struct capabilities *capabilities, const char *attribute)
+int directory_answer_add(struct arena *arena, struct directory_answer *answer, const struct directory_entry *entry)
 {
 	struct directory_entry *entries = grow(arena, answer->entries, answer->n, sizeof(*entries));
-	struct directory_entry entry = { .capabilities = *capabilities };
+	struct directory_entry added = *entry;
 
 	if (entries == NULL)
 		return -1;
 	answer->entries = entries;
-	entry.cert = hold(arena, cert);
-	entry.attribute = arena_strdup(arena, attribute);
-	if (entry.cert == NULL || entry.attribute == NULL)
+	added.cert = hold(arena, entry->cert);
+	added.attribute = arena_strdup(arena, entry->attribute);
+	if (added.cert == NULL || added.attribute == NULL)
 		return -1;
-	entries[answer->n++] = entry;
+	entries[answer->n++] = added;
 	answer->status = DIRECTORY_FOUND;
 	return 0;
 }
@@ -110,25 +109,28 @@ static size_t count_certs(const struct bundle *bundle)
 }
 
 int directory_answer_bundle(struct arena *arena, struct directory_answer *answer, const struct bundle *bundle,
-			    const char *attribute)
+			    const struct directory_entry *like)
 {
+	struct directory_entry added = *like;
 	size_t certs = count_certs(bundle);
 	int rc = 0;
 
+	added.capabilities = bundle->capabilities;
 	for (size_t i = 0; i < bundle->n && rc == 0; i++) {
 		const struct bundle_entry *entry = &bundle->entries[i];
 
+		added.cert = entry->cert;
 		if (entry->problem != NULL)
-			rc = add_problem(arena, answer, attribute, entry->problem, entry->offset);
+			rc = add_problem(arena, answer, like->attribute, entry->problem, entry->offset);
 		else if (entry->cert == NULL)
 			continue;
 		else if (certs > 1 && cert_info(entry->cert)->ca)
 			rc = directory_answer_chain(arena, answer, entry->cert);
 		else
-			rc = directory_answer_add(arena, answer, entry->cert, &bundle->capabilities, attribute);
+			rc = directory_answer_add(arena, answer, &added);
 	}
 	if (rc == 0 && certs == 0)
-		rc = add_problem(arena, answer, attribute, "holds no certificate", 0);
+		rc = add_problem(arena, answer, like->attribute, "holds no certificate", 0);
 	return rc;
 }
 
@@ -151,15 +153,79 @@ static int copy_chain(struct arena *arena, const struct cert_list *from, struct 
 	return 0;
 }
 
+static int copy_address(struct arena *arena, const struct address *from, struct address *to)
+{
+	const struct { struct slice from, *to; } parts[] = { { from->text, &to->text }, { from->local, &to->local },
+							     { from->domain, &to->domain } };
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		const char *copy = arena_string(arena, parts[i].from);
+
+		if (copy == NULL)
+			return -1;
+		*parts[i].to = slice_make(copy, parts[i].from.n);
+	}
+	return 0;
+}
+
+struct directory_owner *directory_owner_copy(struct arena *arena, const struct directory_owner *from)
+{
+	struct directory_owner *owner = arena_alloc(arena, sizeof(*owner));
+	struct address *addresses = arena_array(arena, from->n, sizeof(*addresses));
+
+	if (owner == NULL || addresses == NULL)
+		return NULL;
+	for (size_t i = 0; i < from->n; i++)
+		if (copy_address(arena, &from->addresses[i], &addresses[i]) != 0)
+			return NULL;
+	*owner = (struct directory_owner){ addresses, from->n };
+	return owner;
+}
+
+/* Entries of one person stand together: his addresses are copied once. */
+static int copy_entries(struct arena *arena, const struct directory_answer *from, struct directory_answer *to)
+{
+	const struct directory_owner *last = NULL, *copy = NULL;
+
+	for (size_t i = 0; i < from->n; i++) {
+		struct directory_entry entry = from->entries[i];
+
+		if (entry.owner != last) {
+			last = entry.owner;
+			copy = last == NULL ? NULL : directory_owner_copy(arena, last);
+			if (copy == NULL && last != NULL)
+				return -1;
+		}
+		entry.owner = copy;
+		if (directory_answer_add(arena, to, &entry) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Members are no groups themselves: the depth is 2. */
+static int copy_members(struct arena *arena, const struct directory_answer *from, struct directory_answer *to)
+{
+	to->members = arena_array(arena, from->member_count, sizeof(*to->members));
+	if (to->members == NULL)
+		return -1;
+	for (; to->member_count < from->member_count; to->member_count++) {
+		const struct directory_member *member = &from->members[to->member_count];
+		struct directory_member *copy = &to->members[to->member_count];
+
+		if (copy_address(arena, &member->address, &copy->address) != 0 ||
+		    directory_answer_copy(arena, &member->answer, &copy->answer) != 0)
+			return -1;
+	}
+	to->group = from->group;
+	return 0;
+}
+
 int directory_answer_copy(struct arena *arena, const struct directory_answer *from, struct directory_answer *to)
 {
 	*to = (struct directory_answer){ .status = DIRECTORY_NONE };
-	for (size_t i = 0; i < from->n; i++) {
-		const struct directory_entry *entry = &from->entries[i];
-
-		if (directory_answer_add(arena, to, entry->cert, &entry->capabilities, entry->attribute) != 0)
-			return -1;
-	}
+	if (copy_entries(arena, from, to) != 0 || (from->group && copy_members(arena, from, to) != 0))
+		return -1;
 	if (copy_chain(arena, &from->chain, &to->chain) != 0)
 		return -1;
 	for (size_t i = 0; i < from->problem_count; i++) {

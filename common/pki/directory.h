@@ -12,10 +12,18 @@
 #include "pki/capability.h"
 #include "pki/cert.h"
 
+struct directory_owner {			/* the person, or whatever has a mailbox, that a directory's entry is about */
+	const struct address *addresses;	/* n of them, the primary one first; in the arena */
+	size_t n;
+};
+
 struct directory_entry {
 	struct cert *cert;			/* reference held by the answer's arena */
 	struct capabilities capabilities;
 	const char *attribute;			/* "userSMIMECertificate", a file name; in the arena */
+	const struct directory_owner *owner;	/* NULL: the directory does not say */
+	size_t value;				/* which value of the answer it came from, counted from 0 in the directory's order */
+	bool preferred;				/* its owner marked it, among those of its value, for being encrypted to */
 };
 
 enum directory_status { DIRECTORY_NONE = 0, DIRECTORY_FOUND = 1, DIRECTORY_FAILED = -1 };
@@ -30,6 +38,15 @@ struct directory_answer {
 	const char *failure;			/* DIRECTORY_FAILED: why, printable ASCII, no secret */
 	bool remembered;			/* from a cache: the directory itself was not asked now */
 	int64_t age_ms;				/* remembered: since it was asked */
+	bool stale;				/* remembered for longer than cache_s, and the directory could not be asked */
+	struct directory_member *members;	/* the address is a group's: everybody in it, once each */
+	size_t member_count;
+	bool group;				/* FOUND, and members stand in the place of entries */
+};
+
+struct directory_member {
+	struct address address;			/* primary; in the arena */
+	struct directory_answer answer;		/* his own; no group */
 };
 
 struct directory_class {
@@ -48,6 +65,7 @@ struct directory {
 	void *self;
 	const char *name;		/* "files:/path", "ldap://host": named in explain, log, audit; no secret */
 	bool trusted;			/* what it returns needs no collection */
+	bool secondary_addresses;	/* a certificate may have any address of its owner, not the primary one alone */
 	struct pattern_list domains;	/* whose addresses it is asked for; empty: all */
 };
 

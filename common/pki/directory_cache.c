@@ -104,7 +104,7 @@ static int recall(struct cache *cache, struct arena *arena, struct slice key, in
 
 static bool is_plain_none(const struct directory_answer *answer)
 {
-	return answer->n == 0 && answer->chain.n == 0 && answer->problem_count == 0;
+	return answer->n == 0 && answer->chain.n == 0 && answer->problem_count == 0 && !answer->group;
 }
 
 static struct remembered *remembered_new(struct slice key, const struct directory_answer *answer, int64_t now_ms,

@@ -27,18 +27,22 @@
  * arena; p == NULL: exhausted. */
 struct slice directory_key(struct arena *arena, const struct address *address);
 
-/* Each returns 0, or -1 when the arena is exhausted. The first sets status FOUND; attribute is copied. */
-int directory_answer_add(struct arena *arena, struct directory_answer *answer, struct cert *cert,
-			 const struct capabilities *capabilities, const char *attribute);
+/* Each returns 0, or -1 when the arena is exhausted. The first sets status FOUND; the attribute's text is copied, the
+ * owner has to live in the arena. */
+int directory_answer_add(struct arena *arena, struct directory_answer *answer, const struct directory_entry *entry);
 int directory_answer_chain(struct arena *arena, struct directory_answer *answer, struct cert *cert);
 int directory_answer_problem(struct arena *arena, struct directory_answer *answer, const char *text);
 
 /* One value of a person's attribute: certificates that are no CAs' are entries, CAs' go to the chain (a certificate
- * that stands alone is an entry whatever it is), bad ones become problems, which begin with attribute. */
+ * that stands alone is an entry whatever it is), bad ones become problems, which begin with attribute. like: attribute,
+ * owner and value of what is added. */
 int directory_answer_bundle(struct arena *arena, struct directory_answer *answer, const struct bundle *bundle,
-			    const char *attribute);
+			    const struct directory_entry *like);
 
-/* A copy of from with references of its own. to is overwritten. */
+/* In the arena; NULL: exhausted. */
+struct directory_owner *directory_owner_copy(struct arena *arena, const struct directory_owner *from);
+
+/* A copy of from with references of its own, its members' answers too; its age is not copied. to is overwritten. */
 int directory_answer_copy(struct arena *arena, const struct directory_answer *from, struct directory_answer *to);
 
 /* Makes the answer say "could not ask", dropping what it held; failure is copied. */

@@ -94,6 +94,7 @@ static struct person *person_of(struct index *index, struct slice key)
 
 static int index_cert(struct index *index, struct cert *cert, const struct capabilities *capabilities, const char *file)
 {
+	const struct directory_entry entry = { .cert = cert, .capabilities = *capabilities, .attribute = file };
 	const struct cert_info *info = cert_info(cert);
 
 	if (info->ca && directory_answer_chain(index->arena, &index->shared, cert) != 0)
@@ -102,8 +103,7 @@ static int index_cert(struct index *index, struct cert *cert, const struct capab
 		struct slice key = directory_key(index->arena, &info->addresses[i]);
 		struct person *person = key.p == NULL ? NULL : person_of(index, key);
 
-		if (person == NULL ||
-		    directory_answer_add(index->arena, &person->answer, cert, capabilities, file) != 0)
+		if (person == NULL || directory_answer_add(index->arena, &person->answer, &entry) != 0)
 			return -1;
 	}
 	return 0;

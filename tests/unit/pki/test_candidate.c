@@ -58,10 +58,12 @@ static int shelf_find(void *self, struct arena *arena, const struct address *add
 			assert_int_equal(directory_answer_fail(arena, &answers[i], shelf->failure), 0);
 			continue;
 		}
-		for (size_t j = 0; j < shelf->n; j++)
-			assert_int_equal(directory_answer_add(arena, &answers[i], shelf->certs[j],
-							      &shelf->capabilities[j], shelf->attributes[j]),
-					 0);
+		for (size_t j = 0; j < shelf->n; j++) {
+			const struct directory_entry entry = { .cert = shelf->certs[j], .attribute = shelf->attributes[j],
+							       .capabilities = shelf->capabilities[j] };
+
+			assert_int_equal(directory_answer_add(arena, &answers[i], &entry), 0);
+		}
 		if (shelf->chain != NULL)
 			assert_int_equal(directory_answer_chain(arena, &answers[i], shelf->chain), 0);
 	}

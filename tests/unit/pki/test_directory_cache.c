@@ -24,8 +24,9 @@ struct fake {
 static int fake_find(void *self, struct arena *arena, const struct address *addresses, size_t n, int64_t deadline_ms,
 		     struct directory_answer *answers, struct err *err)
 {
-	const struct capabilities known = { .known = true, .ciphers = 1 << CIPHER_AES256_GCM };
 	struct fake *fake = self;
+	const struct directory_entry entry = { .cert = fake->cert, .attribute = "attr",
+		.capabilities = { .known = true, .ciphers = 1 << CIPHER_AES256_GCM } };
 
 	(void)deadline_ms;
 	(void)err;
@@ -35,7 +36,7 @@ static int fake_find(void *self, struct arena *arena, const struct address *addr
 		if (slice_is(addresses[i].domain, "down.example")) {
 			assert_int_equal(directory_answer_fail(arena, &answers[i], "timed out"), 0);
 		} else if (slice_is_nocase(addresses[i].local, "alice")) {
-			assert_int_equal(directory_answer_add(arena, &answers[i], fake->cert, &known, "attr"), 0);
+			assert_int_equal(directory_answer_add(arena, &answers[i], &entry), 0);
 			assert_int_equal(directory_answer_chain(arena, &answers[i], fake->cert), 0);
 			assert_int_equal(directory_answer_problem(arena, &answers[i], "attr: garbage"), 0);
 		}
