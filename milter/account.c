@@ -1,6 +1,8 @@
 /* account.c - see account.h. Called by transaction.c, at last. */
 #include "milter/account.h"
 
+#include "milter/audit_evidence.h"
+
 static uint64_t header_bytes(struct arena *arena, const struct header *header)
 {
 	return message_header_bytes(arena, header).n;
@@ -51,5 +53,7 @@ int account_give(const struct account *a, struct err *err)
 		out[1 + i] = a->copies[i];
 	entry.out = out;
 	entry.out_count = a->outcome->action == ACTION_ACCEPT ? 1 + a->copy_count : 0;
+	if (audit_evidence_keep(a->recorder, a->outcome, err) != 0)
+		return -1;
 	return audit_record(a->recorder, &entry, err);
 }

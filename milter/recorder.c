@@ -14,6 +14,7 @@
 #include "milter/audit_file.h"
 #include "milter/drivers.h"
 #include "milter/fault.h"
+#include "milter/kept_evidence.h"
 #include "milter/recorder_wire.h"
 #include "policy/policy.h"
 
@@ -202,6 +203,11 @@ static bool is_valid(const struct recorder_request *head)
 		return head->count == 1 && head->text_bytes == 0;
 	case RECORDER_AUDIT:
 		return head->count == 0 && head->text_bytes > 0;
+	case RECORDER_EVIDENCE_HAS:
+		return head->count == 0 && head->text_bytes % CRYPT_SHA256_BYTES == 0 &&
+		       head->text_bytes <= RECORDER_DIGESTS * CRYPT_SHA256_BYTES;
+	case RECORDER_EVIDENCE_PUT:
+		return head->count == 0 && head->text_bytes >= RECORDER_UPLOAD_BYTES;
 	default:
 		return false;
 	}
@@ -274,16 +280,26 @@ static void ask_journal(const struct journal *journal, struct question *question
 		err->class = ERR_BUG;
 }
 
-static bool is_audit(const struct question *question)
+enum shelf { SHELF_JOURNAL, SHELF_AUDIT, SHELF_EVIDENCE };	/* where it belongs */
+
+static enum shelf shelf_of(const struct question *question)
 {
-	return question->head.operation == RECORDER_AUDIT;
+	switch (question->head.operation) {
+	case RECORDER_AUDIT:
+		return SHELF_AUDIT;
+	case RECORDER_EVIDENCE_HAS:
+	case RECORDER_EVIDENCE_PUT:
+		return SHELF_EVIDENCE;
+	default:
+		return SHELF_JOURNAL;
+	}
 }
 
 /* The same failure for all that the journal was asked, or all that was for the log. */
-static void fail_all(struct recorder *recorder, bool audit, const struct err *err)
+static void fail_all(struct recorder *recorder, enum shelf shelf, const struct err *err)
 {
 	for (size_t i = 0; i < recorder->question_count; i++)
-		if (is_audit(&recorder->questions[i]) == audit)
+		if (shelf_of(&recorder->questions[i]) == shelf)
 			recorder->questions[i].err = *err;
 }
 
@@ -325,15 +341,15 @@ static void do_journal(struct recorder *recorder)
 	struct err err = { 0 };
 
 	if (start_journal(recorder, &err) != 0) {
-		fail_all(recorder, false, &err);
+		fail_all(recorder, SHELF_JOURNAL, &err);
 		return;
 	}
 	for (size_t i = 0; i < recorder->question_count; i++)
-		if (!is_audit(&recorder->questions[i]))
+		if (shelf_of(&recorder->questions[i]) == SHELF_JOURNAL)
 			ask_journal(journal, &recorder->questions[i]);
 	fault_point("recorder-commit");
 	if (journal->class->commit(journal->self, &err) != 0)
-		fail_all(recorder, false, &err);
+		fail_all(recorder, SHELF_JOURNAL, &err);
 	note_attempts(recorder);
 }
 
@@ -359,7 +375,7 @@ static void do_audit(struct recorder *recorder)
 		struct question *question = &recorder->questions[i];
 		const struct slice lines = slice_make(question->text, question->head.text_bytes);
 
-		if (!is_audit(question))
+		if (shelf_of(question) != SHELF_AUDIT)
 			continue;
 		if (!lines_are_good(lines))
 			err_set(&question->err, ERR_BUG, "not an audit line");
@@ -368,7 +384,38 @@ static void do_audit(struct recorder *recorder)
 	}
 	if (open_audit(recorder, &err) != 0 ||
 	    audit_file_append(recorder->audit, buf_slice(&recorder->lines), &err) != 0)
-		fail_all(recorder, true, &err);
+		fail_all(recorder, SHELF_AUDIT, &err);
+}
+
+static void do_evidence(const struct recorder *recorder, struct question *question)
+{
+	const unsigned char *text = (const unsigned char *)question->text;
+	const size_t n = question->head.text_bytes;
+	const struct kept_evidence_part part = {
+		.sha256 = text, .upload = text + CRYPT_SHA256_BYTES, .offset = (uint64_t)question->head.number,
+		.last = question->head.forget != 0,
+		.bytes = slice_from(slice_make(question->text, n), RECORDER_UPLOAD_BYTES),
+	};
+
+	if (question->head.operation == RECORDER_EVIDENCE_PUT)
+		(void)kept_evidence_put(recorder->env.state_dir, &part, &question->err);
+	else
+		for (size_t i = 0; i < n / CRYPT_SHA256_BYTES; i++)
+			question->done[i] = kept_evidence_has(recorder->env.state_dir, text + i * CRYPT_SHA256_BYTES);
+}
+
+/* How many flags the answer has. */
+static size_t flag_count(const struct question *question)
+{
+	switch (question->head.operation) {
+	case RECORDER_LOOK:
+	case RECORDER_BEGIN:
+		return question->head.count;
+	case RECORDER_EVIDENCE_HAS:
+		return question->head.text_bytes / CRYPT_SHA256_BYTES;
+	default:
+		return 0;
+	}
 }
 
 /* One that does not take its answer has gone, or asks twice before it listens. */
@@ -383,8 +430,8 @@ static void answer(struct recorder *recorder, struct question *question)
 	if (question->answer.failed) {
 		more = strlen(question->err.text);
 		memcpy(bytes + n, question->err.text, more);
-	} else if (question->head.operation == RECORDER_LOOK || question->head.operation == RECORDER_BEGIN) {
-		for (; more < question->head.count; more++)
+	} else {
+		for (; more < flag_count(question); more++)
 			bytes[n + more] = question->done[more];
 	}
 	if (send(question->from->fd, bytes, n + more, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)(n + more))
@@ -396,8 +443,12 @@ static void do_questions(struct recorder *recorder)
 	bool audit = false, journal = false;
 
 	for (size_t i = 0; i < recorder->question_count; i++) {
-		audit |= is_audit(&recorder->questions[i]);
-		journal |= !is_audit(&recorder->questions[i]);
+		enum shelf shelf = shelf_of(&recorder->questions[i]);
+
+		audit |= shelf == SHELF_AUDIT;
+		journal |= shelf == SHELF_JOURNAL;
+		if (shelf == SHELF_EVIDENCE)
+			do_evidence(recorder, &recorder->questions[i]);
 	}
 	if (journal)
 		do_journal(recorder);
@@ -483,8 +534,10 @@ void recorder_serve(const struct recorder_env *env)
 	/* What is wrong is in the log before the first mail. */
 	if (env->journal)
 		(void)open_journal(recorder, &err);
-	if (env->audit_path != NULL)
+	if (env->audit_path != NULL) {
 		(void)open_audit(recorder, &err);
+		kept_evidence_tidy(env->state_dir);
+	}
 	while (!recorder->alone || recorder->connection_count > 0) {
 		gather(recorder);
 		do_questions(recorder);

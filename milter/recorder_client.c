@@ -57,17 +57,17 @@ out:
 	return rc;
 }
 
-static int ask_done(struct channel *channel, enum recorder_operation operation, const struct journal_id *ids, size_t n,
-		    bool *done, int64_t *number, struct err *err)
+/* One byte for each of n follows the answer. */
+static int ask_flags(struct channel *channel, const struct question *question, size_t n, bool *done, int64_t *number,
+		     struct err *err)
 {
-	const struct question question = { { .operation = operation, .count = (uint32_t)n }, ids, "" };
 	unsigned char *flags = malloc(n + 1);
 	struct recorder_answer answer;
 	int rc = -1;
 
 	if (flags == NULL)
 		return err_memory(err);
-	if (ask(channel, &question, &answer, flags, n, err) != 0)
+	if (ask(channel, question, &answer, flags, n, err) != 0)
 		goto out;
 	*number = answer.number;
 	for (size_t i = 0; i < n; i++)
@@ -76,6 +76,14 @@ static int ask_done(struct channel *channel, enum recorder_operation operation, 
 out:
 	free(flags);
 	return rc;
+}
+
+static int ask_done(struct channel *channel, enum recorder_operation operation, const struct journal_id *ids, size_t n,
+		    bool *done, int64_t *number, struct err *err)
+{
+	const struct question question = { { .operation = operation, .count = (uint32_t)n }, ids, "" };
+
+	return ask_flags(channel, &question, n, done, number, err);
 }
 
 static int client_look(void *self, const struct journal_id *ids, size_t n, bool *done, struct err *err)
@@ -184,4 +192,47 @@ int recorder_client_audit(const struct recorder_client *client, struct slice lin
 			return -1;
 	}
 	return 0;
+}
+
+int recorder_client_has(const struct recorder_client *client, const unsigned char *sha256, size_t n, bool *has,
+			struct err *err)
+{
+	const struct question question = { { .operation = RECORDER_EVIDENCE_HAS,
+					     .text_bytes = (uint32_t)(n * CRYPT_SHA256_BYTES) }, NULL, (const char *)sha256 };
+	int64_t none;
+
+	return ask_flags(client->channel, &question, n, has, &none, err);
+}
+
+/* Pieces of one upload may go over several connections, but one after the other. */
+int recorder_client_put(const struct recorder_client *client, const unsigned char sha256[CRYPT_SHA256_BYTES],
+			struct slice content, struct err *err)
+{
+	const size_t room = CHANNEL_BYTES - sizeof(struct recorder_request) - RECORDER_UPLOAD_BYTES;
+	unsigned char names[RECORDER_UPLOAD_BYTES];
+	struct question question = { { .operation = RECORDER_EVIDENCE_PUT }, NULL, NULL };
+	struct recorder_answer answer;
+	struct slice piece;
+	struct buf text;
+	int rc;
+
+	memcpy(names, sha256, CRYPT_SHA256_BYTES);
+	rc = crypt_random(names + CRYPT_SHA256_BYTES, CRYPT_SHA256_BYTES, err);
+	buf_init(&text, 0);
+	while (rc == 0 && question.head.forget == 0) {
+		piece = slice_first(content, room);
+		content = slice_from(content, piece.n);
+		buf_reset(&text);
+		if (buf_append(&text, names, sizeof(names)) != 0 || buf_append_slice(&text, piece) != 0) {
+			rc = err_memory(err);
+			break;
+		}
+		question.text = (const char *)text.p;
+		question.head.text_bytes = (uint32_t)text.n;
+		question.head.forget = content.n == 0;
+		rc = ask(client->channel, &question, &answer, NULL, 0, err);
+		question.head.number += (int64_t)piece.n;
+	}
+	buf_clear(&text);
+	return rc;
 }

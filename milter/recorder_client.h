@@ -4,6 +4,7 @@
 #ifndef MILTER_RECORDER_CLIENT_H
 #define MILTER_RECORDER_CLIENT_H
 
+#include "base/crypt.h"
 #include "milter/channel.h"
 #include "milter/journal.h"
 
@@ -20,5 +21,11 @@ void recorder_client_close(struct recorder_client *client);
 /* Audit lines, each a JSON object on a line (audit_line_check) with its line feed. On disk when it returns 0; after -1 some
  * of them may be. */
 int recorder_client_audit(const struct recorder_client *client, struct slice lines, struct err *err);
+/* Which of n contents, at most RECORDER_DIGESTS, are kept (kept_evidence.h)? sha256: their digests, one behind another. */
+int recorder_client_has(const struct recorder_client *client, const unsigned char *sha256, size_t n, bool *has,
+			struct err *err);
+/* Has one kept; on disk when it returns 0. */
+int recorder_client_put(const struct recorder_client *client, const unsigned char sha256[CRYPT_SHA256_BYTES],
+			struct slice content, struct err *err);
 
 #endif

@@ -6,26 +6,30 @@
 #define MILTER_RECORDER_WIRE_H
 
 #include "milter/channel.h"
+#include "base/crypt.h"
 #include "milter/journal.h"
 
 enum recorder_operation {
 	RECORDER_LOOK = 1, RECORDER_BEGIN, RECORDER_KEEP, RECORDER_END, RECORDER_SEEN, RECORDER_AUDIT,
-	RECORDER_REMEMBER, RECORDER_RECALL
+	RECORDER_REMEMBER, RECORDER_RECALL, RECORDER_EVIDENCE_HAS, RECORDER_EVIDENCE_PUT
 };
+
+#define RECORDER_DIGESTS 64		/* of one EVIDENCE_HAS, at most */
+#define RECORDER_UPLOAD_BYTES ((size_t)2 * CRYPT_SHA256_BYTES)	/* before the bytes of EVIDENCE_PUT: digest, upload */
 
 struct recorder_request {
 	uint32_t operation;
-	uint32_t count;			/* of struct journal_id that follow: SEEN 1; END, AUDIT 0; else any number */
-	int64_t number;			/* the attempt; SEEN: expires; END: see forget */
-	uint32_t forget;		/* END */
-	uint32_t text_bytes;		/* that follow the ids: KEEP the queue id, AUDIT lines */
+	uint32_t count;			/* of struct journal_id that follow: SEEN 1; END, AUDIT, EVIDENCE_… 0; else any number */
+	int64_t number;			/* the attempt; SEEN: expires; END: see forget; EVIDENCE_PUT: the offset */
+	uint32_t forget;		/* END; EVIDENCE_PUT: it is the last piece */
+	uint32_t text_bytes;		/* that follow the ids: KEEP the queue id, AUDIT lines, EVIDENCE_HAS digests */
 };
 
 struct recorder_answer {
 	uint32_t failed;		/* then the error's text follows */
 	uint32_t class;
 	int64_t number;			/* BEGIN: the attempt; SEEN: was it? RECALL: is one known? */
-	/* LOOK, BEGIN: one byte a recipient follows, 1: done */
+	/* LOOK, BEGIN: one byte a recipient follows, 1: done; EVIDENCE_HAS: one a digest, 1: it is there */
 };
 
 #define RECORDER_ANSWER_BYTES (sizeof(struct recorder_answer) + JOURNAL_RECIPIENTS)

@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
+#include <string.h>
 
 #define NONCE_BYTES 12
 
@@ -147,4 +148,20 @@ void crypt_hex(const unsigned char *p, size_t n, char *out)
 		out[2 * i + 1] = digits[p[i] & 15];
 	}
 	out[2 * n] = '\0';
+}
+
+int crypt_unhex(const char *hex, unsigned char *out, size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	if (strlen(hex) != 2 * n)
+		return -1;
+	for (size_t i = 0; i < 2 * n; i++) {
+		const char *digit = strchr(digits, hex[i]);
+
+		if (digit == NULL)
+			return -1;
+		out[i / 2] = (unsigned char)(i % 2 == 0 ? (digit - digits) << 4 : out[i / 2] | (digit - digits));
+	}
+	return 0;
 }

@@ -35,5 +35,7 @@ int crypt_open(const unsigned char key[CRYPT_KEY_BYTES], uint64_t counter, const
 void crypt_wipe(void *p, size_t n);
 /* Lower-case hex of n bytes, NUL-terminated: out has 2 n + 1 bytes. */
 void crypt_hex(const unsigned char *p, size_t n, char *out);
+/* Exactly n bytes out of 2 * n digits and nothing behind them. -1: it is not that. */
+int crypt_unhex(const char *hex, unsigned char *out, size_t n);
 
 #endif

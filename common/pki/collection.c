@@ -40,6 +40,7 @@ struct collection {
 	const struct revocation_wanted *wanted;	/* NULL: nobody fetches */
 	struct conf_strings fetch_hosts;
 	int64_t connect_ms, total_ms;
+	struct buf content;		/* of all files */
 	char sha256[2 * CRYPT_SHA256_BYTES + 1];
 	struct path_memory *memory;
 	struct known_cas *known_cas;
@@ -218,26 +219,26 @@ static int load_evidence(struct loading *l, const struct collection_env *env, st
 static int identify(struct loading *l, struct err *err)
 {
 	const struct conf_strings *files = &l->settings->files;
+	struct buf *content = &l->collection->content;
 	unsigned char sum[CRYPT_SHA256_BYTES];
-	struct crypt_digest *digest = crypt_digest_new(err);
 	struct buf bytes;
 	int rc = -1;
 
-	if (digest == NULL)
-		return -1;
 	buf_init(&bytes, 0);
 	for (size_t i = 0; i < files->n; i++) {
-		buf_reset(&bytes);
-		if (file_read(files->items[i], 0, &bytes, err) != 0 || crypt_digest_add(digest, bytes.p, bytes.n, err) != 0)
+		if (file_read(files->items[i], 0, &bytes, err) != 0)
 			goto out;
+		if (buf_append_slice(content, buf_slice(&bytes)) != 0) {
+			err_memory(err);
+			goto out;
+		}
 	}
-	if (crypt_digest_end(digest, sum, err) != 0)
+	if (crypt_sha256(content->p, content->n, sum, err) != 0)
 		goto out;
 	crypt_hex(sum, sizeof(sum), l->collection->sha256);
 	rc = 0;
 out:
 	buf_clear(&bytes);
-	crypt_digest_free(digest);
 	return rc;
 }
 
@@ -413,6 +414,7 @@ static int copy_strings(struct arena *arena, const struct conf_strings *from, st
 static int fill(struct collection *collection, const struct collection_settings *settings,
 		const struct collection_env *env)
 {
+	buf_init(&collection->content, 0);
 	collection->arena = arena_new(0);
 	collection->memory = path_memory_new();
 	collection->known_cas = known_cas_new();
@@ -476,6 +478,7 @@ void collection_free(struct collection *collection)
 		return;
 	path_memory_free(collection->memory);
 	known_cas_free(collection->known_cas);
+	buf_clear(&collection->content);
 	evidence_store_free(collection->evidence);
 	sk_ASN1_OBJECT_pop_free(collection->policies, ASN1_OBJECT_free);
 	arena_free(collection->arena);
@@ -485,6 +488,11 @@ void collection_free(struct collection *collection)
 const char *collection_name(const struct collection *collection)
 {
 	return collection->name;
+}
+
+struct slice collection_content(const struct collection *collection)
+{
+	return buf_slice(&collection->content);
 }
 
 const char *collection_sha256(const struct collection *collection)

@@ -48,7 +48,9 @@ struct collection *collection_load(const struct collection_settings *settings,
 				   const struct collection_env *env, struct err *err);
 void collection_free(struct collection *collection);
 const char *collection_name(const struct collection *collection);
-/* Which one it was: SHA-256 of the content of its `files`, one behind the other, lower-case hex. */
+/* Its `files`, one behind another, as they were read; what `system` adds is not among it. */
+struct slice collection_content(const struct collection *collection);
+/* Which one it was: SHA-256 of that content, lower-case hex. */
 const char *collection_sha256(const struct collection *collection);
 /* May this collection vouch for the address (its `domains`)? */
 bool collection_covers(const struct collection *collection, const struct address *address);

@@ -22,6 +22,7 @@ struct ocsp {
 	time_t produced_at;
 	struct slice *serials;	/* one for each answer, DER */
 	size_t n;
+	struct buf der;
 	unsigned char sha256[CRYPT_SHA256_BYTES];
 };
 
@@ -73,10 +74,13 @@ struct ocsp *ocsp_parse(struct slice der, struct err *err)
 		err_memory(err);
 		return NULL;
 	}
+	buf_init(&ocsp->der, 0);
 	if (der.n == 0 || der.n > LONG_MAX || (response = d2i_OCSP_RESPONSE(NULL, &p, (long)der.n)) == NULL)
 		err_set(err, ERR_MESSAGE, "RFC 6960 4.2.1: not an OCSP response");
 	else if (p != start + der.n)
 		err_set(err, ERR_MESSAGE, "RFC 6960 4.2.1: %zu bytes behind the response", (size_t)(start + der.n - p));
+	else if (buf_append_slice(&ocsp->der, der) != 0)
+		err_memory(err);
 	else if (crypt_sha256(der.p, der.n, ocsp->sha256, err) == 0 && fill(ocsp, response, err) == 0)
 		result = ocsp;
 	if (result == NULL)
@@ -84,6 +88,11 @@ struct ocsp *ocsp_parse(struct slice der, struct err *err)
 	OCSP_RESPONSE_free(response);
 	ERR_clear_error();
 	return result;
+}
+
+struct slice ocsp_der(const struct ocsp *ocsp)
+{
+	return buf_slice(&ocsp->der);
 }
 
 const unsigned char *ocsp_sha256(const struct ocsp *ocsp)
@@ -99,6 +108,7 @@ void ocsp_free(struct ocsp *ocsp)
 		OPENSSL_free((void *)(uintptr_t)ocsp->serials[i].p);
 	free(ocsp->serials);
 	OCSP_BASICRESP_free(ocsp->basic);
+	buf_clear(&ocsp->der);
 	free(ocsp);
 }
 

@@ -15,7 +15,8 @@ struct ocsp;			/* immutable, shared by threads */
  * ERR_MESSAGE else. Its signature is not looked at. */
 struct ocsp *ocsp_parse(struct slice der, struct err *err);
 void ocsp_free(struct ocsp *ocsp);	/* NULL is fine */
-const unsigned char *ocsp_sha256(const struct ocsp *ocsp);	/* of the whole response's DER */
+struct slice ocsp_der(const struct ocsp *ocsp);		/* the whole response */
+const unsigned char *ocsp_sha256(const struct ocsp *ocsp);	/* of that */
 size_t ocsp_count(const struct ocsp *ocsp);
 /* The serial number that the i-th answer is about, as cert_info's serial_der. */
 struct slice ocsp_serial(const struct ocsp *ocsp, size_t i);

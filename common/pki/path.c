@@ -420,32 +420,9 @@ static int check_collection(const struct path_query *query, const struct collect
 	return rc;
 }
 
-void path_proof_add(struct path_proof *proof, const char *kind, const char *hex)
-{
-	for (size_t i = 0; i < proof->n; i++)
-		if (strcmp(proof->items[i].sha256, hex) == 0)
-			return;
-	if (proof->n == PATH_PROOF_ITEMS)
-		return;
-	proof->items[proof->n].kind = kind;
-	snprintf(proof->items[proof->n++].sha256, sizeof(proof->items[0].sha256), "%s", hex);
-}
-
-static void put_together(const struct search *s, const struct path_proof *told, struct path_proof *proof)
-{
-	if (s->best.chain != CHAIN_GOOD)
-		return;
-	path_proof_add(proof, "certificate", cert_info(s->query->cert)->sha256);
-	for (size_t i = 0; i < s->found.n; i++)
-		path_proof_add(proof, "certificate", cert_info(s->found.certs[i])->sha256);
-	for (size_t i = 0; i < told->n; i++)
-		path_proof_add(proof, told->items[i].kind, told->items[i].sha256);
-	path_proof_add(proof, "collection", collection_sha256(s->collection));
-}
-
 /* Nothing of it is kept. What was remembered for the result is not asked: it does not know by what it came. */
-int path_prove(const struct path_query *query, const struct path_result *result, struct path_proof *proof,
-	       struct err *err)
+int path_prove(const struct path_query *query, const struct path_result *result, struct arena *arena,
+	       struct path_proof *proof, struct err *err)
 {
 	struct path_proof told = { .n = 0 };
 	struct cert_list known = { NULL, 0, 0 };
@@ -454,6 +431,7 @@ int path_prove(const struct path_query *query, const struct path_result *result,
 			    .brought = result->brought ? query->brought : NULL,
 			    .best = { .chain = CHAIN_INCOMPLETE }, .span = { .after = 0, .before = INT64_MAX } };
 	struct evidence *own;
+	int rc = -1;
 
 	proof->n = 0;
 	if (result->chain != CHAIN_GOOD)
@@ -464,10 +442,10 @@ int path_prove(const struct path_query *query, const struct path_result *result,
 	if (!s.failed && s.best.chain == CHAIN_INCOMPLETE)
 		search_known(&s, &wider, &known);
 	if (!s.failed)
-		put_together(&s, &told, proof);
+		rc = path_proof_complete(&s, &told, arena, proof);
 	cert_list_clear(&known);
 	evidence_free(own);
-	return s.failed ? err_memory(err) : 0;
+	return rc == 0 ? 0 : err_memory(err);
 }
 
 /* Smaller is better. A CA's word that the certificate is revoked counts whatever other collections do not know. */

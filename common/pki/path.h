@@ -47,17 +47,25 @@ void path_brought_clear(struct path_brought *brought);
 
 #define PATH_PROOF_ITEMS 32
 
+struct path_proof_item {
+	const char *kind;		/* "certificate" "crl" "ocsp" "collection" */
+	char sha256[2 * CRYPT_SHA256_BYTES + 1];	/* of its content, hex */
+	const struct cert *cert;	/* by its kind one of these, the others NULL */
+	const struct crl *crl;
+	const struct ocsp *ocsp;
+	const struct collection *collection;
+};
+
 struct path_proof {			/* what a result rests on: whoever has all this can find it out again */
-	struct {
-		const char *kind;	/* "certificate" "crl" "ocsp" "collection" */
-		char sha256[2 * CRYPT_SHA256_BYTES + 1];	/* of the DER, hex; collection: its collection_sha256 */
-	} items[PATH_PROOF_ITEMS];
+	struct path_proof_item items[PATH_PROOF_ITEMS];
 	size_t n;			/* certificates from the leaf upwards, what told of revocation, the collection */
 };
 
 /* Of a result that path_check gave for this query, by searching once more. Nothing (n == 0) where the chain is not good.
- * Beyond PATH_PROOF_ITEMS items are left out. -1: memory. */
-int path_prove(const struct path_query *query, const struct path_result *result, struct path_proof *proof,
-	       struct err *err);
+ * Beyond PATH_PROOF_ITEMS items are left out. What the items are lives as long as the arena. -1: memory. */
+int path_prove(const struct path_query *query, const struct path_result *result, struct arena *arena,
+	       struct path_proof *proof, struct err *err);
+/* Appends the bytes whose digest the item bears: DER; of a collection its files, one behind another. 0 or -1: memory. */
+int path_proof_content(const struct path_proof_item *item, struct buf *out, struct err *err);
 
 #endif

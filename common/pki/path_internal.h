@@ -63,8 +63,12 @@ enum path_revocation path_revocation_pinned(struct search *s);
  * one certificate; else that these are in use, once a day. */
 void path_want(struct search *s);
 
-/* One item more, once. hex: as cert_info's sha256. */
-void path_proof_add(struct path_proof *proof, const char *kind, const char *hex);
+/* What was told of revocation while s searched, between the chain that it found and the collection; all of it is held by
+ * the arena. -1: exhausted. */
+int path_proof_complete(const struct search *s, const struct path_proof *told, struct arena *arena,
+			struct path_proof *proof);
+/* One item more, once. */
+void path_proof_add(struct path_proof *proof, const struct path_proof_item *item);
 
 /* What a collection remembers, each under a digest of its own kind and of the certificates it is about. */
 struct path_key {

@@ -1,6 +1,8 @@
 /* path_revocation.c - the question of a path's revocation: asks revocation.c about each certificate below the
  * anchor, finds the paths of CRLs' signers for it, and tells who fetches what is lacking. Called by path.c. */
+#include "pki/crl.h"
 #include "pki/evidence.h"
+#include "pki/ocsp.h"
 #include "pki/path_internal.h"
 #include "pki/pki_internal.h"
 #include "pki/revocation_wanted.h"
@@ -66,13 +68,13 @@ static enum path_revocation worst(enum path_revocation a, enum path_revocation b
 	return order[a] > order[b] ? a : b;
 }
 
-static void hear(void *self, const char *kind, const unsigned char sha256[CRYPT_SHA256_BYTES])
+static void hear(void *self, const struct crl *crl, const struct ocsp *ocsp)
 {
 	const struct search *s = self;
-	char hex[2 * CRYPT_SHA256_BYTES + 1];
+	struct path_proof_item item = { .kind = crl != NULL ? "crl" : "ocsp", .crl = crl, .ocsp = ocsp };
 
-	crypt_hex(sha256, CRYPT_SHA256_BYTES, hex);
-	path_proof_add(s->proof, kind, hex);
+	crypt_hex(crl != NULL ? crl->sha256 : ocsp_sha256(ocsp), CRYPT_SHA256_BYTES, item.sha256);
+	path_proof_add(s->proof, &item);
 }
 
 static void begin(struct search *s, struct revocation_query *query, unsigned *signatures)

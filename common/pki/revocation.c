@@ -274,10 +274,10 @@ static void cover(struct asking *a, unsigned reasons, bool current, const struct
 		a->crls.ages = ages;
 }
 
-static void tell(const struct revocation_query *query, const char *kind, const unsigned char *sha256)
+static void tell(const struct revocation_query *query, const struct crl *crl, const struct ocsp *ocsp)
 {
 	if (query->heard != NULL)
-		query->heard(query->self, kind, sha256);
+		query->heard(query->self, crl, ocsp);
 }
 
 /* (d) to (l) for a complete CRL whose scope is right. */
@@ -294,9 +294,9 @@ static void use_crl(struct asking *a, const struct point *point, const struct cr
 	if (genuine == GENUINE_NO)
 		return;
 	delta = delta_for(a, crl);
-	tell(a->query, "crl", crl->sha256);
+	tell(a->query, crl, NULL);
 	if (delta != NULL)
-		tell(a->query, "crl", delta->sha256);
+		tell(a->query, delta, NULL);
 	newest = delta != NULL ? delta : crl;
 	current = genuine == GENUINE_YES && (crl_is_current(crl, a->query->at) || crl_is_current(newest, a->query->at));
 	/* with the delta out of date, the complete one's times count */
@@ -451,7 +451,7 @@ static void ask_ocsp(const struct asking *a, const struct ocsp *ocsp, struct fac
 	ocsp_check(ocsp, a->cert, a->issuer, a->query->at, a->query->span, &answer, &delegate);
 	if (answer.revocation != REV_UNKNOWN && (delegate == NULL || !is_revoked_delegate(a, delegate))) {
 		add(facts, &answer);
-		tell(a->query, "ocsp", ocsp_sha256(ocsp));
+		tell(a->query, NULL, ocsp);
 	}
 	cert_free(delegate);
 }

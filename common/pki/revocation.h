@@ -17,7 +17,9 @@
 
 #define REVOCATION_PATH_CERTS 12
 
+struct crl;
 struct evidence;
+struct ocsp;
 
 struct revocation_answer {
 	enum path_revocation revocation;	/* good, revoked, stale, unknown */
@@ -43,7 +45,7 @@ struct revocation_query {
 	 * *position begins as 0 and is the callee's. false: no more. May be NULL. */
 	bool (*signer)(void *self, const X509_NAME *subject, size_t *position, struct revocation_path *path);
 	/* Told of each CRL and OCSP answer that had a say. May be NULL. */
-	void (*heard)(void *self, const char *kind, const unsigned char sha256[CRYPT_SHA256_BYTES]);
+	void (*heard)(void *self, const struct crl *crl, const struct ocsp *ocsp);	/* one of them; the other NULL */
 	void *self;			/* of both */
 	unsigned *signatures;		/* counts those that were verified: a few hundred, then everything is unknown */
 };

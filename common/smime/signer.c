@@ -444,7 +444,7 @@ static int prove(struct signer_work *work, const struct path_result *path, struc
 	if (proof == NULL)
 		return err_memory(err);
 	work->layer->proof = proof;
-	return path_prove(&query, path, proof, err);
+	return path_prove(&query, path, run->arena, proof, err);
 }
 
 static int judge_path(struct signer_work *work, const struct path_result *path, struct err *err)

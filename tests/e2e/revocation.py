@@ -5,6 +5,8 @@ OCSP answers and signatures are made by openssl; none of it comes from the gatew
 Usage: tests/e2e/revocation.py [BUILDDIR] [-k PATTERN]; default ".".
 """
 
+import hashlib
+import json
 import os
 import re
 import signal
@@ -485,6 +487,41 @@ class Mail(Fetching):
         self.assertEqual(self.verdict(mail), ("temperror", "unknown"))
         self.assertTrue(wait_for(lambda: self.server.asked == ["/crl"]))
         self.assertEqual(self.verdict(mail), ("temperror", "unknown"))
+
+    def test_evidence_is_kept(self):
+        """What an audit line names by digest is there, by that name, as it was when the mail came."""
+        crl = self.authority.crl()
+        self.server.put("/crl", crl)
+        self.authority.person("alice", crl_at(self.server.url("/crl")))
+        log = self.directory + "/state/audit.jsonl"
+        self.RULES = self.RULES + 'audit = { path = "%s"; };\n' % log
+        self.run_fetching()
+        self.expect(self.authority.mail("alice"), "pass", "good")
+        with open(log) as f:
+            evidence = json.loads(f.readlines()[-1])["evidence"]
+        self.assertEqual([e["kind"] for e in evidence], ["certificate", "certificate", "crl", "collection"])
+        kept = {}
+        for item in evidence:
+            with open(os.path.join(self.directory, "state/evidence", item["sha256"]), "rb") as f:
+                kept.setdefault(item["kind"], []).append(f.read())
+            self.assertEqual(hashlib.sha256(kept[item["kind"]][-1]).hexdigest(), item["sha256"])
+        self.assertEqual(kept["crl"], [crl])
+        with open(self.authority.file("ca.crt"), "rb") as f:
+            self.assertEqual(kept["collection"], [f.read()])
+        self.assertEqual(len(os.listdir(self.directory + "/state/evidence")), 4)
+
+    def test_evidence_that_cannot_be_kept(self):
+        """No proof, no acceptance."""
+        self.authority.person("alice", crl_at(self.server.url("/crl")))
+        self.RULES = self.RULES + 'audit = { path = "%s/state/audit.jsonl"; };\n' % self.directory
+        self.run_fetching()
+        with open(self.directory + "/state/evidence", "w"):
+            pass
+        with MilterClient(self.daemon.target) as client:
+            client.connect(ip="192.0.2.1")
+            client.helo()
+            result = send_message(client, self.authority.mail("alice"), "a@x.example", ["b@example.com"])[0]
+        self.assertTrue(result.reply.startswith("451 4.7.5"), result.reply)
 
     def test_fetcher_is_replaced(self):
         mail = self.silent_authority()

@@ -25,6 +25,22 @@ static void test_sha256(void **state)
 	assert_string_equal(hex, "");
 }
 
+static void test_hex_both_ways(void **state)
+{
+	const unsigned char bytes[] = { 0x00, 0x9a, 0xff, 0x10 };
+	unsigned char back[4];
+	char hex[9];
+
+	(void)state;
+	crypt_hex(bytes, sizeof(bytes), hex);
+	assert_int_equal(crypt_unhex(hex, back, sizeof(back)), 0);
+	assert_memory_equal(back, bytes, sizeof(bytes));
+	assert_int_equal(crypt_unhex(hex, back, 3), -1);
+	assert_int_equal(crypt_unhex("009AFF10", back, sizeof(back)), -1);
+	assert_int_equal(crypt_unhex("009aff1", back, sizeof(back)), -1);
+	assert_int_equal(crypt_unhex("009aff1g", back, sizeof(back)), -1);
+}
+
 static void test_digest_in_pieces(void **state)
 {
 	struct crypt_digest *digest = crypt_digest_new(NULL);
@@ -119,7 +135,8 @@ static void test_random_and_wipe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sha256), cmocka_unit_test(test_digest_in_pieces),
+		cmocka_unit_test(test_sha256),
+		cmocka_unit_test(test_hex_both_ways), cmocka_unit_test(test_digest_in_pieces),
 		cmocka_unit_test(test_hmac), cmocka_unit_test(test_known_answer),
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_random_and_wipe),
 	};

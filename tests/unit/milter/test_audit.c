@@ -147,7 +147,8 @@ static void a_line_has_all_members(void **state)
 static void evidence_is_named_once(void **state)
 {
 	struct fixture *f = *state;
-	const struct path_proof proof = { { { "certificate", "aa" }, { "crl", "bb" } }, 2 };
+	const struct path_proof proof = { .n = 2, .items = { { .kind = "certificate", .sha256 = "aa" },
+							     { .kind = "crl", .sha256 = "bb" } } };
 	struct layer layers[2] = { { .proof = &proof }, { .proof = &proof } };
 	json_t *json = NULL, *list = NULL;
 

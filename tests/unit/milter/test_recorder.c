@@ -16,6 +16,7 @@
 
 #include "base/file.h"
 #include "milter/audit_chain.h"
+#include "milter/kept_evidence.h"
 #include "milter/recorder.h"
 #include "milter/recorder_client.h"
 #include "milter/recorder_wire.h"
@@ -322,7 +323,7 @@ static void nonsense_ends_a_connection_only(void **state)
 	char answer[RECORDER_ANSWER_BYTES];
 	struct err err = { 0 };
 
-	for (uint32_t operation = 0; operation < 8; operation++)
+	for (uint32_t operation = 0; operation < 12; operation++)
 		for (uint32_t kind = 0; kind < 6; kind++) {
 			size_t n = sizeof(message.head) + (kind == 3 ? 1 : 0);
 
@@ -338,6 +339,73 @@ static void nonsense_ends_a_connection_only(void **state)
 	assert_int_equal(recorder_client_audit(&f->client, slice_of("{\"a\":1}"), &err), -1);
 	assert_int_equal(recorder_client_audit(&f->client, slice_of("{\"a\":1}\n"), &err), 0);
 	assert_int_equal(count_chained(f), 1);
+}
+
+static bool is_kept(struct fixture *f, const unsigned char *sha256)
+{
+	bool has[2] = { true, true };
+	unsigned char both_digests[2 * CRYPT_SHA256_BYTES] = { 0 };
+
+	memcpy(both_digests + CRYPT_SHA256_BYTES, sha256, CRYPT_SHA256_BYTES);
+	assert_int_equal(recorder_client_has(&f->client, both_digests, 2, has, NULL), 0);
+	assert_false(has[0]);
+	return has[1];
+}
+
+static void evidence_is_kept_by_content(void **state)
+{
+	static const size_t sizes[] = { 1, CHANNEL_BYTES, 3 * CHANNEL_BYTES + 17, 0 };
+	struct fixture *f = *state;
+	unsigned char sha256[CRYPT_SHA256_BYTES], *bytes = test_calloc(1, 4 * CHANNEL_BYTES);
+	char hex[2 * CRYPT_SHA256_BYTES + 1], name[sizeof(hex) + 16], *path = NULL;
+	struct buf kept;
+
+	buf_init(&kept, 0);
+	assert_int_equal(crypt_random(bytes, 4 * CHANNEL_BYTES, NULL), 0);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		assert_int_equal(crypt_sha256(bytes, sizes[i], sha256, NULL), 0);
+		assert_false(is_kept(f, sha256));
+		assert_int_equal(recorder_client_put(&f->client, sha256, slice_make((char *)bytes, sizes[i]), NULL), 0);
+		assert_true(is_kept(f, sha256));
+		crypt_hex(sha256, sizeof(sha256), hex);
+		snprintf(name, sizeof(name), "evidence/%s", hex);
+		path = testdir_path(f->scratch, name);
+		assert_int_equal(file_read(path, 0, &kept, NULL), 0);
+		assert_true(slice_equal(buf_slice(&kept), slice_make((char *)bytes, sizes[i])));
+		/* again is no error, and what was removed comes back */
+		assert_int_equal(recorder_client_put(&f->client, sha256, slice_make((char *)bytes, sizes[i]), NULL), 0);
+		assert_int_equal(unlink(path), 0);
+		assert_false(is_kept(f, sha256));
+		free(path);
+	}
+	buf_clear(&kept);
+	test_free(bytes);
+}
+
+static void evidence_is_what_its_digest_says(void **state)
+{
+	struct fixture *f = *state;
+	unsigned char sha256[CRYPT_SHA256_BYTES];
+	struct kept_evidence_part part = { .sha256 = sha256, .upload = sha256, .bytes = slice_of("ab") };
+	struct err err;
+	char *path = NULL;
+
+	assert_int_equal(crypt_sha256("abcd", 4, sha256, NULL), 0);
+	assert_int_equal(recorder_client_put(&f->client, sha256, slice_of("abce"), &err), -1);
+	assert_int_equal(err.class, ERR_MESSAGE);
+	assert_false(is_kept(f, sha256));
+	/* pieces in another order, and one that is missing */
+	part.offset = 2;
+	assert_int_equal(kept_evidence_put(f->scratch, &part, &err), -1);
+	part.offset = 0;
+	assert_int_equal(kept_evidence_put(f->scratch, &part, &err), 0);
+	part.offset = 3;
+	assert_int_equal(kept_evidence_put(f->scratch, &part, &err), -1);
+	assert_int_equal(err.class, ERR_MESSAGE);
+	assert_false(is_kept(f, sha256));
+	path = testdir_path(f->scratch, "evidence");
+	assert_int_equal(rmdir(path), 0);	/* nothing is left of it */
+	free(path);
 }
 
 static void spoil(const struct fixture *f, const char *how)
@@ -435,6 +503,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_dead_worker_holds_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_dead_recorder_is_replaced, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_recorder_is_try_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(evidence_is_kept_by_content, setup, teardown),
+		cmocka_unit_test_setup_teardown(evidence_is_what_its_digest_says, setup, teardown),
 		cmocka_unit_test_setup_teardown(nonsense_ends_a_connection_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_removed_journal_is_begun_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_damaged_journal_is_try_later_until_mended, setup, teardown),

@@ -473,12 +473,17 @@ static void is_item(const struct path_proof *proof, size_t i, const char *kind, 
 {
 	unsigned char sum[CRYPT_SHA256_BYTES];
 	char hex[2 * CRYPT_SHA256_BYTES + 1];
+	struct buf content;
 
 	assert_int_equal(crypt_sha256(bytes.p, bytes.n, sum, NULL), 0);
 	crypt_hex(sum, sizeof(sum), hex);
 	assert_true(i < proof->n);
 	assert_string_equal(proof->items[i].kind, kind);
 	assert_string_equal(proof->items[i].sha256, hex);
+	buf_init(&content, 0);
+	assert_int_equal(path_proof_content(&proof->items[i], &content, NULL), 0);
+	assert_true(slice_equal(buf_slice(&content), bytes));
+	buf_clear(&content);
 }
 
 static void is_certificate(const struct path_proof *proof, size_t i, const struct testpki *pki)
@@ -509,7 +514,7 @@ static void a_proof_has_all_that_counted(void **state)
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(path_check(&query, &f->result, NULL), 0);
 		assert_int_equal(f->result.revocation, REV_UNKNOWN);
-		assert_int_equal(path_prove(&query, &f->result, &proof, NULL), 0);
+		assert_int_equal(path_prove(&query, &f->result, f->arena, &proof, NULL), 0);
 		assert_int_equal(proof.n, 5);
 		is_certificate(&proof, 0, f->leaf);
 		is_certificate(&proof, 1, f->sub);
@@ -518,7 +523,7 @@ static void a_proof_has_all_that_counted(void **state)
 		is_item(&proof, 4, "collection", buf_slice(&root));
 	}
 	f->result.chain = CHAIN_UNTRUSTED;
-	assert_int_equal(path_prove(&query, &f->result, &proof, NULL), 0);
+	assert_int_equal(path_prove(&query, &f->result, f->arena, &proof, NULL), 0);
 	assert_int_equal(proof.n, 0);
 	cert_free(cert);
 	buf_clear(&root);
