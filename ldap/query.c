@@ -1,6 +1,6 @@
-/* query.c - filters (RFC 4515) and searches (RFC 4511 4.5). All searches are sent before the first answer is awaited,
- * in windows, so that a message's recipients cost one round trip. What lies in entries is entry.c's. Called by
- * ldap_driver.c.
+/* query.c - filters (RFC 4515) and searches (RFC 4511 4.5), in pages where that is wanted (RFC 2696). All searches are
+ * sent before the first answer is awaited, in windows, so that a message's recipients cost one round trip. What lies in
+ * entries is entry.c's. Called by ldap_driver.c.
  */
 #include "ldap/query.h"
 
@@ -11,6 +11,7 @@
 #include "pki/directory_driver.h"
 
 #define SIZE_LIMIT 100		/* entries for one address */
+#define PAGED_LIMIT 10000	/* entries in all pages of one search */
 #define WINDOW 32		/* searches under way: servers end a connection that has too many (slapd: 100) */
 
 struct placeholder {
@@ -124,18 +125,33 @@ int query_check_filter(const char *text, struct err *err)
 	return check_placeholders(text, err);
 }
 
+/* For the next page. A server that knows no pages may send all at once: not critical. */
+static int page_control(const struct search *search, const struct connection *connection,
+			const struct query_item *item, LDAPControl **control)
+{
+	struct berval cookie = { .bv_len = item->cookie.n, .bv_val = (char *)item->cookie.p };
+
+	return ldap_create_page_control(connection->ld, search->query->page_entries, &cookie, 0, control);
+}
+
 static enum outcome send_search(const struct search *search, const struct connection *connection,
 				struct query_item *item, struct err *err)
 {
 	const struct query *query = search->query;
+	LDAPControl *controls[] = { NULL, NULL };
 	struct timeval left;
-	int code;
+	int code = LDAP_SUCCESS;
 
 	if (!deadline_left(&connection->deadline, &left))
 		return connection_timed_out(err);
-	*item->answer = (struct directory_answer){ .status = DIRECTORY_NONE };
-	code = ldap_search_ext(connection->ld, query->base, query->scope, item->filter, query->attributes, 0, NULL,
-			       NULL, &left, SIZE_LIMIT, &item->message_id);
+	if (query->page_entries > 0)
+		code = page_control(search, connection, item, &controls[0]);
+	/* The limit of a request would end all pages together: receive counts them. */
+	if (code == LDAP_SUCCESS)
+		code = ldap_search_ext(connection->ld, query->base, query->scope, item->filter, query->attributes, 0,
+				       controls, NULL, &left, query->page_entries > 0 ? 0 : SIZE_LIMIT,
+				       &item->message_id);
+	ldap_control_free(controls[0]);
 	if (code == LDAP_FILTER_ERROR) {
 		err_set(err, ERR_CONFIG, "RFC 4515: not a filter: %s", item->filter);
 		return OUTCOME_REFUSED;
@@ -155,28 +171,73 @@ static struct query_item *item_of(const struct search *search, int message_id)
 	return NULL;
 }
 
-/* The end of one search. A refusal of this search is this address's answer; a server that cannot serve at all is the
- * connection's outcome. */
+/* What the end of a page says about the next: an empty cookie, or no such control, that there is none. 0, or -1 when
+ * the arena is exhausted. */
+static int read_cookie(const struct search *search, const struct connection *connection, LDAPControl **controls,
+		       struct query_item *item)
+{
+	LDAPControl *control = ldap_control_find(LDAP_CONTROL_PAGEDRESULTS, controls, NULL);
+	struct berval cookie = { .bv_val = NULL };
+	ber_int_t estimate = 0;
+	int rc = 0;
+
+	item->cookie = slice_make(NULL, 0);
+	if (control == NULL ||
+	    ldap_parse_pageresponse_control(connection->ld, control, &estimate, &cookie) != LDAP_SUCCESS)
+		return 0;
+	if (cookie.bv_len > 0) {
+		item->cookie = arena_copy(search->arena, slice_make(cookie.bv_val, cookie.bv_len));
+		rc = item->cookie.p == NULL ? -1 : 0;
+	}
+	ldap_memfree(cookie.bv_val);
+	return rc;
+}
+
+/* The item's answer is that it could not be asked. */
+static enum outcome refuse(const struct search *search, struct query_item *item, const char *why)
+{
+	item->done = true;
+	return directory_answer_fail(search->arena, item->answer, why) == 0 ? OUTCOME_DONE : OUTCOME_EXHAUSTED;
+}
+
+static enum outcome next_page(const struct search *search, const struct connection *connection,
+			      struct query_item *item, struct err *err)
+{
+	if (item->entries <= PAGED_LIMIT)
+		return send_search(search, connection, item, err);
+	err_set(err, ERR_TEMP, "more than %d entries", PAGED_LIMIT);
+	return refuse(search, item, err->text);
+}
+
+/* The end of one search, or of a page of it. A refusal of this search is this address's answer; a server that cannot
+ * serve at all is the connection's outcome. */
 static enum outcome finish(const struct search *search, const struct connection *connection, LDAPMessage *message,
 			   struct query_item *item, struct err *err)
 {
+	LDAPControl **controls = NULL;
 	char *diagnostic = NULL;
 	enum outcome outcome;
-	int code = LDAP_OTHER;
+	int code = LDAP_OTHER, rc;
 
-	if (ldap_parse_result(connection->ld, message, &code, NULL, &diagnostic, NULL, NULL, 0) != LDAP_SUCCESS)
+	if (ldap_parse_result(connection->ld, message, &code, NULL, &diagnostic, NULL, &controls, 0) != LDAP_SUCCESS)
 		return connection_failed(connection, err);
 	outcome = connection_outcome(code, diagnostic, err);
 	ldap_memfree(diagnostic);
+	rc = read_cookie(search, connection, controls, item);
+	ldap_controls_free(controls);
+	if (rc != 0)
+		return OUTCOME_EXHAUSTED;
 	if (outcome != OUTCOME_DONE && outcome != OUTCOME_REFUSED)
 		return outcome;
 	item->sent = false;
-	item->done = true;
-	if (outcome == OUTCOME_DONE)
-		return OUTCOME_DONE;
+	if (outcome == OUTCOME_DONE && item->cookie.n > 0)
+		return next_page(search, connection, item, err);
 	if (code == LDAP_NO_SUCH_OBJECT)
 		err_set(err, ERR_TEMP, "%s: base \"%s\"", ldap_err2string(code), search->query->base);
-	return directory_answer_fail(search->arena, item->answer, err->text) == 0 ? OUTCOME_DONE : OUTCOME_EXHAUSTED;
+	if (outcome == OUTCOME_REFUSED)
+		return refuse(search, item, err->text);
+	item->done = true;
+	return OUTCOME_DONE;
 }
 
 static enum outcome take_message(const struct search *search, const struct connection *connection,
@@ -192,6 +253,7 @@ static enum outcome take_message(const struct search *search, const struct conne
 		return finish(search, connection, message, item, err);
 	if (ldap_msgtype(message) != LDAP_RES_SEARCH_ENTRY)
 		return OUTCOME_DONE;
+	item->entries++;
 	rc = entry_read(search->arena, connection->ld, message, search->query->names, item->answer);
 	if (rc > 0)
 		return connection_failed(connection, err);
@@ -227,14 +289,25 @@ static bool is_any_under_way(const struct search *search)
 	return false;
 }
 
+/* From the first page, also when another connection broke at a later one: cookies are the connection's. */
+static enum outcome begin(const struct search *search, const struct connection *connection, struct query_item *item,
+			  struct err *err)
+{
+	item->cookie = slice_make(NULL, 0);
+	item->entries = 0;
+	*item->answer = (struct directory_answer){ .status = DIRECTORY_NONE };
+	return send_search(search, connection, item, err);
+}
+
 static enum outcome run_window(const struct search *search, const struct connection *connection, struct err *err)
 {
 	enum outcome outcome = OUTCOME_DONE;
 
-	for (size_t i = 0; i < search->n && outcome == OUTCOME_DONE; i++) {
+	for (size_t i = 0; i < search->n; i++)
 		search->items[i].sent = false;
+	for (size_t i = 0; i < search->n && outcome == OUTCOME_DONE; i++) {
 		if (!search->items[i].done)
-			outcome = send_search(search, connection, &search->items[i], err);
+			outcome = begin(search, connection, &search->items[i], err);
 	}
 	while (outcome == OUTCOME_DONE && is_any_under_way(search))
 		outcome = receive(search, connection, err);
@@ -244,14 +317,16 @@ static enum outcome run_window(const struct search *search, const struct connect
 enum outcome query_run(const struct search *search, struct connection *connection, int64_t deadline_ms,
 		       struct err *err)
 {
+	/* slapd keeps one place in pages for a connection. */
+	size_t most = search->query->page_entries > 0 ? 1 : WINDOW;
 	enum outcome outcome = OUTCOME_DONE;
 
 	connection->deadline.at_ms = deadline_ms;
-	for (size_t start = 0; start < search->n && outcome == OUTCOME_DONE; start += WINDOW) {
+	for (size_t start = 0; start < search->n && outcome == OUTCOME_DONE; start += most) {
 		struct search window = *search;
 
 		window.items += start;
-		window.n = search->n - start < WINDOW ? search->n - start : WINDOW;
+		window.n = search->n - start < most ? search->n - start : most;
 		outcome = run_window(&window, connection, err);
 	}
 	return outcome;

@@ -10,6 +10,7 @@ struct query {				/* the same for all addresses; outlives every use */
 	int scope;			/* LDAP_SCOPE_SUBTREE, or LDAP_SCOPE_BASE to see whether the base is there */
 	char **attributes;		/* what is asked for, NULL-terminated */
 	const char *const *names;	/* what is taken from the entries: see entry.h */
+	ber_int_t page_entries;		/* 0: at most 100 entries are an answer; else all up to 10,000, so many at once */
 };
 
 struct query_item {
@@ -17,6 +18,8 @@ struct query_item {
 	struct directory_answer *answer;
 	int message_id;
 	bool sent;			/* under way over the present connection */
+	struct slice cookie;		/* where the next page begins; in the arena */
+	size_t entries;			/* in all pages until now */
 	bool done;			/* answer is final: found, none, or the server's refusal of this search */
 };
 

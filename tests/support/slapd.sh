@@ -9,7 +9,7 @@
 #
 # Suffix dc=example,dc=com, administrator cn=admin,dc=example,dc=com with the password "secret", anybody may read.
 # Environment for start: SLAPD_TLS_CERT, SLAPD_TLS_KEY (PEM): StartTLS, and ldaps:// on PORT + 1;
-# SLAPD_ACCESS: "by …" clauses instead of "by * read".
+# SLAPD_ACCESS: "by …" clauses instead of "by * read"; SLAPD_SIZELIMIT: what slapd.conf(5) has after sizelimit.
 set -eu
 
 suffix=dc=example,dc=com
@@ -26,7 +26,7 @@ write_configuration()
 		echo "argsfile $dir/slapd.args"
 		echo "modulepath /usr/lib/ldap"
 		echo "moduleload back_mdb"
-		echo "sizelimit 500"
+		echo "sizelimit ${SLAPD_SIZELIMIT:-500}"
 		if [ -n "${SLAPD_TLS_CERT:-}" ]; then
 			echo "TLSCertificateFile $SLAPD_TLS_CERT"
 			echo "TLSCertificateKeyFile $SLAPD_TLS_KEY"
@@ -110,5 +110,5 @@ stop) stop "$@" ;;
 again) dir=$1; run ;;
 top) top ;;
 person) person "$@" ;;
-*) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+*) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

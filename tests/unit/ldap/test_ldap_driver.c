@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "ldap/ldap_driver.h"
+#include "ldap/query.h"
 #include "support/testdir.h"
 #include "support/testpki.h"
 
@@ -182,7 +183,7 @@ static int group_setup(void **state)
 		 "SLAPD_TLS_CERT=%s/other.pem SLAPD_TLS_KEY=%s/other.pem SLAPD_ACCESS='by users read by * none'",
 		 s.scratch, s.scratch);
 	start(&s, &s.closed, "closed", environment);
-	start(&s, &s.plain, "plain", "");
+	start(&s, &s.plain, "plain", "SLAPD_SIZELIMIT='size.soft=20 size.hard=20 size.pr=30 size.prtotal=unlimited'");
 	return 0;
 }
 
@@ -559,6 +560,50 @@ static void too_many_entries(void **state)
 	assert_non_null(strstr(answer.failure, "Size limit"));
 }
 
+/* What a search for everybody with one address comes to, so many entries at once. */
+static struct query_item search_many(struct state *s, ber_int_t page_entries, struct directory_answer *answer)
+{
+	static const char *const no_names[] = { NULL };
+	const struct connection_settings settings = { .timeout_ms = 5000, .clock = &clock_system };
+	const struct query query = { .base = "dc=example,dc=com", .scope = LDAP_SCOPE_SUBTREE, .names = no_names,
+				     .page_entries = page_entries };
+	struct query_item item = { .filter = "(mail=many@example.com)", .answer = answer };
+	const struct search search = { .query = &query, .arena = s->arena, .items = &item, .n = 1 };
+	int64_t deadline_ms = clock_monotonic_ms(&clock_system) + 5000;
+	struct connection connection;
+	struct err err = { .text = "" };
+
+	assert_int_equal(connection_open(&settings, uri_of(s, "ldap", s->plain.port), deadline_ms, &connection, &err),
+			 OUTCOME_DONE);
+	if (query_run(&search, &connection, deadline_ms, &err) != OUTCOME_DONE)
+		fail_msg("%s", err.text);
+	connection_close(&connection);
+	assert_true(item.done);
+	return item;
+}
+
+/* The server gives 20 at a time, and 30 to who asks for pages. */
+static void pages(void **state)
+{
+	static const ber_int_t sizes[] = { 1, 7, 30 };
+	struct state *s = *state;
+	struct directory_answer answer;
+
+	search_many(s, 0, &answer);
+	assert_int_equal(answer.status, DIRECTORY_FAILED);
+	assert_non_null(strstr(answer.failure, "Size limit"));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		size_t entries = search_many(s, sizes[i], &answer).entries;
+
+		if (answer.status != DIRECTORY_NONE)
+			fail_msg("pages of %d: %s", (int)sizes[i], answer.failure);
+		assert_int_equal(entries, MANY);
+	}
+	/* Never a part of them. */
+	search_many(s, 31, &answer);
+	assert_int_equal(answer.status, DIRECTORY_FAILED);
+}
+
 static void filter_that_is_none(void **state)
 {
 	struct state *s = *state;
@@ -727,7 +772,7 @@ int main(void)
 		TEST(hang_in_starttls), TEST(servers_that_talk_nonsense), TEST(failover_when_refused),
 		TEST(failover_when_hanging),
 		TEST(failure_names_each_server), TEST(restart_between_questions), TEST(restart_under_tls),
-		TEST(wrong_base), TEST(too_many_entries), TEST(filter_that_is_none), TEST(binds),
+		TEST(wrong_base), TEST(too_many_entries), TEST(pages), TEST(filter_that_is_none), TEST(binds),
 		TEST(tls_with_own_ca), TEST(tls_refusals), TEST(threads_share_few_connections),
 	};
 
