@@ -21,27 +21,18 @@ const char *entry_attribute(const char *const *names, const char *description)
 	return NULL;
 }
 
-int entry_value(struct arena *arena, const char *name, struct slice value, struct directory_answer *answer)
+int entry_value(struct arena *arena, const struct directory_entry *like, struct slice value,
+		struct directory_answer *answer)
 {
-	const struct directory_entry like = { .attribute = name };
 	struct bundle bundle = { .entries = NULL };
 	struct err why;
 
 	if (bundle_parse(arena, value, &bundle, &why) == 0)
-		return directory_answer_bundle(arena, answer, &bundle, &like);
+		return directory_answer_bundle(arena, answer, &bundle, like);
 	if (why.class == ERR_TEMP)
 		return -1;
-	err_prefix(&why, "%s", name);
+	err_prefix(&why, "%s", like->attribute);
 	return directory_answer_problem(arena, answer, why.text);
-}
-
-static int read_values(struct arena *arena, const char *name, struct berval **values, struct directory_answer *answer)
-{
-	for (size_t i = 0; values != NULL && values[i] != NULL; i++) {
-		if (entry_value(arena, name, slice_make(values[i]->bv_val, values[i]->bv_len), answer) != 0)
-			return -1;
-	}
-	return 0;
 }
 
 static bool is_undecodable(LDAP *ld)
@@ -51,9 +42,9 @@ static bool is_undecodable(LDAP *ld)
 	return ldap_get_option(ld, LDAP_OPT_RESULT_CODE, &code) != LDAP_OPT_SUCCESS || code == LDAP_DECODING_ERROR;
 }
 
-/* 0, 1 and -1 as entry_read. */
-static int read_attribute(struct arena *arena, LDAP *ld, LDAPMessage *entry, const char *description,
-			  const char *const *names, struct directory_answer *answer)
+/* 0, 1 and -1 as entry_walk. */
+static int walk_attribute(LDAP *ld, LDAPMessage *entry, const char *description, const char *const *names,
+			  entry_taker *take, void *self)
 {
 	const char *name = entry_attribute(names, description);
 	struct berval **values = NULL;
@@ -64,20 +55,19 @@ static int read_attribute(struct arena *arena, LDAP *ld, LDAPMessage *entry, con
 	values = ldap_get_values_len(ld, entry, description);
 	if (values == NULL)
 		return is_undecodable(ld);
-	rc = read_values(arena, name, values, answer);
+	rc = take(self, name, values);
 	ldap_value_free_len(values);
 	return rc;
 }
 
-int entry_read(struct arena *arena, LDAP *ld, LDAPMessage *entry, const char *const *names,
-	       struct directory_answer *answer)
+int entry_walk(LDAP *ld, LDAPMessage *entry, const char *const *names, entry_taker *take, void *self)
 {
 	BerElement *position = NULL;
 	char *description = ldap_first_attribute(ld, entry, &position);
 	int rc = description == NULL && is_undecodable(ld);
 
 	while (description != NULL && rc == 0) {
-		rc = read_attribute(arena, ld, entry, description, names, answer);
+		rc = walk_attribute(ld, entry, description, names, take, self);
 		ldap_memfree(description);
 		description = ldap_next_attribute(ld, entry, position);
 	}
@@ -85,4 +75,31 @@ int entry_read(struct arena *arena, LDAP *ld, LDAPMessage *entry, const char *co
 	if (position != NULL)
 		ber_free(position, 0);
 	return rc;
+}
+
+struct reading {
+	struct arena *arena;
+	const struct directory_owner *owner;
+	struct directory_answer *answer;
+};
+
+/* An entry_taker. */
+static int read_values(void *self, const char *name, struct berval **values)
+{
+	const struct reading *r = self;
+	const struct directory_entry like = { .attribute = name, .owner = r->owner };
+
+	for (size_t i = 0; values[i] != NULL; i++) {
+		if (entry_value(r->arena, &like, slice_make(values[i]->bv_val, values[i]->bv_len), r->answer) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+int entry_read(struct arena *arena, LDAP *ld, LDAPMessage *entry, const char *const *names,
+	       const struct directory_owner *owner, struct directory_answer *answer)
+{
+	struct reading r = { arena, owner, answer };
+
+	return entry_walk(ld, entry, names, read_values, &r);
 }

@@ -1,6 +1,6 @@
 /* ldap_driver.c - recipients' certificates from LDAP servers: which server is asked when, and for how long. The
- * settings are settings.c's, connections connection.c's and pool.c's, searches query.c's, values entry.c's. Called
- * through pki/directory.h. Thread-safe: everything here is fixed when it is opened, except for the pool.
+ * settings are settings.c's, connections connection.c's and pool.c's, searches query.c's, values entry.c's and owner.c's.
+ * Called through pki/directory.h. Thread-safe: everything here is fixed when it is opened, except for the pool.
  */
 #include "ldap/ldap_driver.h"
 
@@ -175,7 +175,7 @@ static int probe_base(struct ldap_directory *ldap, struct arena *arena, struct e
 	struct directory_answer answer = { .status = DIRECTORY_FAILED };
 	struct query_item item = { .filter = "(objectClass=*)", .answer = &answer };
 	struct query query = { .base = ldap->query.base, .scope = LDAP_SCOPE_BASE, .attributes = attributes,
-			       .names = no_names };
+			       .names = no_names, .address_names = no_names };
 	struct search search = { .query = &query, .arena = arena, .items = &item, .n = 1 };
 	struct err all = { .class = ERR_NONE };
 
@@ -216,6 +216,7 @@ static int ldap_open(const void *settings, struct conf *conf, const struct conf_
 	directory->class = &ldap_class;
 	directory->self = ldap;
 	directory->name = ldap->uris[0];
+	directory->secondary_addresses = ((const struct ldap_settings *)settings)->secondary_addresses;
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /* query.c - filters (RFC 4515) and searches (RFC 4511 4.5), in pages where that is wanted (RFC 2696). All searches are
  * sent before the first answer is awaited, in windows, so that a message's recipients cost one round trip. What lies in
- * entries is entry.c's. Called by ldap_driver.c.
+ * entries is entry.c's and owner.c's. Called by ldap_driver.c.
  */
 #include "ldap/query.h"
 
@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "ldap/entry.h"
+#include "ldap/owner.h"
 #include "pki/directory_driver.h"
 
 #define SIZE_LIMIT 100		/* entries for one address */
@@ -240,11 +241,24 @@ static enum outcome finish(const struct search *search, const struct connection 
 	return OUTCOME_DONE;
 }
 
+static enum outcome take_entry(const struct search *search, const struct connection *connection, LDAPMessage *message,
+			       struct query_item *item, struct err *err)
+{
+	const struct query *query = search->query;
+	const struct directory_owner *owner = NULL;
+	int rc = owner_read(search->arena, connection->ld, message, query->address_names, &owner);
+
+	if (rc == 0)
+		rc = entry_read(search->arena, connection->ld, message, query->names, owner, item->answer);
+	if (rc > 0)
+		return connection_failed(connection, err);
+	return rc == 0 ? OUTCOME_DONE : OUTCOME_EXHAUSTED;
+}
+
 static enum outcome take_message(const struct search *search, const struct connection *connection,
 				 LDAPMessage *message, struct err *err)
 {
 	struct query_item *item = item_of(search, ldap_msgid(message));
-	int rc;
 
 	/* References to other servers are not followed: Active Directory adds some to every search. */
 	if (item == NULL || ldap_msgtype(message) == LDAP_RES_SEARCH_REFERENCE)
@@ -254,10 +268,7 @@ static enum outcome take_message(const struct search *search, const struct conne
 	if (ldap_msgtype(message) != LDAP_RES_SEARCH_ENTRY)
 		return OUTCOME_DONE;
 	item->entries++;
-	rc = entry_read(search->arena, connection->ld, message, search->query->names, item->answer);
-	if (rc > 0)
-		return connection_failed(connection, err);
-	return rc == 0 ? OUTCOME_DONE : OUTCOME_EXHAUSTED;
+	return take_entry(search, connection, message, item, err);
 }
 
 /* Waits for one message and takes it. */

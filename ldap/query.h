@@ -9,7 +9,8 @@ struct query {				/* the same for all addresses; outlives every use */
 	const char *base;
 	int scope;			/* LDAP_SCOPE_SUBTREE, or LDAP_SCOPE_BASE to see whether the base is there */
 	char **attributes;		/* what is asked for, NULL-terminated */
-	const char *const *names;	/* what is taken from the entries: see entry.h */
+	const char *const *names;	/* where in the entries certificates are: see entry.h */
+	const char *const *address_names;	/* and addresses: see owner.h */
 	ber_int_t page_entries;		/* 0: at most 100 entries are an answer; else all up to 10,000, so many at once */
 };
 

@@ -108,18 +108,15 @@ static bool is_attribute_name(const char *name)
 	return strspn(name, letters) > 0 && strspn(name, keychars) == strlen(name);
 }
 
-/* Each is asked for with and without ";binary": servers know the one, the other, or both (see entry.c). */
-static int open_attributes(struct opening *o, struct err *err)
+/* The names given under key, without options. */
+static int read_names(struct opening *o, const struct conf_strings *given, const char *key,
+		      const char *const **names, struct err *err)
 {
-	const struct conf_strings *given = &o->given->attributes;
 	struct arena *arena = o->env->arena;
-	const char **names = arena_array(arena, given->n + 1, sizeof(*names));
-	char **asked = arena_array(arena, 2 * given->n + 1, sizeof(*asked));
+	const char **read = arena_array(arena, given->n + 1, sizeof(*read));
 
-	if (names == NULL || asked == NULL)
+	if (read == NULL)
 		return err_memory(err);
-	if (given->n == 0)
-		return conf_finding(o->conf, given, err, "attributes: is empty");
 	for (size_t i = 0; i < given->n; i++) {
 		char *name = arena_strdup(arena, given->items[i]);
 
@@ -127,15 +124,39 @@ static int open_attributes(struct opening *o, struct err *err)
 			return err_memory(err);
 		name[strcspn(name, ";")] = '\0';
 		if (!is_attribute_name(name))
-			return conf_finding(o->conf, &given->items[i], err, "attributes: \"%s\" is no attribute",
+			return conf_finding(o->conf, &given->items[i], err, "%s: \"%s\" is no attribute", key,
 					    given->items[i]);
-		names[i] = asked[2 * i + 1] = name;
-		asked[2 * i] = arena_printf(arena, "%s;binary", name);
-		if (asked[2 * i] == NULL)
-			return err_memory(err);
+		read[i] = name;
 	}
-	o->ldap->query.names = names;
-	o->ldap->query.attributes = asked;
+	*names = read;
+	return 0;
+}
+
+/* Those with certificates are asked for with and without ";binary": servers know the one, the other, or both (see
+ * entry.c). */
+static int open_attributes(struct opening *o, struct err *err)
+{
+	const struct conf_strings *certs = &o->given->attributes, *addresses = &o->given->address_attributes;
+	struct query *query = &o->ldap->query;
+	size_t n = 0;
+
+	if (certs->n == 0)
+		return conf_finding(o->conf, certs, err, "attributes: is empty");
+	if (read_names(o, certs, "attributes", &query->names, err) != 0 ||
+	    read_names(o, addresses, "address_attributes", &query->address_names, err) != 0)
+		return -1;
+	query->attributes = arena_array(o->env->arena, 2 * certs->n + addresses->n + 1, sizeof(*query->attributes));
+	if (query->attributes == NULL)
+		return err_memory(err);
+	for (size_t i = 0; i < certs->n; i++) {
+		query->attributes[n++] = arena_printf(o->env->arena, "%s;binary", query->names[i]);
+		query->attributes[n++] = arena_strdup(o->env->arena, query->names[i]);
+	}
+	for (size_t i = 0; i < addresses->n; i++)
+		query->attributes[n++] = arena_strdup(o->env->arena, query->address_names[i]);
+	while (n > 0)
+		if (query->attributes[--n] == NULL)
+			return err_memory(err);
 	return 0;
 }
 
@@ -145,10 +166,6 @@ static int open_query(struct opening *o, struct err *err)
 
 	if (query_check_filter(o->given->filter, &why) != 0)
 		return conf_finding(o->conf, &o->given->filter, err, "filter: %s", why.text);
-	if (o->given->secondary_addresses)
-		return conf_finding(o->conf, &o->given->secondary_addresses, err,
-				    "secondary_addresses: only false is known: a certificate must have the address "
-				    "itself");
 	o->ldap->filter = o->given->filter;
 	o->ldap->query.base = o->given->base;
 	o->ldap->query.scope = LDAP_SCOPE_SUBTREE;
@@ -229,12 +246,13 @@ static const struct conf_row ldap_rows[] = {
 	{ ROW(tls_ca_file, CONF_STRING) },
 	{ ROW(filter, CONF_STRING), .preset = "(|(mail=%{address})(proxyAddresses=smtp:%{address}))" },
 	{ ROW(attributes, CONF_STRINGS), .preset = "userSMIMECertificate userCertificate" },
+	{ ROW(address_attributes, CONF_STRINGS), .preset = "mail proxyAddresses mailAlternateAddress mailLocalAddress" },
 	{ ROW(timeout_ms, CONF_INT), .preset = "2000", .min = 10, .max = 600000 },
 	{ ROW(connections, CONF_INT), .preset = "8", .min = 1, .max = 1000 },
 	{ ROW(stale_s, CONF_INT), .preset = "0" },
 	{ ROW(expand_groups, CONF_BOOL), .preset = "true" },
 	{ ROW(expand_ms, CONF_INT), .preset = "2000" },
-	{ ROW(secondary_addresses, CONF_BOOL) },
+	{ ROW(secondary_addresses, CONF_BOOL), .preset = "true" },
 	{ .name = NULL }
 };
 

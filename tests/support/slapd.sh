@@ -7,7 +7,8 @@
 #   slapd.sh top                     prints the LDIF of the suffix and ou=people below it
 #   slapd.sh person MAIL [ATTRIBUTE FILE]…   prints the LDIF of a person; values are read from files (DER)
 #
-# Suffix dc=example,dc=com, administrator cn=admin,dc=example,dc=com with the password "secret", anybody may read.
+# Suffix dc=example,dc=com, administrator cn=admin,dc=example,dc=com with the password "secret", anybody may read. An
+# extensibleObject may have proxyAddresses.
 # Environment for start: SLAPD_TLS_CERT, SLAPD_TLS_KEY (PEM): StartTLS, and ldaps:// on PORT + 1;
 # SLAPD_ACCESS: "by …" clauses instead of "by * read"; SLAPD_SIZELIMIT: what slapd.conf(5) has after sizelimit.
 set -eu
@@ -22,6 +23,9 @@ write_configuration()
 		for name in core cosine inetorgperson; do
 			echo "include /etc/ldap/schema/$name.schema"
 		done
+		# Active Directory's own; OpenLDAP's msuser.schema has it without the matching rule by which it is found.
+		echo "attributetype ( 1.2.840.113556.1.2.210 NAME 'proxyAddresses' EQUALITY caseIgnoreMatch"
+		echo "  SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )"
 		echo "pidfile $dir/slapd.pid"
 		echo "argsfile $dir/slapd.args"
 		echo "modulepath /usr/lib/ldap"

@@ -17,6 +17,9 @@ struct state {
 	struct directory_answer answer;
 };
 
+static const struct directory_entry usual = { .attribute = "userCertificate" };
+static const struct directory_entry smime = { .attribute = "userSMIMECertificate" };
+
 static int setup(void **state)
 {
 	static struct state s;
@@ -62,10 +65,10 @@ static void der_is_an_entry_even_of_a_ca(void **state)
 	struct state *s = *state;
 
 	testpki_der(s->alice, &s->bytes);
-	assert_int_equal(entry_value(s->arena, "userCertificate", buf_slice(&s->bytes), &s->answer), 0);
+	assert_int_equal(entry_value(s->arena, &usual, buf_slice(&s->bytes), &s->answer), 0);
 	buf_reset(&s->bytes);
 	testpki_der(s->root, &s->bytes);
-	assert_int_equal(entry_value(s->arena, "userCertificate", buf_slice(&s->bytes), &s->answer), 0);
+	assert_int_equal(entry_value(s->arena, &usual, buf_slice(&s->bytes), &s->answer), 0);
 	assert_int_equal(s->answer.status, DIRECTORY_FOUND);
 	assert_int_equal(s->answer.n, 2);
 	assert_int_equal(s->answer.chain.n, 0);
@@ -79,7 +82,7 @@ static void certs_only_gives_leaf_and_chain(void **state)
 	const struct testpki *all[] = { s->root, s->alice, s->sub };
 
 	testpki_p7b(all, 3, false, &s->bytes);
-	assert_int_equal(entry_value(s->arena, "userSMIMECertificate", buf_slice(&s->bytes), &s->answer), 0);
+	assert_int_equal(entry_value(s->arena, &smime, buf_slice(&s->bytes), &s->answer), 0);
 	assert_int_equal(s->answer.n, 1);
 	assert_false(cert_info(s->answer.entries[0].cert)->ca);
 	assert_int_equal(s->answer.chain.n, 2);
@@ -97,16 +100,16 @@ static void garbage_hides_nothing(void **state)
 	testpki_der(s->alice, &s->bytes);
 	der = buf_slice(&s->bytes);
 	for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
-		assert_int_equal(entry_value(s->arena, "userCertificate", slice_of(garbage[i]), &s->answer), 0);
+		assert_int_equal(entry_value(s->arena, &usual, slice_of(garbage[i]), &s->answer), 0);
 		assert_int_equal(s->answer.status, DIRECTORY_NONE);
 		assert_true(s->answer.problem_count >= i + 1);
 		assert_int_equal(strncmp(s->answer.problems[i], "userCertificate: ", 17), 0);
 	}
 	/* Cut short at every tenth byte, then whole. */
 	for (size_t n = 0; n < der.n; n += 10)
-		assert_int_equal(entry_value(s->arena, "userCertificate", slice_first(der, n), &s->answer), 0);
+		assert_int_equal(entry_value(s->arena, &usual, slice_first(der, n), &s->answer), 0);
 	assert_int_equal(s->answer.n, 0);
-	assert_int_equal(entry_value(s->arena, "userCertificate", der, &s->answer), 0);
+	assert_int_equal(entry_value(s->arena, &usual, der, &s->answer), 0);
 	assert_int_equal(s->answer.n, 1);
 	assert_int_equal(s->answer.status, DIRECTORY_FOUND);
 }
@@ -116,7 +119,7 @@ static void crl_is_no_certificate(void **state)
 	struct state *s = *state;
 
 	testpki_crl(s->root, NULL, 0, 0, 0, false, &s->bytes);
-	assert_int_equal(entry_value(s->arena, "userCertificate", buf_slice(&s->bytes), &s->answer), 0);
+	assert_int_equal(entry_value(s->arena, &usual, buf_slice(&s->bytes), &s->answer), 0);
 	assert_int_equal(s->answer.status, DIRECTORY_NONE);
 	assert_int_equal(s->answer.problem_count, 1);
 	assert_non_null(strstr(s->answer.problems[0], "no certificate"));
@@ -128,7 +131,7 @@ static void no_memory(void **state)
 	struct arena *small = arena_new(64);
 
 	testpki_der(s->alice, &s->bytes);
-	assert_int_equal(entry_value(small, "userCertificate", buf_slice(&s->bytes), &s->answer), -1);
+	assert_int_equal(entry_value(small, &usual, buf_slice(&s->bytes), &s->answer), -1);
 	arena_free(small);
 }
 

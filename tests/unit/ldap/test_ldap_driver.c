@@ -131,6 +131,19 @@ static void write_tls(struct state *s, const struct testpki *ca, const char *nam
 	testpki_free(pki);
 }
 
+/* Their certificate is alice's. */
+static const char owners_ldif[] =
+	"dn: cn=o1,ou=people,dc=example,dc=com\nobjectClass: inetOrgPerson\nobjectClass: extensibleObject\nsn: o\ncn: o1\n"
+	"mail: olga@example.com\nmail: olga.o@example.com\nproxyAddresses: smtp:o1@example.com\n"
+	"proxyAddresses: X500:/o=Example/cn=o1\nproxyAddresses: SMTP:olga.owner@example.com\n"
+	"proxyAddresses: sip:o1@sip.example.com\nproxyAddresses: SMTP:late@example.com\n"
+	"userCertificate;binary:< file:alice.der\n\n"
+	"dn: cn=o2,ou=people,dc=example,dc=com\nobjectClass: inetOrgPerson\nobjectClass: extensibleObject\nsn: o\ncn: o2\n"
+	"proxyAddresses: smtp:o2@example.com\nmail: otto@example.com\nmail: no address\n"
+	"userCertificate;binary:< file:alice.der\nuserSMIMECertificate:< file:bob.p7b\n\n"
+	"dn: cn=o3,ou=people,dc=example,dc=com\nobjectClass: inetOrgPerson\nuid: oscar\nsn: o\ncn: o3\n"
+	"userCertificate;binary:< file:alice.der\n\n";
+
 static void write_people(struct state *s, const struct testpki *root)
 {
 	struct testpki *alice = testpki_leaf(root, "alice@example.com"), *bob = testpki_leaf(root, "bob@example.com");
@@ -143,6 +156,7 @@ static void write_people(struct state *s, const struct testpki *root)
 	testpki_p7b(both, 2, false, &bytes);
 	write_bytes(s, "bob.p7b", &bytes);
 	write_text(s, "garbage", "not a certificate");
+	write_text(s, "owners.ldif", owners_ldif);
 	assert_int_equal(run("cd %s && T=$OLDPWD/tests/support/slapd.sh && { $T top; "
 			     "$T person alice@example.com 'userCertificate;binary' alice.der "
 			     "userSMIMECertificate alice.der; "
@@ -150,6 +164,7 @@ static void write_people(struct state *s, const struct testpki *root)
 			     "$T person dora@example.com; "
 			     "$T person shared@example.com userSMIMECertificate alice.der; "
 			     "$T person shared@example.com userSMIMECertificate bob.p7b | sed '1s/cn=/cn=second /'; "
+			     "sed \"s,< file:,< file://$PWD/,\" owners.ldif; "
 			     "for i in $(seq 1 %d); do $T person many@example.com | sed \"1s/cn=/cn=$i /\"; done; "
 			     "} | sed 's/^dn: cn=\\(.*\\) many@example.com,/dn: cn=\\1,/; "
 			     "s/^dn: cn=second shared@example.com,/dn: cn=second,/' > people.ldif", s->scratch, MANY),
@@ -290,6 +305,58 @@ static void found(void **state)
 	assert_int_equal(answer.n, 2);
 	assert_int_equal(answer.chain.n, 1);
 	assert_int_equal(s->dir.directory.class->probe(s->dir.directory.self, &err), 0);
+}
+
+static void assert_owner(const struct directory_owner *owner, const char *const *addresses)
+{
+	size_t n = 0;
+
+	assert_non_null(owner);
+	for (; addresses[n] != NULL; n++) {
+		assert_true(n < owner->n);
+		if (!slice_is(owner->addresses[n].text, addresses[n]))
+			fail_msg("%zu: %.*s, not %s", n, SLICE_ARGS(owner->addresses[n].text), addresses[n]);
+	}
+	assert_int_equal(owner->n, n);
+}
+
+static void owners(void **state)
+{
+	static const char *const olga[] = { "olga.owner@example.com", "olga.o@example.com", "o1@example.com",
+					    "olga@example.com", "late@example.com", NULL };
+	static const char *const otto[] = { "otto@example.com", "o2@example.com", NULL };
+	static const char *const alice[] = { "alice@example.com", NULL };
+	struct state *s = *state;
+	struct directory_answer answer;
+
+	must_open(s, uri_of(s, "ldap", s->open.port), "");
+	assert_true(s->dir.directory.secondary_addresses);
+	answer = find(s, "O1@example.com");
+	assert_int_equal(answer.n, 1);
+	assert_owner(answer.entries[0].owner, olga);
+	answer = find(s, "otto@example.com");
+	assert_int_equal(answer.n, 2);
+	assert_owner(answer.entries[0].owner, otto);
+	assert_ptr_equal(answer.entries[1].owner, answer.entries[0].owner);
+	assert_owner(find(s, "alice@example.com").entries[0].owner, alice);
+	assert_int_equal(find(s, "o1@sip.example.com").status, DIRECTORY_NONE);
+}
+
+static void owners_as_configured(void **state)
+{
+	static const char *const proxies[] = { "o2@example.com", NULL };
+	struct state *s = *state;
+	struct directory_answer answer;
+
+	must_open(s, uri_of(s, "ldap", s->open.port),
+		  "secondary_addresses = false; address_attributes = \"proxyAddresses\"; "
+		  "filter = \"(|(mail=%{address})(uid=%{local}))\";");
+	assert_false(s->dir.directory.secondary_addresses);
+	assert_owner(find(s, "otto@example.com").entries[0].owner, proxies);
+	/* An entry without any address does not say whose it is. */
+	answer = find(s, "oscar@example.com");
+	assert_int_equal(answer.n, 1);
+	assert_null(answer.entries[0].owner);
 }
 
 static void none(void **state)
@@ -566,6 +633,7 @@ static struct query_item search_many(struct state *s, ber_int_t page_entries, st
 	static const char *const no_names[] = { NULL };
 	const struct connection_settings settings = { .timeout_ms = 5000, .clock = &clock_system };
 	const struct query query = { .base = "dc=example,dc=com", .scope = LDAP_SCOPE_SUBTREE, .names = no_names,
+				     .address_names = no_names,
 				     .page_entries = page_entries };
 	struct query_item item = { .filter = "(mail=many@example.com)", .answer = answer };
 	const struct search search = { .query = &query, .arena = s->arena, .items = &item, .n = 1 };
@@ -719,7 +787,7 @@ static void settings_that_are_wrong(void **state)
 		{ BASE "uri = \"ldap://a\"; bind_password_file = \"/dev/null\";", "go together" },
 		{ BASE "uri = \"ldap://a\"; timeout_ms = 0;", "timeout_ms" },
 		{ BASE "uri = \"ldap://a\"; connections = 0;", "connections" },
-		{ BASE "uri = \"ldap://a\"; secondary_addresses = true;", "secondary_addresses" },
+		{ BASE "uri = \"ldap://a\"; address_attributes = [ \"mail\", \"e mail\" ];", "address_attributes" },
 		{ BASE "uri = \"ldap://a\"; timeout_m = 3;", "timeout_ms" },
 		{ BASE "uri = \"ldaps://a\"; tls_ca_file = \"/dev/null/x\";", "/dev/null/x" },
 	};
@@ -767,7 +835,8 @@ static void password_files_that_are_wrong(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(settings_that_are_wrong), TEST(password_files_that_are_wrong), TEST(found), TEST(none),
+		TEST(settings_that_are_wrong), TEST(password_files_that_are_wrong), TEST(found),
+		TEST(owners), TEST(owners_as_configured), TEST(none),
 		TEST(all_in_one_go), TEST(down), TEST(deadline_of_the_caller), TEST(hang), TEST(hang_in_tls),
 		TEST(hang_in_starttls), TEST(servers_that_talk_nonsense), TEST(failover_when_refused),
 		TEST(failover_when_hanging),
