@@ -16,6 +16,7 @@
 #include "milter/fetch.h"
 #include "milter/fetch_request.h"
 #include "milter/recorder.h"
+#include "milter/recorder_client.h"
 #include "milter/worker.h"
 
 #define SHORT_LIFE_MS 2000
@@ -156,6 +157,27 @@ static int load(struct keeper *keeper, struct err *err)
 	    delivery_open(keeper->site, &keeper->delivery, err) != 0)
 		return -1;
 	return add_slots(keeper, err);
+}
+
+/* What holds from now on, in the audit log. Where that cannot be written, no mail is accepted either. */
+static void record_start(const struct keeper *keeper)
+{
+	struct audit_event event = keeper->env->asked;
+	struct recorder_client client = { NULL };
+	struct err err = { 0 };
+	struct buf line;
+
+	if (keeper->site->settings.audit.path == NULL)
+		return;
+	event.at = clock_now(&clock_system);
+	event.config = conf_sha256(keeper->site->conf);
+	buf_init(&line, 0);
+	if (recorder_client_open(&client, keeper->recorder[CHANNEL_CLIENT], RECORDER_TIMEOUT_MS, &err) != 0 ||
+	    audit_event_line(&event, &line, &err) != 0 ||
+	    recorder_client_audit(&client, buf_slice(&line), &err) != 0)
+		event_log(keeper->env->sink, EVENT_ERROR, "%s is not in the audit log: %s", event.what, err.text);
+	buf_clear(&line);
+	recorder_client_close(&client);
 }
 
 static int start_child(struct keeper *keeper, struct slot *slot)
@@ -325,6 +347,7 @@ static _Noreturn void keeper_run(const struct generation_env *env, int control, 
 	if (!env->foreground)
 		leave_terminal();
 	start_due(&keeper);
+	record_start(&keeper);
 	(void)!write(ready, "R", 1);
 	close(ready);
 	keeper.ready = -1;

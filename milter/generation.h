@@ -8,6 +8,7 @@
 #ifndef MILTER_GENERATION_H
 #define MILTER_GENERATION_H
 
+#include "milter/audit_event.h"
 #include "milter/control.h"
 #include "milter/log.h"
 #include "milter/setup.h"
@@ -18,6 +19,7 @@ struct generation_env {
 	const struct event_sink *sink;
 	int listener;			/* libmilter's listening descriptor */
 	bool foreground;
+	struct audit_event asked;	/* why it is started, and by whom; its config is filled in */
 	void (*forget)(void *self);	/* called in the new process: closes what is the master's alone */
 	void *forget_self;
 };

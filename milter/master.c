@@ -37,6 +37,8 @@ struct master {
 	struct node *current, *starting;
 	struct node *draining;		/* list */
 	bool reload_again;		/* asked for while one was starting */
+	uid_t asker_uid;		/* who asked for the present configuration */
+	pid_t asker_pid;
 	bool stopping;
 	int64_t stop_ms;		/* when stopping began */
 	int64_t retry_ms;		/* when to start anew after a keeper died; -1: nothing to do */
@@ -93,6 +95,8 @@ static int start_generation(struct master *master, const struct setup *setup)
 		return -1;
 	node->setup = *setup;
 	env.setup = &node->setup;
+	env.asked = (struct audit_event){ .what = master->current == NULL ? "start" : "reload", .uid = master->asker_uid,
+					  .pid = master->asker_pid };
 	if (generation_start(&env, &node->generation, &err) != 0) {
 		event_log(master->env->sink, EVENT_ERROR, "cannot start workers: %s", err.text);
 		free(node);
@@ -301,8 +305,11 @@ static void obey_signals(struct master *master)
 	while (read(master->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			begin_stop(master);
-		else if ((info.ssi_signo == SIGHUP || info.ssi_signo == SIGUSR1) && !master->stopping)
-			begin_reload(master);
+		if ((info.ssi_signo != SIGHUP && info.ssi_signo != SIGUSR1) || master->stopping)
+			continue;
+		master->asker_uid = (uid_t)info.ssi_uid;
+		master->asker_pid = (pid_t)info.ssi_pid;
+		begin_reload(master);
 	}
 	reap(master);
 }
@@ -378,7 +385,8 @@ static int prepare_signals(struct master *master, struct err *err)
 int master_run(const struct master_env *env, struct setup *setup)
 {
 	struct master master = { .env = env, .setup = setup, .signals = -1, .retry_ms = -1, .retry_delay_ms = RETRY_MS,
-		.watchdog_ms = notify_watchdog_ms(), .listener = { .fd = -1 } };
+		.watchdog_ms = notify_watchdog_ms(), .listener = { .fd = -1 }, .asker_uid = getuid(),
+		.asker_pid = getppid() };
 	struct err err = { 0 };
 	int rc = 1;
 

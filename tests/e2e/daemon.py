@@ -5,6 +5,8 @@ and smimectl beside it, nothing else: the milter protocol is spoken by milter_cl
 Usage: tests/e2e/daemon.py [SMIME-MILTER] [-k PATTERN]; default ./smime-milter. Without root some cases are skipped.
 """
 
+import hashlib
+import json
 import os
 import pwd
 import shutil
@@ -401,6 +403,28 @@ class Life(Case):
             time.sleep(0.5)
             self.assertTrue(send_message(client, MESSAGE, "a@x.example", ["b@example.com"])[0].accepted())
         self.assertTrue(wait_for(lambda: len(workers(daemon.process.pid)) == 1))
+
+    def test_reload_is_in_the_audit_log(self):
+        """Who changed what decides about mail, and to what; what was refused has changed nothing."""
+        log = self.directory + "/state/audit.jsonl"
+        text = 'audit = { path = "%s"; chain = true; };\n' % log
+        daemon = self.run_daemon(text)
+        configs = []
+        for number, more in ((1, ""), (2, "workers = 1;\n"), (2, "no such thing;\n")):
+            if more:
+                daemon.write(more + text + self.RULES)
+                daemon.signal(signal.SIGHUP)
+            self.assertTrue(wait_for(lambda: daemon.logged().count("serving on") == number))
+            with open(daemon.conf, "rb") as f:
+                configs.append(hashlib.sha256(f.read()).hexdigest())
+        self.assertTrue(wait_for(lambda: "reload refused" in daemon.logged()))
+        with open(log) as f:
+            lines = [json.loads(line) for line in f]
+        self.assertEqual([(line["event"], line["config"]) for line in lines],
+                         [("start", configs[0]), ("reload", configs[1])])
+        self.assertIn("uid %d, pid %d" % (os.getuid(), os.getpid()), lines[1]["who"])
+        done = subprocess.run([MILTER.replace("smime-milter", "smimectl"), "audit", "verify", log], timeout=20)
+        self.assertEqual(done.returncode, 0)
 
     def test_killed_worker(self):
         target = "unix:%s/milter.sock" % self.directory
