@@ -21,26 +21,11 @@ struct pool {
 	size_t slot_count, server_count;
 };
 
-/* A condition that is waited for by the clock that nobody sets. */
-static int init_condition(pthread_cond_t *condition)
-{
-	pthread_condattr_t attributes;
-	int rc;
-
-	if (pthread_condattr_init(&attributes) != 0)
-		return -1;
-	rc = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	if (rc == 0)
-		rc = pthread_cond_init(condition, &attributes);
-	pthread_condattr_destroy(&attributes);
-	return rc == 0 ? 0 : -1;
-}
-
 static int init_locks(struct pool *pool)
 {
 	if (pthread_mutex_init(&pool->mutex, NULL) != 0)
 		return -1;
-	if (init_condition(&pool->given) == 0)
+	if (clock_condition(&pool->given) == 0)
 		return 0;
 	pthread_mutex_destroy(&pool->mutex);
 	return -1;
@@ -87,22 +72,9 @@ void pool_free(struct pool *pool)
 	free(pool);
 }
 
-/* The moment in CLOCK_MONOTONIC that is as far away as deadline_ms is on the pool's clock. */
-static struct timespec moment(const struct pool *pool, int64_t deadline_ms)
-{
-	struct timespec at = { 0 };
-	int64_t ms = deadline_ms - clock_monotonic_ms(pool->clock);
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	ms = (ms < 0 ? 0 : ms) + at.tv_nsec / 1000000;
-	at.tv_sec += (time_t)(ms / 1000);
-	at.tv_nsec = at.tv_nsec % 1000000 + (long)(ms % 1000) * 1000000;
-	return at;
-}
-
 struct slot *pool_take(struct pool *pool, int64_t deadline_ms, struct err *err)
 {
-	struct timespec until = moment(pool, deadline_ms);
+	struct timespec until = clock_moment(pool->clock, deadline_ms);
 	struct slot *slot;
 
 	pthread_mutex_lock(&pool->mutex);

@@ -237,7 +237,7 @@ struct ldap_directory *settings_open(const struct ldap_settings *given, struct c
 #define ROW(member, kind) .name = #member, .type = kind, .offset = offsetof(struct ldap_settings, member)
 
 static const struct conf_row ldap_rows[] = {
-	DIRECTORY_ROWS(struct ldap_settings, "600", "60"),
+	DIRECTORY_ROWS(struct ldap_settings, "600", "60", "3600"),
 	{ ROW(uri, CONF_STRING), .required = true },
 	{ ROW(base, CONF_STRING), .preset = "" },
 	{ ROW(bind_dn, CONF_STRING) },
@@ -249,7 +249,6 @@ static const struct conf_row ldap_rows[] = {
 	{ ROW(address_attributes, CONF_STRINGS), .preset = "mail proxyAddresses mailAlternateAddress mailLocalAddress" },
 	{ ROW(timeout_ms, CONF_INT), .preset = "2000", .min = 10, .max = 600000 },
 	{ ROW(connections, CONF_INT), .preset = "8", .min = 1, .max = 1000 },
-	{ ROW(stale_s, CONF_INT), .preset = "0" },
 	{ ROW(expand_groups, CONF_BOOL), .preset = "true" },
 	{ ROW(expand_ms, CONF_INT), .preset = "2000" },
 	{ ROW(secondary_addresses, CONF_BOOL), .preset = "true" },

@@ -23,7 +23,6 @@ struct ldap_settings {
 	struct conf_strings address_attributes;	/* whose entry it is: preset mail, proxyAddresses and what others use */
 	int64_t timeout_ms;		/* for all addresses and servers of a question together; preset 2000 */
 	int64_t connections;		/* at most at a time; preset 8 */
-	int64_t stale_s;		/* accepted; nothing stale is used yet: a failure stays one */
 	bool expand_groups;		/* accepted; not done yet: a group without certificates has none */
 	int64_t expand_ms;		/* goes with expand_groups */
 	bool secondary_addresses;	/* see struct directory; preset true */

@@ -32,6 +32,33 @@ int64_t clock_monotonic_ms(const struct clock *clock)
 	return clock->monotonic_ms(clock->self);
 }
 
+int clock_condition(pthread_cond_t *condition)
+{
+	pthread_condattr_t attributes;
+	int rc;
+
+	if (pthread_condattr_init(&attributes) != 0)
+		return -1;
+	rc = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	if (rc == 0)
+		rc = pthread_cond_init(condition, &attributes);
+	pthread_condattr_destroy(&attributes);
+	return rc == 0 ? 0 : -1;
+}
+
+struct timespec clock_moment(const struct clock *clock, int64_t deadline_ms)
+{
+	const int64_t day_ms = (int64_t)24 * 60 * 60 * 1000, now_ms = clock_monotonic_ms(clock);
+	int64_t ms = deadline_ms <= now_ms ? 0 : deadline_ms - now_ms;
+	struct timespec at = { 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	ms = (ms < day_ms ? ms : day_ms) + at.tv_nsec / 1000000;
+	at.tv_sec += (time_t)(ms / 1000);
+	at.tv_nsec = at.tv_nsec % 1000000 + (long)(ms % 1000) * 1000000;
+	return at;
+}
+
 static time_t fixed_now(void *self)
 {
 	const time_t *at = self;

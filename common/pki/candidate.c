@@ -27,7 +27,7 @@ struct gathering {
 struct asking {
 	struct directory_answer *answers;	/* one for each address of the query */
 	bool *asked;
-	bool probed;				/* whether it is there, in case of a remembered answer: */
+	bool probed;				/* it is known whether it is there, in case of a remembered answer: */
 	const char *away;			/* why not; NULL: it is */
 };
 
@@ -59,10 +59,24 @@ static int ask(struct arena *arena, const struct candidate_query *query, const s
 		return -1;
 	n = 0;
 	for (size_t i = 0; i < query->n; i++) {
-		if (asking->asked[i])
-			asking->answers[i] = answers[n++];
+		if (!asking->asked[i])
+			continue;
+		/* One that it has just given to this query proves that it is there. */
+		asking->probed |= !answers[n].remembered && answers[n].status != DIRECTORY_FAILED;
+		asking->answers[i] = answers[n++];
 	}
 	return 0;
+}
+
+/* How old it is. NULL: exhausted. */
+static const char *describe_age(struct arena *arena, const char *text, const struct directory_answer *answer)
+{
+	long long age_s = (long long)(answer->age_ms / 1000);
+
+	if (answer->stale)
+		return arena_printf(arena, "%s; stale: asked %lld s ago, and the directory is away: %s", text, age_s,
+				    answer->failure);
+	return answer->remembered ? arena_printf(arena, "%s; asked %lld s ago", text, age_s) : text;
 }
 
 /* Text for explain, log and audit: "ldap://dc1: 2 certificates; userCertificate: not DER at offset 0; asked 12 s ago".
@@ -79,9 +93,7 @@ static const char *describe(struct arena *arena, const char *name, const struct 
 		text = arena_printf(arena, "%s: %zu certificate%s", name, answer->n, answer->n == 1 ? "" : "s");
 	for (size_t i = 0; i < answer->problem_count && text != NULL; i++)
 		text = arena_printf(arena, "%s; %s", text, answer->problems[i]);
-	if (answer->remembered && text != NULL)
-		text = arena_printf(arena, "%s; asked %lld s ago", text, (long long)(answer->age_ms / 1000));
-	return text;
+	return text != NULL ? describe_age(arena, text, answer) : NULL;
 }
 
 static int add_failure(struct arena *arena, struct candidate_list *list, const char *name, const char *failure)
@@ -100,7 +112,7 @@ static int note_answer(struct gathering *g, const struct directory *directory, c
 	list->asked[list->asked_count] = describe(g->arena, directory->name, answer);
 	if (list->asked[list->asked_count++] == NULL)
 		return -1;
-	return answer->status == DIRECTORY_FAILED ? add_failure(g->arena, list, directory->name, answer->failure) : 0;
+	return answer->failure != NULL ? add_failure(g->arena, list, directory->name, answer->failure) : 0;
 }
 
 static struct candidate *same_cert(struct candidate_list *list, const struct cert *cert)

@@ -26,9 +26,11 @@ struct candidate_list {
 					   certificate is undecided */
 	struct candidate *items;
 	size_t n;
-	const char *failure;		/* FAILED: "ldap://dc1: timed out"; undecided: the certificate's reason */
+	const char *failure;		/* FAILED, incomplete: "ldap://dc1: timed out"; undecided: the certificate's
+					   reason */
 	bool undecided;			/* FAILED: every directory answered, revocation could not be found out */
-	bool incomplete;		/* a directory failed though another one found */
+	bool incomplete;		/* FOUND, though a directory could not be asked: another one found, or it had before
+					   (a stale answer) */
 	const char **asked;		/* a line for each directory and what it answered: for explain, log, audit */
 	size_t asked_count;
 };
@@ -54,8 +56,8 @@ struct candidate_query {
 };
 
 /* lists: query->n of them, filled. A directory is asked only for addresses its `domains` name; an address that no
- * directory is responsible for is NONE. A usable certificate found in one directory counts even if another failed;
- * NONE needs every answer.
+ * directory is responsible for is NONE. A usable certificate found in one directory counts even if another failed, a
+ * stale answer's too; NONE needs every answer, and a remembered one then needs a directory that is there.
  * 0, or -1 (arena exhausted, memory). */
 int candidate_find(struct arena *arena, const struct candidate_query *query, struct candidate_list *lists,
 		   struct err *err);

@@ -273,7 +273,7 @@ int directory_open(const struct directory_driver *driver, const struct directory
 	    driver->open(settings, conf, report, env, &opened, err) != 0)
 		return -1;
 	if ((settings->cache_s > 0 || settings->negative_cache_s > 0) &&
-	    directory_cache_wrap(&opened, settings->cache_s, settings->negative_cache_s, env->clock, err) != 0) {
+	    directory_cache_wrap(&opened, settings, env->clock, err) != 0) {
 		directory_free(&opened);
 		return -1;
 	}

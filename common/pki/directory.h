@@ -35,7 +35,7 @@ struct directory_answer {
 	struct cert_list chain;			/* further certificates that came along: intermediates, untrusted */
 	const char **problems;			/* values that are no certificate: "userCertificate: not DER at offset 0" */
 	size_t problem_count;
-	const char *failure;			/* DIRECTORY_FAILED: why, printable ASCII, no secret */
+	const char *failure;			/* FAILED, or stale: why it could not ask; printable ASCII, no secret */
 	bool remembered;			/* from a cache: the directory itself was not asked now */
 	int64_t age_ms;				/* remembered: since it was asked */
 	bool stale;				/* remembered for longer than cache_s, and the directory could not be asked */
@@ -51,7 +51,7 @@ struct directory_member {
 
 struct directory_class {
 	/* Fills answers[i] for addresses[i], all in as few questions as possible, until clock_monotonic_ms says
-	 * deadline_ms. Failure to ask is in answers[i].status; the function itself returns -1 only when the arena is
+	 * deadline_ms. What they point to may be shared with other threads: read only. Failure to ask is in answers[i].status; the function itself returns -1 only when the arena is
 	 * exhausted. Thread-safe. */
 	int (*find)(void *self, struct arena *arena, const struct address *addresses, size_t n, int64_t deadline_ms,
 		    struct directory_answer *answers, struct err *err);
@@ -87,13 +87,15 @@ struct directory_settings {		/* common to all drivers */
 	const char *type;
 	bool trusted;
 	struct conf_strings domains;	/* preset "*" */
-	int64_t cache_s, negative_cache_s;	/* 0: no cache */
+	int64_t cache_s, negative_cache_s;	/* 0: such answers are not remembered; both 0: no cache */
+	int64_t stale_s;		/* how much longer than cache_s found may stand in for a directory that is away */
+	int64_t cache_mb;		/* memory for answers */
 };
 
 extern const struct directory_driver directory_files_driver;
 
-/* directory_open: the driver's open, domains parsed, wrapped into a cache (cache.c) when cache_s or negative_cache_s is
- * set. The cache keeps found and none for their time, never a failure; bounded to 10,000 addresses; thread-safe. */
+/* directory_open: the driver's open, domains parsed, wrapped into a cache (directory_cache.h) when cache_s or
+ * negative_cache_s is set. */
 int directory_open(const struct directory_driver *driver, const struct directory_settings *settings, struct conf *conf,
 		   const struct conf_report *report, const struct directory_env *env, struct directory *directory,
 		   struct err *err);

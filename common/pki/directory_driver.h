@@ -11,16 +11,20 @@
 #include "pki/bundle.h"
 #include "pki/directory.h"
 
-/* The members of struct directory_settings as rows, for a struct that begins with it under the name `common`. cache and
- * negative are the presets of cache_s and negative_cache_s, as text. */
-#define DIRECTORY_ROWS(settings, cache, negative) \
+/* The members of struct directory_settings as rows, for a struct that begins with it under the name `common`. cache,
+ * negative and stale are the presets of cache_s, negative_cache_s and stale_s, as text. */
+#define DIRECTORY_ROWS(settings, cache, negative, stale) \
 	{ .name = "type", .type = CONF_STRING, .offset = offsetof(settings, common.type), .required = true }, \
 	{ .name = "trusted", .type = CONF_BOOL, .offset = offsetof(settings, common.trusted) }, \
 	{ .name = "domains", .type = CONF_STRINGS, .offset = offsetof(settings, common.domains), .preset = "*" }, \
 	{ .name = "cache_s", .type = CONF_INT, .offset = offsetof(settings, common.cache_s), .preset = (cache), \
 	  .max = DIRECTORY_CACHE_MAX_S }, \
 	{ .name = "negative_cache_s", .type = CONF_INT, .offset = offsetof(settings, common.negative_cache_s), \
-	  .preset = (negative), .max = DIRECTORY_CACHE_MAX_S }
+	  .preset = (negative), .max = DIRECTORY_CACHE_MAX_S }, \
+	{ .name = "stale_s", .type = CONF_INT, .offset = offsetof(settings, common.stale_s), .preset = (stale), \
+	  .max = DIRECTORY_CACHE_MAX_S }, \
+	{ .name = "cache_mb", .type = CONF_INT, .offset = offsetof(settings, common.cache_mb), .preset = "32", \
+	  .min = 1, .max = 4096 }
 #define DIRECTORY_CACHE_MAX_S 604800	/* a week */
 
 /* The text under which an address is indexed and cached: equal for addresses that address_equal calls equal. In the

@@ -413,7 +413,7 @@ static int files_open(const void *settings, struct conf *conf, const struct conf
 }
 
 static const struct conf_row files_rows[] = {
-	DIRECTORY_ROWS(struct files_settings, "0", "0"),
+	DIRECTORY_ROWS(struct files_settings, "0", "0", "0"),
 	{ .name = "path", .type = CONF_STRING, .offset = offsetof(struct files_settings, path), .required = true },
 	{ .name = NULL }
 };

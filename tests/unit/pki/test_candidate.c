@@ -24,7 +24,8 @@ struct shelf {
 	size_t n;
 	struct cert *chain;
 	const char *failure;
-	bool remembered, away;		/* answers are from memory; the directory itself is away */
+	bool remembered, away;		/* answers but Bob's are from memory; the directory itself is away */
+	const char *stale;		/* they are stale: why */
 	unsigned questions, addresses, probes;
 	int64_t deadline_ms;
 };
@@ -46,13 +47,12 @@ static int shelf_find(void *self, struct arena *arena, const struct address *add
 {
 	struct shelf *shelf = self;
 
-	(void)addresses;
 	(void)err;
 	shelf->questions++;
 	shelf->addresses += (unsigned)n;
 	shelf->deadline_ms = deadline_ms;
 	for (size_t i = 0; i < n; i++) {
-		answers[i].remembered = shelf->remembered;
+		answers[i].remembered = shelf->remembered && !slice_is(addresses[i].local, "bob");
 		answers[i].age_ms = 12345;
 		if (shelf->failure != NULL) {
 			assert_int_equal(directory_answer_fail(arena, &answers[i], shelf->failure), 0);
@@ -64,6 +64,8 @@ static int shelf_find(void *self, struct arena *arena, const struct address *add
 
 			assert_int_equal(directory_answer_add(arena, &answers[i], &entry), 0);
 		}
+		answers[i].stale = shelf->stale != NULL;
+		answers[i].failure = shelf->stale;
 		if (shelf->chain != NULL)
 			assert_int_equal(directory_answer_chain(arena, &answers[i], shelf->chain), 0);
 	}
@@ -463,6 +465,50 @@ static void remembered_none_needs_the_directory(void **state)
 	assert_int_equal(ask(s).status, DIRECTORY_FOUND);
 }
 
+/* It has just answered: there is nothing to be found out. */
+static void an_answer_to_the_same_query_proves_that_the_directory_is_there(void **state)
+{
+	struct state *s = *state;
+	struct address addresses[2] = { testdir_address(s->arena, "alice@example.com"),
+					testdir_address(s->arena, "bob@example.com") };
+	struct candidate_query query = { .addresses = addresses, .n = 2, .directories = s->directories,
+					 .directory_count = 1, .at = s->now };
+	struct candidate_list lists[2];
+	struct err err;
+
+	s->shelves[0].remembered = s->shelves[0].away = true;
+	assert_int_equal(candidate_find(s->arena, &query, lists, &err), 0);
+	assert_int_equal(lists[0].status, DIRECTORY_NONE);
+	assert_int_equal(s->shelves[0].probes, 0);
+	query.n = 1;
+	assert_int_equal(candidate_find(s->arena, &query, lists, &err), 0);
+	assert_int_equal(lists[0].status, DIRECTORY_FAILED);
+}
+
+/* What it had before may serve, marked; that nothing of it is of use says nothing about what it has now. */
+static void a_stale_answer_counts_and_is_no_none(void **state)
+{
+	struct state *s = *state;
+	struct candidate_list list;
+
+	s->directory_count = 1;
+	s->directories[0].trusted = true;
+	s->shelves[0].remembered = true;
+	s->shelves[0].stale = "timed out";
+	put(s, 0, (struct testpki_spec){ .not_after = s->now - DAY_S });
+	list = ask(s);
+	assert_int_equal(list.status, DIRECTORY_FAILED);
+	assert_string_equal(list.failure, "first: timed out");
+	assert_int_equal(s->shelves[0].probes, 0);
+	put(s, 0, (struct testpki_spec){ .cn = "good" });
+	list = ask(s);
+	assert_int_equal(list.status, DIRECTORY_FOUND);
+	assert_true(list.incomplete);
+	assert_string_equal(list.failure, "first: timed out");
+	assert_string_equal(list.asked[0],
+			    "first: 2 certificates; stale: asked 12 s ago, and the directory is away: timed out");
+}
+
 static void directories_are_asked_once_and_for_their_domains(void **state)
 {
 	struct state *s = *state;
@@ -531,6 +577,8 @@ int main(void)
 		TEST(collections_vouch), TEST(collections_vouch_for_their_domains_only),
 		TEST(chain_of_the_directory_helps), TEST(revoked_ones_are_refused),
 		TEST(unknown_revocation_is_no_none), TEST(three_answers), TEST(remembered_none_needs_the_directory),
+		TEST(an_answer_to_the_same_query_proves_that_the_directory_is_there),
+		TEST(a_stale_answer_counts_and_is_no_none),
 		TEST(directories_are_asked_once_and_for_their_domains), TEST(nothing_to_ask),
 		TEST(no_memory_is_an_error),
 	};
