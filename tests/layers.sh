@@ -38,6 +38,7 @@ only 'openssl/' 'common/base/crypt\.c|common/pki/[a-z0-9_]*\.[ch]|common/smime/[
 only 'openssl/ssl' 'milter/smtp_tls\.c'
 only 'jansson' 'milter/(audit|exchange|report)\.c|milter/report_json\.h|milter/version\.c'
 only 'idn2' 'common/mail/idn\.c'
+only 'uni(norm|case|str)' 'common/mail/nfc\.c'
 only 'ldap\.h|lber\.h' 'ldap/[a-z_]*\.[ch]|milter/version\.c'
 only 'sqlite3' 'milter/journal_sqlite\.c'
 only 'hiredis' 'milter/journal_redis\.c'

@@ -221,12 +221,29 @@ static int copy_members(struct arena *arena, const struct directory_answer *from
 	return 0;
 }
 
+static int copy_associations(struct arena *arena, const struct directory_answer *from, struct directory_answer *to)
+{
+	struct smimea *copy = arena_array(arena, from->association_count, sizeof(*copy));
+
+	if (copy == NULL)
+		return -1;
+	for (size_t i = 0; i < from->association_count; i++) {
+		copy[i] = from->associations[i];
+		copy[i].data = arena_copy(arena, from->associations[i].data);
+		if (copy[i].data.p == NULL)
+			return -1;
+	}
+	to->associations = copy;
+	to->association_count = from->association_count;
+	return 0;
+}
+
 int directory_answer_copy(struct arena *arena, const struct directory_answer *from, struct directory_answer *to)
 {
 	*to = (struct directory_answer){ .status = DIRECTORY_NONE };
 	if (copy_entries(arena, from, to) != 0 || (from->group && copy_members(arena, from, to) != 0))
 		return -1;
-	if (copy_chain(arena, &from->chain, &to->chain) != 0)
+	if (copy_chain(arena, &from->chain, &to->chain) != 0 || copy_associations(arena, from, to) != 0)
 		return -1;
 	for (size_t i = 0; i < from->problem_count; i++) {
 		if (directory_answer_problem(arena, to, from->problems[i]) != 0)

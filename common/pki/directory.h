@@ -11,6 +11,7 @@
 #include "mail/pattern.h"
 #include "pki/capability.h"
 #include "pki/cert.h"
+#include "pki/smimea.h"
 
 struct directory_owner {			/* the person, or whatever has a mailbox, that a directory's entry is about */
 	const struct address *addresses;	/* n of them, the primary one first; in the arena */
@@ -35,6 +36,8 @@ struct directory_answer {
 	struct cert_list chain;			/* further certificates that came along: intermediates, untrusted */
 	const char **problems;			/* values that are no certificate: "userCertificate: not DER at offset 0" */
 	size_t problem_count;
+	const struct smimea *associations;	/* what the address's domain says by DNSSEC about certificates, NONE too */
+	size_t association_count;
 	const char *failure;			/* FAILED, or stale: why it could not ask; printable ASCII, no secret */
 	bool remembered;			/* from a cache: the directory itself was not asked now */
 	int64_t age_ms;				/* remembered: since it was asked */

@@ -81,7 +81,8 @@ static size_t bytes_of_certs(const struct directory_answer *answer)
 
 static bool is_plain(const struct directory_answer *answer)
 {
-	return answer->n == 0 && answer->chain.n == 0 && answer->problem_count == 0 && !answer->group;
+	return answer->n == 0 && answer->chain.n == 0 && answer->problem_count == 0 &&
+	       answer->association_count == 0 && !answer->group;
 }
 
 static int copy_deeply(struct remembered *what, const struct directory_answer *answer)

@@ -81,11 +81,30 @@ static void a_copy_keeps_members(void **state)
 	arena_free(second);
 }
 
+static void a_copy_keeps_associations(void **state)
+{
+	struct arena *first = arena_new(0), *second = arena_new(0);
+	const struct smimea record = { SMIMEA_DANE_EE, SMIMEA_SPKI, SMIMEA_FULL, arena_copy(first, slice_of("key")) };
+	struct directory_answer answer = { .status = DIRECTORY_NONE }, copy;
+
+	(void)state;
+	answer.associations = &record;
+	answer.association_count = 1;
+	assert_int_equal(directory_answer_copy(second, &answer, &copy), 0);
+	arena_free(first);
+	assert_int_equal(copy.status, DIRECTORY_NONE);
+	assert_int_equal(copy.association_count, 1);
+	assert_int_equal(copy.associations[0].selector, SMIMEA_SPKI);
+	assert_true(slice_is(copy.associations[0].data, "key"));
+	arena_free(second);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_copy_keeps_owners_and_marks),
 		cmocka_unit_test(a_copy_keeps_members),
+		cmocka_unit_test(a_copy_keeps_associations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
