@@ -1,6 +1,6 @@
 /* bundle.c - files with certificates: which format a file has, and the entries that all formats fill. The formats are
- * bundle_sst.c, bundle_pem.c, bundle_p7b.c, and a single DER object here; a new one is a function and a row. What the
- * certificates are good for is collection.c's and the directories' matter, who call this. */
+ * bundle_sst.c, bundle_pem.c, bundle_p7b.c, bundle_outlook.c, and a single DER object here; a new one is a function and a
+ * row. What the certificates are good for is collection.c's and the directories' matter, who call this. */
 #include "pki/bundle.h"
 
 #include <openssl/err.h>
@@ -27,6 +27,8 @@ static const struct {
 	{ BUNDLE_P7B, bundle_is_p7b, bundle_read_p7b },
 	{ BUNDLE_DER, bundle_is_der, bundle_read_der },
 	{ BUNDLE_PEM, bundle_is_pem, bundle_read_pem },
+	{ BUNDLE_PEM, bundle_is_base64, bundle_read_base64 },
+	{ BUNDLE_OUTLOOK, bundle_is_outlook, bundle_read_outlook },
 };
 
 static int enlarge(struct bundle_reader *reader)

@@ -1,5 +1,6 @@
-/* bundle.h - files with certificates: PEM, DER, P7B (certs-only PKCS#7) and SST (MS-OSHARED 2.3.9.1), recognised by
- * content. One bad entry does not hide the others: it is reported and left out. */
+/* bundle.h - files and directories' values with certificates: PEM, DER, P7B (PKCS#7: certs-only, or signed as RFC 2798
+ * 2.8 has it), SST (MS-OSHARED 2.3.9.1) and Outlook's settings (MS-OXOABK 2.2.4.36), recognised by content. One bad entry
+ * does not hide the others: it is reported and left out. */
 #ifndef PKI_BUNDLE_H
 #define PKI_BUNDLE_H
 
@@ -7,7 +8,7 @@
 #include "pki/capability.h"
 #include "pki/cert.h"
 
-enum bundle_format { BUNDLE_PEM, BUNDLE_DER, BUNDLE_P7B, BUNDLE_SST };
+enum bundle_format { BUNDLE_PEM, BUNDLE_DER, BUNDLE_P7B, BUNDLE_SST, BUNDLE_OUTLOOK };
 
 struct bundle_entry {
 	struct cert *cert;		/* owned by the bundle; NULL: a CRL or a bad entry */
@@ -16,6 +17,8 @@ struct bundle_entry {
 	const char *friendly_name;	/* SST property 11, printable ASCII; or NULL */
 	bool eku_restricted;		/* SST property 9 is there: this anchor vouches only for the usages it lists */
 	bool eku_email;			/* and emailProtection (or any) is among them */
+	struct capabilities capabilities;	/* that its own key signed in the object it stands in */
+	bool preferred;			/* the object says that its owner wants to be encrypted to it */
 	const char *problem;		/* why it is bad; NULL: good */
 };
 
@@ -23,7 +26,6 @@ struct bundle {
 	enum bundle_format format;
 	struct bundle_entry *entries;
 	size_t n;
-	struct capabilities capabilities;	/* of an RFC 2798 value: its signed smimeCapabilities */
 };
 
 /* At most 64 MiB and 100,000 entries (ERR_LIMIT). Everything lives in the arena (certificates by reference). 0, or -1:

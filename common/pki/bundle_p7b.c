@@ -1,6 +1,6 @@
 /* bundle_p7b.c - PKCS#7 SignedData as a bag of certificates: certs-only files (RFC 8551 3.8) and what directories keep
- * in userSMIMECertificate (RFC 2798 2.8: a signed object whose attributes hold the owner's capabilities). No signature
- * is checked here: certificates prove themselves, and capabilities are a hint. Called by bundle.c and bundle_pem.c. */
+ * in userSMIMECertificate (RFC 2798 2.8: a signed object, what its signer says is read by bundle_signer.c). Certificates
+ * are taken whoever signed: they prove themselves. Called by bundle.c and bundle_pem.c. */
 #include <limits.h>
 #include <openssl/cms.h>
 #include <openssl/err.h>
@@ -74,26 +74,10 @@ static int add_crls(struct bundle_reader *reader, size_t offset, CMS_ContentInfo
 	return rc;
 }
 
-/* Those of the first signer. Capabilities that cannot be read say nothing. */
-static void take_capabilities(struct bundle *bundle, CMS_ContentInfo *cms)
-{
-	STACK_OF(CMS_SignerInfo) *signers = CMS_get0_SignerInfos(cms);
-	const ASN1_STRING *value;
-
-	if (signers == NULL || sk_CMS_SignerInfo_num(signers) == 0 || bundle->capabilities.known)
-		return;
-	/* -3: one such attribute, and one value in it. */
-	value = CMS_signed_get0_data_by_OBJ(sk_CMS_SignerInfo_value(signers, 0), OBJ_nid2obj(NID_SMIMECapabilities), -3,
-					    V_ASN1_SEQUENCE);
-	if (value != NULL)
-		capabilities_parse(slice_make(ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value)),
-				   &bundle->capabilities, NULL);
-}
-
 int bundle_add_signed_data(struct bundle_reader *reader, size_t offset, struct slice der, struct err *err)
 {
 	struct bundle_entry entry = { .offset = offset };
-	size_t used = 0;
+	size_t used = 0, before = reader->bundle->n;
 	CMS_ContentInfo *cms = parse(der, &used);
 	char reason[120];
 	int rc = -1;
@@ -102,12 +86,14 @@ int bundle_add_signed_data(struct bundle_reader *reader, size_t offset, struct s
 		return bundle_add_problem(reader, entry, err, "RFC 5652 5.1: not a SignedData (%s)",
 					  ERR_peek_error() == 0 ? "another content type" :
 					  openssl_reason(reason, sizeof(reason)));
-	if (add_certs(reader, offset, cms, err) != 0 || add_crls(reader, offset, cms, err) != 0)
+	if (add_certs(reader, offset, cms, err) != 0)
+		goto out;
+	bundle_note_signer(reader->bundle->entries + before, reader->bundle->n - before, cms);
+	if (add_crls(reader, offset, cms, err) != 0)
 		goto out;
 	if (used != der.n && bundle_add_problem(reader, entry, err, "%zu bytes behind the PKCS#7 object",
 						der.n - used) != 0)
 		goto out;
-	take_capabilities(reader->bundle, cms);
 	rc = 0;
 out:
 	CMS_ContentInfo_free(cms);

@@ -1,5 +1,6 @@
 /* bundle_pem.c - certificates, CRLs and PKCS#7 objects in a PEM text (RFC 7468). Blocks of other kinds (keys, say) and
- * the text between are passed over. Called by bundle.c. */
+ * the text between are passed over. And base64 without any BEGIN, as people put it into directories. Called by bundle.c.
+ */
 #include <string.h>
 
 #include "pki/bundle_internal.h"
@@ -91,4 +92,36 @@ int bundle_read_pem(struct bundle_reader *reader, struct slice bytes, struct err
 	if (!other)
 		reader->bundle->format = BUNDLE_P7B;
 	return 0;
+}
+
+/* A SEQUENCE with a long length, in letters, and nothing but letters behind it. */
+bool bundle_is_base64(struct slice bytes)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n";
+	struct slice text = slice_trim(bytes);
+
+	if (text.n < 2 || text.p[0] != 'M' || text.p[1] != 'I')
+		return false;
+	for (size_t i = 0; i < text.n; i++)
+		if (text.p[i] == '\0' || strchr(letters, text.p[i]) == NULL)
+			return false;
+	return true;
+}
+
+int bundle_read_base64(struct bundle_reader *reader, struct slice bytes, struct err *err)
+{
+	const struct pem_block block = { .body = slice_trim(bytes) };
+	struct slice object;
+	struct buf der;
+	int rc;
+
+	buf_init(&der, 0);
+	rc = pem_decode(&block, &der);
+	object = buf_slice(&der);
+	if (rc != 0)
+		err_set(err, ERR_MESSAGE, "RFC 4648 4: not base64 at offset 0");
+	else
+		rc = bundle_is_p7b(object) ? bundle_read_p7b(reader, object, err) : bundle_read_der(reader, object, err);
+	buf_clear(&der);
+	return rc;
 }

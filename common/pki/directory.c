@@ -52,7 +52,8 @@ int directory_answer_add(struct arena *arena, struct directory_answer *answer, c
 	if (added.cert == NULL || added.attribute == NULL)
 		return -1;
 	entries[answer->n++] = added;
-	answer->status = DIRECTORY_FOUND;
+	if (answer->status == DIRECTORY_NONE)
+		answer->status = DIRECTORY_FOUND;
 	return 0;
 }
 
@@ -115,11 +116,12 @@ int directory_answer_bundle(struct arena *arena, struct directory_answer *answer
 	size_t certs = count_certs(bundle);
 	int rc = 0;
 
-	added.capabilities = bundle->capabilities;
 	for (size_t i = 0; i < bundle->n && rc == 0; i++) {
 		const struct bundle_entry *entry = &bundle->entries[i];
 
 		added.cert = entry->cert;
+		added.capabilities = entry->capabilities;
+		added.preferred = entry->preferred;
 		if (entry->problem != NULL)
 			rc = add_problem(arena, answer, like->attribute, entry->problem, entry->offset);
 		else if (entry->cert == NULL)

@@ -37,6 +37,7 @@ struct person {
 struct index {				/* counted, immutable once current: answers point into it */
 	struct arena *arena;
 	struct person *people;
+	size_t values;				/* bundles read so far: each counts as one value */
 	struct directory_answer shared;		/* chain and problems, which go into every answer */
 	atomic_uint references;
 };
@@ -92,12 +93,13 @@ static struct person *person_of(struct index *index, struct slice key)
 	return person->hh.tbl == NULL ? NULL : person;
 }
 
-static int index_cert(struct index *index, struct cert *cert, const struct capabilities *capabilities, const char *file)
+static int index_cert(struct index *index, const struct bundle_entry *from, const char *file)
 {
-	const struct directory_entry entry = { .cert = cert, .capabilities = *capabilities, .attribute = file };
-	const struct cert_info *info = cert_info(cert);
+	const struct directory_entry entry = { .cert = from->cert, .capabilities = from->capabilities,
+					       .attribute = file, .value = index->values, .preferred = from->preferred };
+	const struct cert_info *info = cert_info(from->cert);
 
-	if (info->ca && directory_answer_chain(index->arena, &index->shared, cert) != 0)
+	if (info->ca && directory_answer_chain(index->arena, &index->shared, from->cert) != 0)
 		return -1;
 	for (size_t i = 0; i < info->address_count; i++) {
 		struct slice key = directory_key(index->arena, &info->addresses[i]);
@@ -137,8 +139,9 @@ static int index_bundle(struct files *files, struct index *index, const struct b
 		if (entry->problem != NULL)
 			rc = add_entry_problem(files, index, file, entry);
 		else if (entry->cert != NULL)
-			rc = index_cert(index, entry->cert, &bundle->capabilities, file);
+			rc = index_cert(index, entry, file);
 	}
+	index->values++;
 	return rc;
 }
 
