@@ -12,7 +12,7 @@ bool owner_address(struct arena *arena, struct slice value, struct address *addr
 
 /* The addresses in the attributes names (NULL-terminated, without options) of an entry; first the one behind "SMTP:",
  * else the first one of the earliest of names; the others in no order, and doubles stay. *owner: in the arena; NULL when
- * the entry has no address. 0, 1 and -1 as entry_walk. */
+ * the entry has no address. As entry_walk. */
 int owner_read(struct arena *arena, LDAP *ld, LDAPMessage *entry, const char *const *names,
 	       const struct directory_owner **owner);
 

@@ -237,6 +237,8 @@ static enum outcome finish(const struct search *search, const struct connection 
 		err_set(err, ERR_TEMP, "%s: base \"%s\"", ldap_err2string(code), search->query->base);
 	if (outcome == OUTCOME_REFUSED)
 		return refuse(search, item, err->text);
+	if (item->part)
+		return refuse(search, item, "an attribute has more values than the server gave (a range of them)");
 	item->done = true;
 	return OUTCOME_DONE;
 }
@@ -250,9 +252,11 @@ static enum outcome take_entry(const struct search *search, const struct connect
 
 	if (rc == 0)
 		rc = entry_read(search->arena, connection->ld, message, query->names, owner, item->answer);
-	if (rc > 0)
+	if (rc == ENTRY_UNDECODABLE)
 		return connection_failed(connection, err);
-	return rc == 0 ? OUTCOME_DONE : OUTCOME_EXHAUSTED;
+	if (rc == ENTRY_PART)
+		item->part = true;
+	return rc >= 0 ? OUTCOME_DONE : OUTCOME_EXHAUSTED;
 }
 
 static enum outcome take_message(const struct search *search, const struct connection *connection,
@@ -306,6 +310,7 @@ static enum outcome begin(const struct search *search, const struct connection *
 {
 	item->cookie = slice_make(NULL, 0);
 	item->entries = 0;
+	item->part = false;
 	*item->answer = (struct directory_answer){ .status = DIRECTORY_NONE };
 	return send_search(search, connection, item, err);
 }

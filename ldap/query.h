@@ -21,6 +21,7 @@ struct query_item {
 	bool sent;			/* under way over the present connection */
 	struct slice cookie;		/* where the next page begins; in the arena */
 	size_t entries;			/* in all pages until now */
+	bool part;			/* of an entry's values some are missing */
 	bool done;			/* answer is final: found, none, or the server's refusal of this search */
 };
 

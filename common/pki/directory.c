@@ -52,8 +52,7 @@ int directory_answer_add(struct arena *arena, struct directory_answer *answer, c
 	if (added.cert == NULL || added.attribute == NULL)
 		return -1;
 	entries[answer->n++] = added;
-	if (answer->status == DIRECTORY_NONE)
-		answer->status = DIRECTORY_FOUND;
+	answer->status = DIRECTORY_FOUND;
 	return 0;
 }
 

@@ -31,8 +31,8 @@
  * arena; p == NULL: exhausted. */
 struct slice directory_key(struct arena *arena, const struct address *address);
 
-/* Each returns 0, or -1 when the arena is exhausted. The first sets status FOUND, unless it is FAILED already;
- * the attribute's text is copied, the owner has to live in the arena. */
+/* Each returns 0, or -1 when the arena is exhausted. The first sets status FOUND; the attribute's text is copied, the
+ * owner has to live in the arena. */
 int directory_answer_add(struct arena *arena, struct directory_answer *answer, const struct directory_entry *entry);
 int directory_answer_chain(struct arena *arena, struct directory_answer *answer, struct cert *cert);
 int directory_answer_problem(struct arena *arena, struct directory_answer *answer, const char *text);
