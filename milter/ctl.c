@@ -52,6 +52,13 @@ static const struct ctl_command commands[] = {
 	  "every certificate that the directories have for an address",
 	  "The first one is the one that is used; each refused one has its reason.\n"
 	  "Exit status: 0 a usable one was found, 1 none, 4 a directory could not be asked.\n" },
+	{ "certs import", ctl_certs_import, OPTION_OUT | OPTION_REMOVE, OPTION_OUT, 1, 1, "FILE --out DIR [--remove]",
+	  "certificates of an Exchange organization for a directory of files",
+	  "FILE is a list of recipients with PrimarySmtpAddress, UserCertificate and UserSMimeCertificate, as\n"
+	  "ConvertTo-Json prints it (etc/HOWTO-directory has the commands).\n"
+	  "  --out DIR      the path of a directory of type files; a running gateway notices what changes there\n"
+	  "  --remove       certificates that an earlier list had, and this one has not, are removed\n"
+	  "Exit status: 1 when something had to be left out; everything else is there then.\n" },
 	{ "collection list", ctl_collection_list, OPTION_JSON, 0, 1, ANY_NUMBER, "FILE ... [--json]",
 	  "the certificates in PEM, DER, P7B and SST files", "" },
 	{ "collection check", ctl_collection_check, OPTION_JSON, 0, 0, ANY_NUMBER, "[NAME|FILE ...] [--json]",

@@ -37,6 +37,7 @@ static const struct option_row rows[] = {
 	{ "cipher", 0, OPTION_CIPHER, FORM_TEXT, AT(cipher) },
 	{ "oaep", 0, OPTION_OAEP, FORM_FLAG, 0 },
 	{ "explain", 0, OPTION_EXPLAIN, FORM_FLAG, 0 },
+	{ "remove", 0, OPTION_REMOVE, FORM_FLAG, 0 },
 };
 
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))

@@ -4,12 +4,13 @@
 #include "milter/exchange.h"
 
 #include <jansson.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/event.h"
-#include "mail/encode.h"
+#include "milter/powershell.h"
 #include "pki/bundle.h"
 
 /* The groups of the configuration, each filled by the rows that name it. */
@@ -296,34 +297,6 @@ static int write_chain(struct import *import, const struct row *row, const json_
 	return add_line(import, row->key, is_true(import, without_root) ? "\"chain\"" : "\"none\"", row->name);
 }
 
-static int decode_text(struct import *import, const json_t *value)
-{
-	struct slice text = slice_make(json_string_value(value), json_string_length(value));
-	struct stream *stream = stream_from_slice(text, import->err);
-	int rc = -1;
-
-	stream = stream != NULL ? decode_base64(stream, true, import->err) : NULL;
-	if (stream != NULL)
-		rc = stream_read_all(stream, &import->out->sst, import->err);
-	stream_close(stream);
-	return rc;
-}
-
-static int decode_bytes(struct import *import, const struct row *row, const json_t *value)
-{
-	const json_t *item = NULL;
-	size_t i;
-
-	for (i = 0; i < json_array_size(value); i++) {
-		item = json_array_get(value, i);
-		if (!json_is_integer(item) || json_integer_value(item) < 0 || json_integer_value(item) > 255)
-			return bad_value(import, row, "bytes");
-		if (buf_append_char(&import->out->sst, (char)json_integer_value(item)) != 0)
-			return err_memory(import->err);
-	}
-	return 0;
-}
-
 /* What is wrong with a message's bytes elsewhere is wrong with the configuration here. */
 static int bad_store(struct import *import, const struct row *row)
 {
@@ -336,9 +309,7 @@ static int write_issuers(struct import *import, const struct row *row, const jso
 {
 	struct bundle bundle;
 
-	if (!json_is_string(value) && !json_is_array(value))
-		return bad_value(import, row, "base64 or bytes");
-	if ((json_is_string(value) ? decode_text(import, value) : decode_bytes(import, row, value)) != 0)
+	if (powershell_bytes(value, &import->out->sst, import->err) != 0)
 		return bad_store(import, row);
 	if (import->out->sst.n == 0)
 		return 0;
@@ -501,79 +472,6 @@ static int append_notes(struct import *import)
 	return 0;
 }
 
-/* --- the text --- */
-
-static int append_utf8(struct buf *out, unsigned long c)
-{
-	if (c < 0x80)
-		return buf_append_char(out, (char)c);
-	if (c < 0x800)
-		return buf_append_char(out, (char)(0xc0 | c >> 6)) | buf_append_char(out, (char)(0x80 | (c & 0x3f)));
-	if (c < 0x10000)
-		return buf_append_char(out, (char)(0xe0 | c >> 12)) |
-		       buf_append_char(out, (char)(0x80 | (c >> 6 & 0x3f))) |
-		       buf_append_char(out, (char)(0x80 | (c & 0x3f)));
-	return buf_append_char(out, (char)(0xf0 | c >> 18)) | buf_append_char(out, (char)(0x80 | (c >> 12 & 0x3f))) |
-	       buf_append_char(out, (char)(0x80 | (c >> 6 & 0x3f))) | buf_append_char(out, (char)(0x80 | (c & 0x3f)));
-}
-
-static unsigned long unit_at(struct slice text, size_t i, bool big)
-{
-	const unsigned char *p = (const unsigned char *)text.p + i;
-
-	return big ? (unsigned long)p[0] << 8 | p[1] : (unsigned long)p[1] << 8 | p[0];
-}
-
-/* A surrogate without its other half goes through: jansson refuses it as no UTF-8. */
-static int from_utf16(struct slice text, bool big, struct buf *out)
-{
-	unsigned long c, low;
-	size_t i;
-	int bad = 0;
-
-	for (i = 0; i + 1 < text.n && bad == 0; i += 2) {
-		c = unit_at(text, i, big);
-		low = c >= 0xd800 && c < 0xdc00 && i + 3 < text.n ? unit_at(text, i + 2, big) : 0;
-		if (low >= 0xdc00 && low < 0xe000) {
-			c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-			i += 2;
-		}
-		bad = append_utf8(out, c);
-	}
-	return bad;
-}
-
-/* JSON begins with an ASCII character: a NUL beside it tells of UTF-16 where no mark does. */
-static int to_utf8(struct slice text, struct buf *out)
-{
-	const unsigned char *p = (const unsigned char *)text.p;
-
-	if (text.n >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
-		return buf_append_slice(out, slice_from(text, 3));
-	if (text.n >= 2 && p[0] == 0xff && p[1] == 0xfe)
-		return from_utf16(slice_from(text, 2), false, out);
-	if (text.n >= 2 && p[0] == 0xfe && p[1] == 0xff)
-		return from_utf16(slice_from(text, 2), true, out);
-	if (text.n >= 2 && (p[0] == 0 || p[1] == 0))
-		return from_utf16(text, p[0] == 0, out);
-	return buf_append_slice(out, text);
-}
-
-static json_t *parse(struct slice text, struct err *err)
-{
-	json_t *json = NULL;
-	json_error_t why;
-	struct buf utf8;
-
-	buf_init(&utf8, 0);
-	if (to_utf8(text, &utf8) != 0)
-		err_memory(err);
-	else if ((json = json_loadb((const char *)utf8.p, utf8.n, JSON_REJECT_DUPLICATES, &why)) == NULL)
-		err_set(err, ERR_CONFIG, "no JSON: line %d: %s", why.line, why.text);
-	buf_clear(&utf8);
-	return json;
-}
-
 int exchange_convert(struct arena *arena, struct slice json, const char *sst_path, struct exchange *exchange,
 		     struct err *err)
 {
@@ -584,7 +482,7 @@ int exchange_convert(struct arena *arena, struct slice json, const char *sst_pat
 	buf_init(&exchange->config, 0);
 	buf_init(&exchange->notes, 0);
 	buf_init(&exchange->sst, 0);
-	root = parse(json, err);
+	root = powershell_parse(json, err);
 	if (root == NULL)
 		goto out;
 	import.settings = json_is_array(root) && json_array_size(root) == 1 ? json_array_get(root, 0) : root;

@@ -36,7 +36,7 @@ only() {
 only 'libconfig' 'common/base/conf[a-z_]*\.[ch]|milter/version\.c'
 only 'openssl/' 'common/base/crypt\.c|common/pki/[a-z0-9_]*\.[ch]|common/smime/[a-z0-9_]*\.[ch]|milter/smtp_tls\.c|milter/version\.c'
 only 'openssl/ssl' 'milter/smtp_tls\.c'
-only 'jansson' 'milter/(audit|exchange|report)\.c|milter/report_json\.h|milter/version\.c'
+only 'jansson' 'milter/(audit|audit_event|exchange|report)\.c|milter/(powershell|report_json)\.h|milter/version\.c'
 only 'idn2' 'common/mail/idn\.c'
 only 'uni(norm|case|str)' 'common/mail/nfc\.c'
 only 'ldap\.h|lber\.h' 'ldap/[a-z_]*\.[ch]|milter/version\.c'

@@ -306,6 +306,42 @@ test_explain_many() {
 	input=$work/mail
 }
 
+# As ConvertTo-Json prints a list of recipients: base64, numbers, one value or several, and what people have there besides.
+test_certs_import() {
+	local files=$work/exported carol=$work/carol.der numbers
+	openssl x509 -in "$work/demo/certs/carol.pem" -outform DER -out "$carol"
+	openssl crl2pkcs7 -nocrl -certfile "$work/demo/certs/carol.pem" -outform DER -out "$work/carol.p7b"
+	numbers=$(od -An -v -tu1 "$carol" | tr -s ' \n' ',,' | sed 's/^,//; s/,$//')
+	cat > "$work/list.json" <<-JSON
+	[{"PrimarySmtpAddress":"carol@partner.example","UserCertificate":[$numbers],
+	  "UserSMimeCertificate":["$(base64 -w0 "$work/carol.p7b")","bm8gY2VydGlmaWNhdGU="]},
+	 {"PrimarySmtpAddress":"Nobody@partner.example","UserCertificate":null,"UserSMimeCertificate":[]},
+	 {"PrimarySmtpAddress":"../evil@partner.example","UserCertificate":["$(base64 -w0 "$carol")"]}]
+	JSON
+	sed "s,$work/demo/certs,$files," "$conf" > "$work/exported.conf"
+	input=/dev/null
+	is 1 'certs import' "$smimectl" certs import "$work/list.json" --out "$files"
+	has 'what was left out is told' "$work/stderr" '^left out: carol@partner.example-usersmimecertificate-2: '
+	has 'so is a name that is no file name' "$work/stderr" '^left out: recipient 3: '
+	has 'and counted' "$work/stdout" '^2 recipients, 4 values: 2 written, 0 as they were, 2 left out, 0 files removed$'
+	same 'certs import: numbers' "$files/carol@partner.example-usercertificate-1" "$carol"
+	same 'certs import: base64' "$files/carol@partner.example-usersmimecertificate-1" "$work/carol.p7b"
+	is 0 'what was imported is found' "$smimectl" -c "$work/exported.conf" certs find carol@partner.example
+	is 1 'certs import again' "$smimectl" certs import "$work/list.json" --out "$files"
+	has 'nothing is touched' "$work/stdout" ' 0 written, 2 as they were'
+	printf '{"PrimarySmtpAddress":"dave@partner.example"}' > "$work/less.json"
+	: > "$files/my-own.pem"
+	is 0 'certs import of a single object' "$smimectl" certs import "$work/less.json" --out "$files"
+	has 'leaves what is there' "$work/stdout" ' 0 files removed'
+	is 0 'certs import --remove' "$smimectl" certs import "$work/less.json" --out "$files" --remove
+	has 'removes what is gone' "$work/stdout" ' 2 files removed'
+	is 0 'and nothing else' test -e "$files/my-own.pem"
+	is 3 'certs import: no JSON' "$smimectl" certs import "$conf" --out "$files"
+	printf '[1]' > "$work/less.json"
+	is 3 'certs import: no list of recipients' "$smimectl" certs import "$work/less.json" --out "$files" --remove
+	is 2 'certs import without --out' "$smimectl" certs import "$work/list.json"
+}
+
 test_certificates() {
 	input=/dev/null
 	is 0 'certs find' ctl certs find carol@partner.example
@@ -444,4 +480,5 @@ test_certificates
 test_keys
 test_audit
 test_import_exchange
+test_certs_import
 [ $failures = 0 ]
