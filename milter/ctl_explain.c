@@ -58,6 +58,36 @@ static void print_candidate(const struct candidate *candidate)
 	printf("%s, serial %s, from %s\n", info->issuer, info->serial, candidate->source);
 }
 
+static void print_asked(const struct candidate_list *list)
+{
+	size_t i;
+
+	for (i = 0; i < list->asked_count; i++)
+		printf("  asked: %s\n", list->asked[i]);
+}
+
+static void print_candidates(const struct candidate_list *list)
+{
+	size_t i;
+
+	printf("%s\n", list->n == 0 ? " none" : "");
+	for (i = 0; i < list->n; i++)
+		print_candidate(&list->items[i]);
+	if (list->status == DIRECTORY_FAILED)
+		printf("  could not ask: %s\n", list->failure);
+}
+
+static void print_member(const struct candidate_member *member)
+{
+	if (member->address.text.n == 0) {
+		printf("  member %s\n", member->list.asked[0]);
+		return;
+	}
+	print_asked(&member->list);
+	printf("  certificates of member <%.*s>:", SLICE_ARGS(member->address.text));
+	print_candidates(&member->list);
+}
+
 static void print_certificates(const struct recipient_outcome *to)
 {
 	const struct candidate_list *list = to->candidates;
@@ -65,16 +95,14 @@ static void print_certificates(const struct recipient_outcome *to)
 
 	if (list == NULL)
 		return;
-	for (i = 0; i < list->asked_count; i++)
-		printf("  asked: %s\n", list->asked[i]);
+	print_asked(list);
 	printf("  certificates");
 	if (!slice_equal(to->looked_up, to->recipient->address.text))
 		printf(" of <%.*s>", SLICE_ARGS(to->looked_up));
-	printf(":%s\n", list->n == 0 ? " none" : "");
-	for (i = 0; i < list->n; i++)
-		print_candidate(&list->items[i]);
-	if (list->status == DIRECTORY_FAILED)
-		printf("  could not ask: %s\n", list->failure);
+	printf(":");
+	print_candidates(list);
+	for (i = 0; i < list->member_count; i++)
+		print_member(&list->members[i]);
 }
 
 static void print_key(const struct recipient_outcome *to)

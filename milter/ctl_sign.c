@@ -100,22 +100,18 @@ struct peers {
 	struct candidate_list *lists;
 	const struct cert **certs;
 	struct capabilities *capabilities;
-	size_t n;
+	size_t n, cert_count;		/* a group is one address and several certificates */
 };
 
 static int peers_make(struct arena *arena, size_t n, struct peers *peers, struct err *err)
 {
 	peers->addresses = arena_array(arena, n, sizeof(*peers->addresses));
 	peers->lists = arena_array(arena, n, sizeof(*peers->lists));
-	peers->certs = arena_array(arena, n, sizeof(*peers->certs));
-	peers->capabilities = arena_array(arena, n, sizeof(*peers->capabilities));
 	peers->n = n;
-	if (peers->addresses == NULL || peers->lists == NULL || peers->certs == NULL || peers->capabilities == NULL)
-		return err_memory(err);
-	return 0;
+	return peers->addresses == NULL || peers->lists == NULL ? err_memory(err) : 0;
 }
 
-static int peers_take(struct peers *peers, struct err *err)
+static int peers_check(const struct peers *peers, struct err *err)
 {
 	const struct candidate_list *list = NULL;
 	size_t i;
@@ -127,17 +123,35 @@ static int peers_take(struct peers *peers, struct err *err)
 		if (list->status == DIRECTORY_NONE)
 			return err_set(err, ERR_POLICY, "no usable certificate for <%.*s>",
 				       SLICE_ARGS(peers->addresses[i].text));
-		peers->certs[i] = list->items[0].cert;
-		peers->capabilities[i] = list->items[0].capabilities;
 	}
+	return 0;
+}
+
+static int peers_take(struct arena *arena, struct peers *peers, struct err *err)
+{
+	size_t n = 0, i, k;
+
+	for (i = 0; i < peers->n; i++)
+		n += peers->lists[i].chosen_count;
+	peers->certs = arena_array(arena, n, sizeof(*peers->certs));
+	peers->capabilities = arena_array(arena, n, sizeof(*peers->capabilities));
+	if (peers->certs == NULL || peers->capabilities == NULL)
+		return err_memory(err);
+	for (i = 0; i < peers->n; i++)
+		for (k = 0; k < peers->lists[i].chosen_count; k++, peers->cert_count++) {
+			const struct candidate *used = peers->lists[i].chosen[k].used;
+
+			peers->certs[peers->cert_count] = used->cert;
+			peers->capabilities[peers->cert_count] = used->capabilities;
+		}
 	return 0;
 }
 
 static int peers_find(struct ctl *ctl, struct peers *peers, struct err *err)
 {
-	if (ctl_candidates(ctl, peers->addresses, peers->n, peers->lists, err) != 0)
+	if (ctl_candidates(ctl, peers->addresses, peers->n, peers->lists, err) != 0 || peers_check(peers, err) != 0)
 		return -1;
-	return peers_take(peers, err);
+	return peers_take(ctl->arena, peers, err);
 }
 
 static int make_envelope(struct ctl *ctl, struct peers *peers, int cipher, struct message *out, struct err *err)
@@ -151,10 +165,10 @@ static int make_envelope(struct ctl *ctl, struct peers *peers, int cipher, struc
 	if (peers_find(ctl, peers, err) != 0 || read_canon(ctl, false, &canon, err) != 0)
 		return -1;
 	options.certs = peers->certs;
-	options.n = peers->n;
+	options.n = peers->cert_count;
 	options.cipher = ctl->args.cipher != NULL ? (enum cipher)cipher :
 			 cipher_choose(default_ciphers, sizeof(default_ciphers) / sizeof(default_ciphers[0]),
-				       peers->capabilities, peers->n);
+				       peers->capabilities, peers->cert_count);
 	return encrypt_message(ctl->arena, &canon, &options, out, err);
 }
 

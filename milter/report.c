@@ -256,9 +256,65 @@ static json_t *candidates_json(const struct candidate_list *list)
 	return unless(bad, array);
 }
 
+static json_t *asked_json(const struct candidate_list *list)
+{
+	json_t *array = json_array();
+	int bad = array == NULL;
+	size_t i;
+
+	for (i = 0; list != NULL && i < list->asked_count; i++)
+		bad |= json_array_append_new(array, string(list->asked[i]));
+	return unless(bad, array);
+}
+
+static json_t *member_json(const struct candidate_member *member)
+{
+	json_t *object = json_object();
+	int bad = object == NULL;
+
+	bad |= set(object, "address", bytes(member->address.text));
+	bad |= set(object, "certificates", candidates_json(&member->list));
+	bad |= set(object, "asked", asked_json(&member->list));
+	return unless(bad, object);
+}
+
+/* Of a group; else an empty list. */
+static json_t *members_json(const struct candidate_list *list)
+{
+	json_t *array = json_array();
+	int bad = array == NULL;
+	size_t i;
+
+	for (i = 0; list != NULL && i < list->member_count; i++)
+		bad |= json_array_append_new(array, member_json(&list->members[i]));
+	return unless(bad, array);
+}
+
+/* Those of a group's members, each with its owner, behind its own. */
+static int add_members(json_t *array, const struct candidate_list *list)
+{
+	int bad = 0;
+	size_t i, k;
+
+	for (i = 0; i < list->member_count; i++) {
+		const struct candidate_member *member = &list->members[i];
+
+		for (k = 0; k < member->list.n; k++) {
+			json_t *object = candidate_json(&member->list.items[k]);
+
+			bad |= object == NULL || set(object, "member", bytes(member->address.text)) != 0;
+			bad |= json_array_append_new(array, object);
+		}
+	}
+	return bad;
+}
+
 int report_candidates(FILE *to, const struct candidate_list *list, struct err *err)
 {
-	return print(to, candidates_json(list), err);
+	json_t *array = candidates_json(list);
+	int bad = array == NULL || add_members(array, list) != 0;
+
+	return print(to, unless(bad, array), err);
 }
 
 /* Outcomes */
@@ -308,17 +364,6 @@ static int set_signed_by(json_t *object, const struct recipient_outcome *to)
 	       set(object, "signing_key", signing_key_json(to));
 }
 
-static json_t *asked_json(const struct candidate_list *list)
-{
-	json_t *array = json_array();
-	int bad = array == NULL;
-	size_t i;
-
-	for (i = 0; list != NULL && i < list->asked_count; i++)
-		bad |= json_array_append_new(array, string(list->asked[i]));
-	return unless(bad, array);
-}
-
 static json_t *recipient_json(const struct recipient_outcome *to, bool explain)
 {
 	json_t *object = json_object();
@@ -337,6 +382,7 @@ static json_t *recipient_json(const struct recipient_outcome *to, bool explain)
 		bad |= set(object, "certificates_of", bytes(to->looked_up));
 		bad |= set(object, "certificates", candidates_json(to->candidates));
 		bad |= set(object, "asked", asked_json(to->candidates));
+		bad |= set(object, "members", members_json(to->candidates));
 	}
 	return unless(bad, object);
 }

@@ -13,13 +13,15 @@ struct grouping {
 	struct arena *arena;
 	struct plan *plan;
 	size_t limit;			/* of groups */
+	size_t peer_limit;		/* of those whom one of them may be encrypted to */
 };
 
 struct joiner {				/* a recipient who looks for a group */
 	size_t index;
 	const struct treatment *treatment;
 	bool hidden;			/* his certificate must not be seen by others than Bcc recipients */
-	struct capabilities peer;
+	struct capabilities *peers;	/* of whom his mail is encrypted to: him, or all members of a group that he is */
+	size_t peer_count;
 };
 
 static size_t list_ciphers(const struct treatment *treatment, enum cipher listed[CIPHER_COUNT])
@@ -32,21 +34,34 @@ static size_t list_ciphers(const struct treatment *treatment, enum cipher listed
 	return i;
 }
 
-static void describe(const struct grouping *g, size_t index, struct joiner *joiner)
+static int list_peers(const struct grouping *g, struct joiner *joiner)
+{
+	const struct candidate_list *list = &g->plan->candidates[joiner->index];
+	enum cipher listed[CIPHER_COUNT];
+	size_t n = list_ciphers(joiner->treatment, listed), i;
+
+	joiner->peers = arena_array(g->arena, list->chosen_count, sizeof(*joiner->peers));
+	if (joiner->peers == NULL)
+		return -1;
+	joiner->peer_count = list->chosen_count;
+	for (i = 0; i < list->chosen_count; i++)
+		joiner->peers[i] = list->chosen[i].used->capabilities;
+	/* Whom no listed cipher suits gets the first one wherever he is. */
+	if (!cipher_readable(cipher_choose(listed, n, joiner->peers, joiner->peer_count), joiner->peers,
+			     joiner->peer_count))
+		memset(joiner->peers, 0, joiner->peer_count * sizeof(*joiner->peers));
+	return 0;
+}
+
+static int describe(const struct grouping *g, size_t index, struct joiner *joiner)
 {
 	const struct treatment *treatment = &g->plan->each[index];
-	enum cipher listed[CIPHER_COUNT];
-	size_t n;
 
 	*joiner = (struct joiner){ .index = index, .treatment = treatment };
 	if (!treatment->encrypt)
-		return;
+		return 0;
 	joiner->hidden = treatment->rule->settings->bcc != BCC_TOGETHER && !g->facts->visible[index];
-	joiner->peer = g->plan->candidates[index].items[0].capabilities;
-	n = list_ciphers(treatment, listed);
-	/* Whom no listed cipher suits gets the first one wherever he is. */
-	if (!cipher_readable(cipher_choose(listed, n, &joiner->peer, 1), &joiner->peer, 1))
-		joiner->peer = (struct capabilities){ 0 };
+	return list_peers(g, joiner);
 }
 
 static bool is_alone(const struct treatment *treatment, bool hidden)
@@ -67,17 +82,24 @@ static bool is_same_person(const struct grouping *g, size_t a, size_t b)
 	return address_equal(&g->envelope->recipients[a].address, &g->envelope->recipients[b].address);
 }
 
+/* Behind those of the group, of which they are none yet. */
+static size_t append_peers(const struct group *group, const struct joiner *joiner)
+{
+	memcpy(&group->peers[group->peer_count], joiner->peers, joiner->peer_count * sizeof(*joiner->peers));
+	return group->peer_count + joiner->peer_count;
+}
+
 static bool fits_encrypted(const struct grouping *g, const struct group *group, const struct joiner *joiner)
 {
-	size_t n = group->member_count;
+	size_t n;
 
 	if (group->hidden != joiner->hidden)
 		return false;
 	/* Who is named twice still gets one mail. */
 	if (is_alone(joiner->treatment, joiner->hidden))
 		return is_same_person(g, group->members[0], joiner->index);
-	group->peers[n] = joiner->peer;
-	return cipher_readable(choose_cipher(group, n + 1), group->peers, n + 1);
+	n = append_peers(group, joiner);
+	return cipher_readable(choose_cipher(group, n), group->peers, n);
 }
 
 static bool fits(const struct grouping *g, const struct group *group, const struct joiner *joiner)
@@ -96,8 +118,8 @@ static void join(struct group *group, const struct joiner *joiner)
 		group->treatment = joiner->treatment;
 	if (!joiner->treatment->encrypt)
 		return;
-	group->peers[n] = joiner->peer;
-	group->cipher = choose_cipher(group, n + 1);
+	group->peer_count = append_peers(group, joiner);
+	group->cipher = choose_cipher(group, group->peer_count);
 }
 
 static struct group *found(const struct grouping *g, const struct joiner *joiner)
@@ -107,7 +129,7 @@ static struct group *found(const struct grouping *g, const struct joiner *joiner
 
 	*group = (struct group){ .hidden = joiner->hidden };
 	group->members = arena_array(g->arena, n, sizeof(*group->members));
-	group->peers = arena_array(g->arena, n, sizeof(*group->peers));
+	group->peers = arena_array(g->arena, g->peer_limit, sizeof(*group->peers));
 	if (group->members == NULL || group->peers == NULL)
 		return NULL;
 	g->plan->group_count++;
@@ -160,7 +182,7 @@ static int too_many(const struct grouping *g)
 int group_make(const struct site *site, const struct envelope *envelope, const struct facts *facts,
 	       struct arena *arena, struct plan *plan, struct err *err)
 {
-	struct grouping g = { envelope, facts, arena, plan, (size_t)site->settings.limits.copies + 1 };
+	struct grouping g = { envelope, facts, arena, plan, (size_t)site->settings.limits.copies + 1, 0 };
 	struct joiner joiner;
 	size_t i;
 	int rc;
@@ -168,11 +190,14 @@ int group_make(const struct site *site, const struct envelope *envelope, const s
 	plan->groups = arena_array(arena, g.limit, sizeof(*plan->groups));
 	if (plan->groups == NULL)
 		return err_memory(err);
+	for (i = 0; i < envelope->recipient_count; i++)
+		g.peer_limit += plan->candidates[i].chosen_count;
 	for (i = 0; i < envelope->recipient_count; i++) {
 		if (plan->each[i].drop)
 			continue;
-		describe(&g, i, &joiner);
-		rc = place(&g, &joiner);
+		rc = describe(&g, i, &joiner);
+		if (rc == 0)
+			rc = place(&g, &joiner);
 		if (rc < 0)
 			return err_memory(err);
 		if (rc == 0)

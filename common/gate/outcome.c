@@ -1,6 +1,7 @@
 /* outcome.c - from a plan to what is told about it. Decides nothing. */
 #include "gate/outcome.h"
 
+#include "gate/peers.h"
 #include "gate/plan.h"
 
 const char *const action_names[] = { "tempfail", "accept", "reject" };
@@ -23,20 +24,24 @@ static const char *action_of(const struct treatment *treatment, const struct ref
 static int fill_encrypted(const struct plan *plan, struct arena *arena, size_t i, struct recipient_outcome *to,
 			  struct err *err)
 {
-	const struct candidate *used = &plan->candidates[i].items[0];
+	const struct candidate_list *list = &plan->candidates[i];
 	const struct group *group = &plan->groups[to->message];
-	const struct peer *peer = &plan->peers[i];
 	size_t k;
 
-	to->encrypted_to = arena_array(arena, 1 + group->extra_count, sizeof(*to->encrypted_to));
+	to->encrypted_to = arena_array(arena, list->chosen_count + group->extra_count, sizeof(*to->encrypted_to));
 	if (to->encrypted_to == NULL)
 		return err_memory(err);
-	to->encrypted_to[to->encrypted_count++] =
-		(struct encrypted_to){ arena_string(arena, peer->address.text), used->cert, used->source, peer->role };
+	for (k = 0; k < list->chosen_count; k++) {
+		struct encrypted_to *whom = &to->encrypted_to[to->encrypted_count++];
+
+		*whom = peers_encrypted_to(arena, &list->chosen[k], plan->peers[i].role);
+		if (whom->address == NULL)
+			return err_memory(err);
+	}
 	for (k = 0; k < group->extra_count; k++)
 		to->encrypted_to[to->encrypted_count++] = group->extras[k];
 	to->cipher = cipher_name(group->cipher);
-	return to->encrypted_to[0].address != NULL ? 0 : err_memory(err);
+	return 0;
 }
 
 static int fill_one(const struct envelope *envelope, const struct facts *facts, const struct plan *plan,

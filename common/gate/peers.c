@@ -114,29 +114,57 @@ int peers_find(const struct gate_env *env, const struct envelope *envelope, cons
 	return 0;
 }
 
-static int add(const struct search *s, struct group *group, struct address address, const struct cert *cert,
-	       const char *source, const char *role)
+struct encrypted_to peers_encrypted_to(struct arena *arena, const struct candidate_choice *choice, const char *role)
 {
-	struct encrypted_to *to = &group->extras[group->extra_count];
+	return (struct encrypted_to){ arena_string(arena, choice->address.text), choice->used->cert, choice->used->source,
+				      role };
+}
 
-	*to = (struct encrypted_to){ arena_string(s->arena, address.text), cert, source, role };
-	if (to->address == NULL)
+/* Room for n more. */
+static int reserve(const struct search *s, struct group *group, size_t n)
+{
+	struct encrypted_to *extras = arena_array(s->arena, group->extra_count + n, sizeof(*extras));
+	size_t i;
+
+	if (extras == NULL)
 		return -1;
-	group->extra_count++;
+	for (i = 0; i < group->extra_count; i++)
+		extras[i] = group->extras[i];
+	group->extras = extras;
 	return 0;
+}
+
+static int add(struct group *group, struct encrypted_to extra)
+{
+	group->extras[group->extra_count++] = extra;
+	return extra.address != NULL ? 0 : -1;
 }
 
 /* The sender's own copy: from our keys, else from a directory. 1 added, 0 there is none, -1 */
 static int add_own_key(const struct search *s, struct group *group, struct err *err)
 {
 	const struct site *site = s->env->site;
+	const struct address *from = &s->facts->from;
 	const struct cert *cert = NULL;
-	int found = keystore_encryption_cert(site->keystores, site->keystore_count, s->arena, &s->facts->from,
+	int found = keystore_encryption_cert(site->keystores, site->keystore_count, s->arena, from,
 					     clock_now(&site->clock), &cert, err);
 
-	if (found == 1 && add(s, group, s->facts->from, cert, "key store", "sender") != 0)
+	if (found != 1)
+		return found;
+	if (reserve(s, group, 1) != 0 ||
+	    add(group, (struct encrypted_to){ arena_string(s->arena, from->text), cert, "key store", "sender" }) != 0)
 		return err_memory(err);
-	return found;
+	return 1;
+}
+
+static int add_chosen(const struct search *s, struct group *group, const struct candidate_list *list, const char *role)
+{
+	int rc = reserve(s, group, list->chosen_count);
+	size_t i;
+
+	for (i = 0; i < list->chosen_count && rc == 0; i++)
+		rc = add(group, peers_encrypted_to(s->arena, &list->chosen[i], role));
+	return rc;
 }
 
 static void refuse_extra(const struct search *s, const struct group *group, const struct address *address,
@@ -174,7 +202,7 @@ static int add_extra(const struct search *s, struct group *group, const struct a
 	if (ask(s, query, &list, err) != 0)
 		return -1;
 	if (list.status == DIRECTORY_FOUND)
-		return add(s, group, *address, list.items[0].cert, list.items[0].source, role) == 0 ? 0 : err_memory(err);
+		return add_chosen(s, group, &list, role) == 0 ? 0 : err_memory(err);
 	if (!additional->sender || list.status == DIRECTORY_FAILED)
 		refuse_extra(s, group, address, &list);
 	return 0;
@@ -193,9 +221,6 @@ static int find_extras(const struct search *s, struct group *group, struct err *
 			group->extra_count = earlier->extra_count;
 			return 0;
 		}
-	group->extras = arena_array(s->arena, rule->additional_count, sizeof(*group->extras));
-	if (group->extras == NULL)
-		return err_memory(err);
 	for (i = 0; i < rule->additional_count; i++)
 		if (add_extra(s, group, &rule->additional[i], err) != 0)
 			return -1;
@@ -215,15 +240,40 @@ static void add_cert(struct group *group, const struct cert *cert)
 
 static int collect_certs(const struct search *s, struct group *group, struct err *err)
 {
-	size_t i;
+	size_t n = group->extra_count, i, k;
 
-	group->certs = arena_array(s->arena, group->member_count + group->extra_count, sizeof(*group->certs));
+	for (i = 0; i < group->member_count; i++)
+		n += s->plan->candidates[group->members[i]].chosen_count;
+	group->certs = arena_array(s->arena, n, sizeof(*group->certs));
 	if (group->certs == NULL)
 		return err_memory(err);
-	for (i = 0; i < group->member_count; i++)
-		add_cert(group, s->plan->candidates[group->members[i]].items[0].cert);
+	for (i = 0; i < group->member_count; i++) {
+		const struct candidate_list *list = &s->plan->candidates[group->members[i]];
+
+		for (k = 0; k < list->chosen_count; k++)
+			add_cert(group, list->chosen[k].used->cert);
+	}
 	for (i = 0; i < group->extra_count; i++)
 		add_cert(group, group->extras[i].cert);
+	return 0;
+}
+
+/* We would not read it ourselves, and others set such limits too. */
+static void limit_certs(const struct search *s, const struct group *group)
+{
+	const int64_t limit = s->env->site->settings.limits.recipient_infos;
+
+	if (group->cert_count > (size_t)limit)
+		plan_refuse(s->plan, REPLY_SEPARATE, ACTION_REJECT,
+			    arena_printf(s->arena, "more than %lld certificates to encrypt to: send to fewer at a time",
+					 (long long)limit), NULL);
+}
+
+static int complete(const struct search *s, struct group *group, struct err *err)
+{
+	if (find_extras(s, group, err) != 0 || collect_certs(s, group, err) != 0)
+		return -1;
+	limit_certs(s, group);
 	return 0;
 }
 
@@ -234,7 +284,7 @@ int peers_complete(const struct gate_env *env, const struct facts *facts, struct
 	struct group *group = NULL;
 
 	for (group = plan->groups; group < plan->groups + plan->group_count; group++)
-		if (group->treatment->encrypt && (find_extras(&s, group, err) != 0 || collect_certs(&s, group, err) != 0))
+		if (group->treatment->encrypt && complete(&s, group, err) != 0)
 			return -1;
 	return 0;
 }

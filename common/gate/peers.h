@@ -31,4 +31,7 @@ int peers_ask(const struct peers_question *question, struct address *addresses, 
 int peers_complete(const struct gate_env *env, const struct facts *facts, struct arena *arena, struct plan *plan,
 		   struct err *err);
 
+/* What is told of somebody chosen. address == NULL: arena exhausted. */
+struct encrypted_to peers_encrypted_to(struct arena *arena, const struct candidate_choice *choice, const char *role);
+
 #endif

@@ -235,6 +235,21 @@ static const char *name_missing(const struct planner *p, const struct rule *rule
 	return names != NULL ? arena_printf(p->arena, "no usable certificate for %s (rule %s)", names, rule->id) : NULL;
 }
 
+/* Who is in a group is told in the log alone: the sender need not know. NULL: arena exhausted. */
+static const char *name_members(const struct planner *p, const struct rule *rule, const char *before)
+{
+	const struct missing missing = { p->plan, rule };
+	const char *text = before;
+	size_t i;
+
+	for (i = 0; i < p->envelope->recipient_count && text != NULL; i++)
+		if (is_missing(&missing, i) && p->plan->candidates[i].missing != NULL)
+			text = arena_printf(p->arena, "%s; <%.*s> is a group; %s", text,
+					    SLICE_ARGS(p->envelope->recipients[i].address.text),
+					    p->plan->candidates[i].missing);
+	return text;
+}
+
 /* Where the rule alone would have let the message go, the log says who demanded it. */
 static void refuse_missing(const struct planner *p, const struct treatment *treatment)
 {
@@ -242,8 +257,10 @@ static void refuse_missing(const struct planner *p, const struct treatment *trea
 	const char *missing = name_missing(p, treatment->rule), *why = NULL;
 	bool later = settings->no_certificate == NO_CERTIFICATE_TEMPFAIL;
 
-	if (missing != NULL && settings->encrypt != ENCRYPT_REQUIRE)
-		why = arena_printf(p->arena, "%s; the message itself asks for encryption (triggers)", missing);
+	if (missing != NULL)
+		why = name_members(p, treatment->rule, missing);
+	if (why != NULL && settings->encrypt != ENCRYPT_REQUIRE)
+		why = arena_printf(p->arena, "%s; the message itself asks for encryption (triggers)", why);
 	plan_refuse(p->plan, later ? REPLY_NO_CERTIFICATE_LATER : REPLY_NO_CERTIFICATE,
 		    later ? ACTION_TEMPFAIL : ACTION_REJECT, missing, why);
 }
@@ -265,6 +282,8 @@ static void judge_candidates(struct planner *p, size_t i)
 	treatment->drop = must && treatment->rule->settings->no_certificate == NO_CERTIFICATE_DROP_RECIPIENT;
 	explain(p, treatment, treatment->drop ? "dropped: no usable certificate" :
 		"not encrypted: no usable certificate");
+	if (list->missing != NULL)
+		explain(p, treatment, list->missing);
 	if (must && !treatment->drop)
 		refuse_missing(p, treatment);
 }

@@ -32,7 +32,7 @@ struct refusal {
 	const char *reason;		/* for the log and explain: may name what strangers need not know; NULL: as detail */
 };
 
-struct peer {			/* whose certificate is used for a recipient */
+struct peer {			/* whose certificates are used for a recipient */
 	struct address address;
 	const char *role;		/* "recipient" "domain" */
 };
@@ -47,7 +47,9 @@ struct group {				/* recipients who get the very same message */
 	size_t extra_count;
 	const struct cert **certs;	/* encrypt: of the members and the additional recipients */
 	size_t cert_count;
-	struct capabilities *peers;	/* of the members; what no listed cipher meets counts as not known */
+	struct capabilities *peers;	/* of those whom it is encrypted to for its members; what no listed cipher meets
+					   counts as not known */
+	size_t peer_count;
 	enum cipher cipher;
 	struct verdict verdict;		/* set by judge.c */
 	bool verified;

@@ -6,7 +6,7 @@
 #include "gate/peers.h"
 #include "smime/sealed.h"
 
-enum standing { NOBODY_KNOWN, CAN_READ, CANNOT_READ, NOT_ASKED };
+enum standing { NOBODY_KNOWN, CAN_READ, CANNOT_READ, NOT_ASKED };	/* of a group's members the greatest counts */
 
 struct reading {
 	const struct gate_env *env;
@@ -35,22 +35,47 @@ static bool can_read(const struct reading *check, const struct candidate_list *l
 	return false;
 }
 
+static enum standing standing_of(const struct reading *check, const struct candidate_list *list)
+{
+	if (can_read(check, list))
+		return CAN_READ;
+	if (list->status == DIRECTORY_FAILED || list->incomplete)
+		return NOT_ASKED;
+	return list->status == DIRECTORY_FOUND ? CANNOT_READ : NOBODY_KNOWN;
+}
+
+/* A group reads what all its members read. Where one of them has a certificate, the others need one too: who encrypted
+ * knew no more than we do. */
+static enum standing standing_of_all(const struct reading *check, const struct candidate_list *list)
+{
+	enum standing all = standing_of(check, list);
+	bool unknown = false;
+
+	if (!list->group || list->member_count == 0 || all == CAN_READ)
+		return all;
+	all = NOBODY_KNOWN;
+	for (size_t i = 0; i < list->member_count; i++) {
+		enum standing his = standing_of(check, &list->members[i].list);
+
+		unknown |= his == NOBODY_KNOWN;
+		if (his > all)
+			all = his;
+	}
+	return all == CAN_READ && unknown ? CANNOT_READ : all;
+}
+
 /* One answer more. Who can read it can, whatever else is found; a directory that is down may have just the
  * certificate. */
 static void weigh(struct reading *check, size_t i, const struct candidate_list *list)
 {
-	enum standing *standing = &check->standings[i];
+	enum standing *standing = &check->standings[i], found = standing_of_all(check, list);
 
 	if (*standing == CAN_READ)
 		return;
-	if (can_read(check, list)) {
-		*standing = CAN_READ;
-	} else if (list->status == DIRECTORY_FAILED || list->incomplete) {
-		*standing = NOT_ASKED;
+	if (found == CAN_READ || found == NOT_ASKED || *standing == NOBODY_KNOWN)
+		*standing = found;
+	if (found == NOT_ASKED)
 		check->failures[i] = list;
-	} else if (list->status == DIRECTORY_FOUND && *standing == NOBODY_KNOWN) {
-		*standing = CANNOT_READ;
-	}
 }
 
 static bool is_wanted(const struct reading *check, size_t i)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/event.h"
+#include "pki/candidate_internal.h"
 
 #define RSA_MIN_BITS 2048
 #define RSA_MAX_BITS 16384		/* more than this OpenSSL does not encrypt to */
@@ -23,47 +24,49 @@ struct gathering {
 	size_t collection_count;
 };
 
-/* What one directory was asked and answered. */
-struct asking {
-	struct directory_answer *answers;	/* one for each address of the query */
-	bool *asked;
-	bool probed;				/* it is known whether it is there, in case of a remembered answer: */
-	const char *away;			/* why not; NULL: it is */
-};
-
-static bool is_responsible(const struct directory *directory, const struct address *address)
+bool candidate_is_responsible(const struct directory *directory, const struct address *address)
 {
 	return directory->domains.n == 0 || pattern_list_match(&directory->domains, address);
 }
 
-/* Asks one directory for those of the addresses that are its business. */
+struct asking *candidate_askings(struct arena *arena, const struct candidate_query *query)
+{
+	struct asking *askings = arena_array(arena, query->directory_count, sizeof(*askings));
+
+	for (size_t i = 0; askings != NULL && i < query->directory_count; i++) {
+		askings[i].answers = arena_array(arena, query->n, sizeof(*askings[i].answers));
+		askings[i].asked = arena_array(arena, query->n, sizeof(*askings[i].asked));
+		if (askings[i].answers == NULL || askings[i].asked == NULL)
+			return NULL;
+	}
+	return askings;
+}
+
+/* Asks one directory for those of the addresses that are its business and not answered yet. */
 static int ask(struct arena *arena, const struct candidate_query *query, const struct directory *directory,
 	       struct asking *asking, struct err *err)
 {
 	struct address *addresses = arena_array(arena, query->n, sizeof(*addresses));
 	struct directory_answer *answers = arena_array(arena, query->n, sizeof(*answers));
-	size_t n = 0;
+	size_t *who = arena_array(arena, query->n, sizeof(*who)), n = 0;
 
-	asking->answers = arena_array(arena, query->n, sizeof(*asking->answers));
-	asking->asked = arena_array(arena, query->n, sizeof(*asking->asked));
-	if (addresses == NULL || answers == NULL || asking->answers == NULL || asking->asked == NULL)
+	if (addresses == NULL || answers == NULL || who == NULL)
 		return err_memory(err);
 	for (size_t i = 0; i < query->n; i++) {
-		asking->asked[i] = is_responsible(directory, &query->addresses[i]);
-		if (asking->asked[i])
-			addresses[n++] = query->addresses[i];
+		if (asking->asked[i] || !candidate_is_responsible(directory, &query->addresses[i]))
+			continue;
+		asking->asked[i] = true;
+		addresses[n] = query->addresses[i];
+		who[n++] = i;
 	}
 	if (n == 0)
 		return 0;
 	if (directory->class->find(directory->self, arena, addresses, n, query->deadline_ms, answers, err) != 0)
 		return -1;
-	n = 0;
-	for (size_t i = 0; i < query->n; i++) {
-		if (!asking->asked[i])
-			continue;
+	for (size_t i = 0; i < n; i++) {
 		/* One that it has just given to this query proves that it is there. */
-		asking->probed |= !answers[n].remembered && answers[n].status != DIRECTORY_FAILED;
-		asking->answers[i] = answers[n++];
+		asking->probed |= !answers[i].remembered && answers[i].status != DIRECTORY_FAILED;
+		asking->answers[who[i]] = answers[i];
 	}
 	return 0;
 }
@@ -87,10 +90,14 @@ static const char *describe(struct arena *arena, const char *name, const struct 
 
 	if (answer->status == DIRECTORY_FAILED)
 		text = arena_printf(arena, "%s: could not ask: %s", name, answer->failure);
+	else if (answer->group && answer->n == 0)
+		text = arena_printf(arena, "%s: a group of %zu", name, answer->member_count);
 	else if (answer->status == DIRECTORY_NONE)
 		text = arena_printf(arena, "%s: none", name);
 	else
 		text = arena_printf(arena, "%s: %zu certificate%s", name, answer->n, answer->n == 1 ? "" : "s");
+	if (answer->group && answer->failure != NULL && !answer->stale && text != NULL)
+		text = arena_printf(arena, "%s; could not ask who is in it: %s", text, answer->failure);
 	for (size_t i = 0; i < answer->problem_count && text != NULL; i++)
 		text = arena_printf(arena, "%s; %s", text, answer->problems[i]);
 	return text != NULL ? describe_age(arena, text, answer) : NULL;
@@ -105,6 +112,12 @@ static int add_failure(struct arena *arena, struct candidate_list *list, const c
 	return list->failure == NULL ? -1 : 0;
 }
 
+/* All its members have certificates: what they are worth is asked member by member. */
+static bool is_whole_group(const struct directory_answer *answer)
+{
+	return answer->group && answer->n == 0 && answer->status == DIRECTORY_FOUND;
+}
+
 static int note_answer(struct gathering *g, const struct directory *directory, const struct directory_answer *answer)
 {
 	struct candidate_list *list = g->list;
@@ -112,6 +125,9 @@ static int note_answer(struct gathering *g, const struct directory *directory, c
 	list->asked[list->asked_count] = describe(g->arena, directory->name, answer);
 	if (list->asked[list->asked_count++] == NULL)
 		return -1;
+	list->group |= answer->group;
+	if (is_whole_group(answer) && answer->stale)
+		return 0;
 	return answer->failure != NULL ? add_failure(g->arena, list, directory->name, answer->failure) : 0;
 }
 
@@ -391,21 +407,35 @@ static void note_undecided(struct candidate_list *list)
 	}
 }
 
-static void rank(struct candidate_list *list)
+/* An own certificate makes a group like a person: whoever has its key sees to its members. */
+static int use_first(struct gathering *g, bool failed)
 {
+	struct candidate_list *list = g->list;
+
+	list->chosen = arena_array(g->arena, 1, sizeof(*list->chosen));
+	if (list->chosen == NULL)
+		return -1;
+	list->chosen[list->chosen_count++] = (struct candidate_choice){ *g->address, &list->items[0] };
+	list->status = DIRECTORY_FOUND;
+	list->incomplete = failed;
+	list->group = false;
+	return 0;
+}
+
+static int rank(struct gathering *g)
+{
+	struct candidate_list *list = g->list;
 	bool failed = list->failure != NULL;
 
 	if (list->n > 1)
 		qsort(list->items, list->n, sizeof(*list->items), by_rank);
 	for (size_t i = 0; i < list->n && list->items[i].usable; i++)
 		list->items[i].rank = (unsigned)i + 1;
-	if (list->n > 0 && list->items[0].usable) {
-		list->status = DIRECTORY_FOUND;
-		list->incomplete = failed;
-	} else {
-		note_undecided(list);
-		list->status = list->failure != NULL ? DIRECTORY_FAILED : DIRECTORY_NONE;
-	}
+	if (list->n > 0 && list->items[0].usable)
+		return use_first(g, failed);
+	note_undecided(list);
+	list->status = list->failure != NULL ? DIRECTORY_FAILED : DIRECTORY_NONE;
+	return 0;
 }
 
 /* Once in a query. -1: the arena is exhausted. */
@@ -429,7 +459,8 @@ static int confirm_none(struct gathering *g, struct asking *askings, size_t addr
 	const struct candidate_query *query = g->query;
 
 	for (size_t i = 0; i < query->directory_count; i++) {
-		if (!askings[i].asked[address] || !askings[i].answers[address].remembered)
+		if (!askings[i].asked[address] || !askings[i].answers[address].remembered ||
+		    is_whole_group(&askings[i].answers[address]))
 			continue;
 		if (probe(g->arena, &query->directories[i], &askings[i]) != 0)
 			return -1;
@@ -454,17 +485,14 @@ static int choose(struct arena *arena, const struct candidate_query *query, stru
 		if (judge(&g, &list->items[i], g.trusted[i], err) != 0)
 			return -1;
 	}
-	rank(list);
-	return list->status == DIRECTORY_NONE && confirm_none(&g, askings, address) != 0 ? err_memory(err) : 0;
+	if (rank(&g) != 0 || (list->status == DIRECTORY_NONE && confirm_none(&g, askings, address) != 0))
+		return err_memory(err);
+	return 0;
 }
 
-int candidate_find(struct arena *arena, const struct candidate_query *query, struct candidate_list *lists,
-		   struct err *err)
+int candidate_choose(struct arena *arena, const struct candidate_query *query, struct asking *askings,
+		     struct candidate_list *lists, struct err *err)
 {
-	struct asking *askings = arena_array(arena, query->directory_count, sizeof(*askings));
-
-	if (askings == NULL)
-		return err_memory(err);
 	for (size_t i = 0; i < query->directory_count; i++) {
 		if (ask(arena, query, &query->directories[i], &askings[i], err) != 0)
 			return -1;
@@ -474,4 +502,16 @@ int candidate_find(struct arena *arena, const struct candidate_query *query, str
 			return -1;
 	}
 	return 0;
+}
+
+int candidate_find(struct arena *arena, const struct candidate_query *query, struct candidate_list *lists,
+		   struct err *err)
+{
+	struct asking *askings = candidate_askings(arena, query);
+
+	if (askings == NULL)
+		return err_memory(err);
+	if (candidate_choose(arena, query, askings, lists, err) != 0)
+		return -1;
+	return candidate_groups(arena, query, askings, lists, err);
 }

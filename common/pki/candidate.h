@@ -20,11 +20,18 @@ struct candidate {
 	const char *reason;		/* unusable: why ("expired 2026-01-01T00:00:00Z"); usable: "" */
 };
 
+struct candidate_choice {		/* somebody whom mail to an address is encrypted to */
+	struct address address;
+	const struct candidate *used;
+};
+
 struct candidate_list {
-	enum directory_status status;	/* FOUND: items[0] is usable. NONE: every directory answered and nothing is usable.
+	enum directory_status status;	/* FOUND: somebody is chosen. NONE: every directory answered and nothing is usable.
 					   FAILED: nothing usable, and at least one directory could not be asked, or one
-					   certificate is undecided */
-	struct candidate *items;
+					   certificate is undecided. Of a group: of all its members together */
+	struct candidate_choice *chosen;	/* FOUND: the owner of the address and items[0], or a group's members */
+	size_t chosen_count;
+	struct candidate *items;	/* of the address itself */
 	size_t n;
 	const char *failure;		/* FAILED, incomplete: "ldap://dc1: timed out"; undecided: the certificate's
 					   reason */
@@ -33,6 +40,15 @@ struct candidate_list {
 					   (a stale answer) */
 	const char **asked;		/* a line for each directory and what it answered: for explain, log, audit */
 	size_t asked_count;
+	bool group;			/* the address is a group's without a usable certificate of its own */
+	struct candidate_member *members;	/* of a group that could be asked: everybody, once each */
+	size_t member_count;
+	const char *missing;		/* NONE, of a group: who in it has no certificate; not for strangers. NULL: no group */
+};
+
+struct candidate_member {
+	struct address address;		/* empty: unknown, and list.asked[0] says who it is and why */
+	struct candidate_list list;	/* no group */
 };
 
 enum candidate_revocation {
@@ -57,7 +73,8 @@ struct candidate_query {
 
 /* lists: query->n of them, filled. A directory is asked only for addresses its `domains` name; an address that no
  * directory is responsible for is NONE. A usable certificate found in one directory counts even if another failed, a
- * stale answer's too; NONE needs every answer, and a remembered one then needs a directory that is there.
+ * stale answer's too; NONE needs every answer, and a remembered one then needs a directory that is there. The members of a
+ * group need every answer for the group, too (candidate_group.c).
  * 0, or -1 (arena exhausted, memory). */
 int candidate_find(struct arena *arena, const struct candidate_query *query, struct candidate_list *lists,
 		   struct err *err);

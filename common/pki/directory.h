@@ -38,17 +38,19 @@ struct directory_answer {
 	size_t problem_count;
 	const struct smimea *associations;	/* what the address's domain says by DNSSEC about certificates, NONE too */
 	size_t association_count;
-	const char *failure;			/* FAILED, or stale: why it could not ask; printable ASCII, no secret */
+	const char *failure;			/* FAILED, or stale: why it could not ask; printable ASCII, no secret. FOUND
+						   of a group with certificates of its own: why not for its members */
 	bool remembered;			/* from a cache: the directory itself was not asked now */
 	int64_t age_ms;				/* remembered: since it was asked */
 	bool stale;				/* remembered for longer than cache_s, and the directory could not be asked */
-	struct directory_member *members;	/* the address is a group's: everybody in it, once each */
+	struct directory_member *members;	/* the address is a group's: everybody in it, once each; entries are the
+						   group's own. FOUND: with entries, or each member has some */
 	size_t member_count;
-	bool group;				/* FOUND, and members stand in the place of entries */
+	bool group;
 };
 
 struct directory_member {
-	struct address address;			/* primary; in the arena */
+	struct address address;			/* primary; in the arena; empty: has none, and problems[0] says who it is */
 	struct directory_answer answer;		/* his own; no group */
 };
 

@@ -18,11 +18,12 @@
 #define POLICIES 10000
 #define RULES 5
 #define PEOPLE 9
+#define MEMBERS 3	/* of a group */
 
 /* What the directories and key stores would say. */
 
 /* The last digit of the local part says what there is: 0 to 5 certificates of several abilities, 6 and 7 none, 8 no
- * answer. */
+ * answer. Who begins with g is a group: itself as a person, and two more. */
 static const struct capabilities abilities[] = {
 	{ false, 0 }, { true, 15 }, { true, 1U << CIPHER_AES256_CBC | 1U << CIPHER_AES128_CBC },
 	{ true, 1U << CIPHER_AES128_CBC }, { true, 1U << CIPHER_AES256_GCM }, { true, 0 },
@@ -36,21 +37,47 @@ static int digit_of(struct slice local)
 	return local.n > 0 && local.p[local.n - 1] >= '0' && local.p[local.n - 1] <= '8' ? local.p[local.n - 1] - '0' : 6;
 }
 
+static size_t digits_of(struct slice local, int digits[MEMBERS])
+{
+	digits[0] = digit_of(local);
+	digits[1] = (digits[0] + 2) % 5;
+	digits[2] = digits[0] == 4 ? 6 : (digits[0] * 2) % 6;
+	return local.n > 0 && local.p[0] == 'g' && !slice_is(local, "gate") ? MEMBERS : 1;
+}
+
+/* Of several people: one who could not be asked for counts before one who has none. */
+static enum directory_status status_of(const int *digits, size_t n)
+{
+	enum directory_status status = DIRECTORY_FOUND;
+
+	for (size_t i = 0; i < n; i++) {
+		if (digits[i] > 7)
+			return DIRECTORY_FAILED;
+		if (digits[i] > 5)
+			status = DIRECTORY_NONE;
+	}
+	return status;
+}
+
 int candidate_find(struct arena *arena, const struct candidate_query *query, struct candidate_list *lists,
 		   struct err *err)
 {
 	(void)err;
 	for (size_t i = 0; i < query->n; i++) {
-		int digit = digit_of(query->addresses[i].local);
+		int digits[MEMBERS];
+		size_t n = digits_of(query->addresses[i].local, digits);
+		struct candidate *used = arena_array(arena, n, sizeof(*used));
 
-		lists[i] = (struct candidate_list){ .status = digit > 7 ? DIRECTORY_FAILED :
-						    digit > 5 ? DIRECTORY_NONE : DIRECTORY_FOUND, .failure = "away" };
-		if (digit > 5)
+		lists[i] = (struct candidate_list){ .status = status_of(digits, n), .failure = "away", .group = n > 1 };
+		if (lists[i].status != DIRECTORY_FOUND)
 			continue;
-		lists[i].items = arena_array(arena, 1, sizeof(*lists[i].items));
-		lists[i].items[0].cert = (struct cert *)(void *)&certs[digit];
-		lists[i].items[0].capabilities = abilities[digit];
-		lists[i].n = 1;
+		lists[i].chosen = arena_array(arena, n, sizeof(*lists[i].chosen));
+		lists[i].chosen_count = n;
+		for (size_t k = 0; k < n; k++) {
+			used[k].cert = (struct cert *)(void *)&certs[digits[k]];
+			used[k].capabilities = abilities[digits[k]];
+			lists[i].chosen[k] = (struct candidate_choice){ query->addresses[i], &used[k] };
+		}
 	}
 	return 0;
 }
@@ -205,7 +232,8 @@ static void make_mail(struct world *w)
 		/* mostly somebody who has one */
 		digit = digit > 8 ? digit % 5 : digit;
 		w->recipients[i].args = "";
-		assert_int_equal(address_parse(w->arena, slice_of(arena_printf(w->arena, "p%u%u@%s", chance(w, 30), digit,
+		assert_int_equal(address_parse(w->arena, slice_of(arena_printf(w->arena, "%c%u%u@%s",
+									       chance(w, 6) == 0 ? 'g' : 'p', chance(w, 30), digit,
 									       domain_names[domain])), &w->lookup[i], NULL), 0);
 		w->recipients[i].address = w->lookup[i];
 		w->directions[i] = domain == 3 ? DIRECTION_INTERNAL : DIRECTION_OUTBOUND;
@@ -239,7 +267,8 @@ static void make_mail(struct world *w)
 struct person {
 	const struct rule *rule;
 	int key;			/* signed with; 0: not signed */
-	int digit;			/* of whose certificate it is encrypted to; -1: not encrypted */
+	int digits[MEMBERS];		/* of whose certificates it is encrypted to */
+	size_t count;			/* 0: not encrypted */
 	bool drop;
 	char decision[200];		/* all that makes a message for him what it is, written out */
 	char alone[80];			/* with whom a group is shared at all */
@@ -280,12 +309,14 @@ static void model_sign(const struct world *w, struct model *m, struct person *p)
 		m->never[REPLY_NO_KEY] = true;
 }
 
-/* The certificate's digit; 6 and 7: none; 8: cannot ask. */
-static int model_certificate(const struct world *w, size_t i, const struct rule *rule)
+/* What is found for him, or else for who stands in. */
+static enum directory_status model_certificates(const struct world *w, size_t i, const struct rule *rule, int digits[MEMBERS],
+						size_t *n)
 {
-	int digit = digit_of(w->lookup[i].local);
-
-	return (digit == 6 || digit == 7) && rule->encrypt_to_count == 2 ? digit_of(rule->encrypt_to[1].address.local) : digit;
+	*n = digits_of(w->lookup[i].local, digits);
+	if (status_of(digits, *n) == DIRECTORY_NONE && rule->encrypt_to_count == 2)
+		*n = digits_of(rule->encrypt_to[1].address.local, digits);
+	return status_of(digits, *n);
 }
 
 static void model_encrypt(const struct world *w, struct model *m, size_t i)
@@ -293,14 +324,17 @@ static void model_encrypt(const struct world *w, struct model *m, size_t i)
 	struct person *p = &m->people[i];
 	const struct rule_settings *s = p->rule->settings;
 	bool asked = w->facts.encryption_asked, must = !w->facts.excused && (asked || s->encrypt == ENCRYPT_REQUIRE);
-	int digit;
+	enum directory_status status;
+	int digits[MEMBERS];
+	size_t n;
 
 	if ((!asked && s->encrypt == ENCRYPT_NO) || (w->facts.policy.kind == KIND_ENCRYPTED && !s->wrap_protected))
 		return;
-	digit = model_certificate(w, i, p->rule);
-	if (digit <= 5)
-		p->digit = digit;
-	else if (digit == 8)
+	status = model_certificates(w, i, p->rule, digits, &n);
+	if (status == DIRECTORY_FOUND) {
+		memcpy(p->digits, digits, sizeof(digits));
+		p->count = n;
+	} else if (status == DIRECTORY_FAILED)
 		m->later[REPLY_DIRECTORY] = true;
 	else if (must && s->no_certificate == NO_CERTIFICATE_DROP_RECIPIENT)
 		p->drop = true;
@@ -314,7 +348,7 @@ static void model_decide(const struct world *w, struct model *m, size_t i)
 {
 	struct person *p = &m->people[i];
 
-	*p = (struct person){ .rule = model_rule(w, i), .digit = -1 };
+	*p = (struct person){ .rule = model_rule(w, i) };
 	if (p->rule != NULL) {
 		model_sign(w, m, p);
 		model_encrypt(w, m, i);
@@ -331,15 +365,15 @@ static void model_describe(const struct world *w, struct person *p, size_t i)
 
 	if (p->key != 0)
 		snprintf(sign, sizeof(sign), "signed with %d, %d", p->key, s->sign_format);
-	for (size_t c = 0; p->digit >= 0 && c < s->ciphers.n; c++)
+	for (size_t c = 0; p->count > 0 && c < s->ciphers.n; c++)
 		ciphers[c] = (char)('a' + s->ciphers.items[c]);
-	if (p->digit >= 0)
+	if (p->count > 0)
 		snprintf(encrypt, sizeof(encrypt), "encrypted, %d, %d, %d, %s, %d, %s", s->key_transport,
 			 s->recipient_identifier, s->triple_wrap,
 			 s->additional_recipients.n > 0 ? s->additional_recipients.items[0] : "", s->bcc,
 			 ciphers);
 	snprintf(p->decision, sizeof(p->decision), "%s; %s", sign, encrypt);
-	if (p->digit < 0 || w->visible[i] || s->bcc == BCC_TOGETHER)
+	if (p->count == 0 || w->visible[i] || s->bcc == BCC_TOGETHER)
 		snprintf(p->alone, sizeof(p->alone), "open");
 	else
 		snprintf(p->alone, sizeof(p->alone), "hidden %s", s->bcc == BCC_FORK_EACH ? address : "");
@@ -373,15 +407,19 @@ static bool model_can_read(const struct rule_settings *s, const int *digits, siz
 	return true;
 }
 
-/* What a person whom no listed cipher suits can read does not matter: he is as one who never said. */
-static int model_ability(const struct person *p)
+/* What a person, or group, whom no listed cipher suits can read does not matter: he is as one who never said. */
+static size_t model_abilities(const struct person *p, int *digits)
 {
-	return model_can_read(p->rule->settings, &p->digit, 1) ? p->digit : 0;
+	bool suited = model_can_read(p->rule->settings, p->digits, p->count);
+
+	for (size_t i = 0; i < p->count; i++)
+		digits[i] = suited ? p->digits[i] : 0;
+	return p->count;
 }
 
 static bool model_fits(const struct model *m, size_t i, int group)
 {
-	int digits[PEOPLE];
+	int digits[PEOPLE * MEMBERS];
 	size_t n = 0;
 
 	for (size_t k = 0; k < i; k++) {
@@ -389,12 +427,11 @@ static bool model_fits(const struct model *m, size_t i, int group)
 			continue;
 		if (strcmp(m->people[k].decision, m->people[i].decision) != 0 || strcmp(m->people[k].alone, m->people[i].alone) != 0)
 			return false;
-		if (m->people[k].digit >= 0)
-			digits[n++] = model_ability(&m->people[k]);
+		n += model_abilities(&m->people[k], digits + n);
 	}
-	if (m->people[i].digit < 0)
+	if (m->people[i].count == 0)
 		return true;
-	digits[n++] = model_ability(&m->people[i]);
+	n += model_abilities(&m->people[i], digits + n);
 	return model_can_read(m->people[i].rule->settings, digits, n);
 }
 
@@ -417,7 +454,7 @@ static void model_extras(const struct world *w, struct model *m)
 	for (size_t i = 0; i < w->envelope.recipient_count; i++) {
 		const struct rule *rule = m->people[i].rule;
 
-		if (m->people[i].digit < 0 || rule->additional_count == 0)
+		if (m->people[i].count == 0 || rule->additional_count == 0)
 			continue;
 		m->later[REPLY_DIRECTORY] = m->later[REPLY_DIRECTORY] || digit_of(rule->additional[0].address.local) == 8;
 		m->never[REPLY_NO_CERTIFICATE] = m->never[REPLY_NO_CERTIFICATE] || digit_of(rule->additional[0].address.local) == 7;
@@ -476,12 +513,12 @@ static size_t group_of(const struct plan *plan, size_t i)
 
 static void compare_cipher(const struct model *m, const struct group *group)
 {
-	int digits[PEOPLE];
+	int digits[PEOPLE * MEMBERS];
+	size_t n = 0;
 
 	for (size_t k = 0; k < group->member_count; k++)
-		digits[k] = model_ability(&m->people[group->members[k]]);
-	assert_int_equal(group->cipher, model_cipher(m->people[group->members[0]].rule->settings, digits,
-						     group->member_count));
+		n += model_abilities(&m->people[group->members[k]], digits + n);
+	assert_int_equal(group->cipher, model_cipher(m->people[group->members[0]].rule->settings, digits, n));
 }
 
 static bool has_cert(const struct group *group, int digit)
@@ -503,13 +540,14 @@ static void compare_person(const struct model *m, const struct plan *plan, size_
 	if (p->drop)
 		return;
 	assert_int_equal(plan->each[i].sign, p->key != 0);
-	assert_int_equal(plan->each[i].encrypt, p->digit >= 0);
+	assert_int_equal(plan->each[i].encrypt, p->count > 0);
 	if (p->key != 0)
 		assert_ptr_equal(plan->each[i].key, &keys[p->key]);
-	if (p->digit < 0)
+	if (p->count == 0)
 		return;
 	compare_cipher(m, &plan->groups[group]);
-	assert_true(has_cert(&plan->groups[group], p->digit));
+	for (size_t k = 0; k < p->count; k++)
+		assert_true(has_cert(&plan->groups[group], p->digits[k]));
 }
 
 /* Nobody's certificate is there but the members' and the rule's additional one's. */
@@ -519,9 +557,9 @@ static void compare_certs(const struct model *m, const struct group *group)
 	const struct rule *rule = m->people[group->members[0]].rule;
 
 	for (size_t k = 0; k < group->member_count; k++)
-		if (m->people[group->members[k]].digit >= 0)
-			wanted[m->people[group->members[k]].digit] = true;
-	if (m->people[group->members[0]].digit >= 0 && rule->additional_count > 0)
+		for (size_t i = 0; i < m->people[group->members[k]].count; i++)
+			wanted[m->people[group->members[k]].digits[i]] = true;
+	if (m->people[group->members[0]].count > 0 && rule->additional_count > 0)
 		wanted[digit_of(rule->additional[0].address.local)] = true;
 	for (int digit = 0; digit < 10; digit++)
 		assert_int_equal(has_cert(group, digit), wanted[digit]);
@@ -561,6 +599,7 @@ static void plans_are_as_the_model_says(void **state)
 
 	(void)state;
 	w.site.clock = clock_system;
+	w.site.settings.limits.recipient_infos = 1000;
 	w.site.rules = w.rules;
 	for (int policy = 0; policy < POLICIES; policy++) {
 		w.arena = arena_new(0);

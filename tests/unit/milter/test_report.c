@@ -383,6 +383,41 @@ static void candidates_are_a_list(void **state)
 	json_decref(json);
 }
 
+/* Behind a group's own stand its members', each with whose it is. */
+static void members_have_their_certificates(void **state)
+{
+	const struct fixture *f = *state;
+	struct candidate item = { .cert = f->cert, .source = "ldap://dc1", .rank = 1, .usable = true, .reason = "" };
+	const char *ghost[] = { "cn=ghost: no such entry" }, *asked[] = { "ldap://dc1: 1 certificate" };
+	struct candidate_member members[] = {
+		{ .list = { .asked = ghost, .asked_count = 1 } },
+		{ { slice_of("b@x.example"), slice_of("b"), slice_of("x.example") },
+		  { .status = DIRECTORY_FOUND, .items = &item, .n = 1, .asked = asked, .asked_count = 1 } } };
+	const struct candidate_list group = { .group = true, .members = members, .member_count = 2 };
+	const struct recipient to = { { slice_of("g@x.example"), slice_of("g"), slice_of("x.example") }, "", NULL };
+	struct recipient_outcome recipient = { .recipient = &to, .direction = DIRECTION_OUTBOUND, .action = "reject",
+					       .reason = "", .candidates = &group };
+	const struct outcome outcome = { .action = ACTION_REJECT, .reason = "", .recipients = &recipient,
+					 .recipient_count = 1 };
+	FILE *file = tmpfile();
+	json_t *json = NULL, *second = NULL;
+	struct err err;
+
+	assert_int_equal(report_candidates(file, &group, &err), 0);
+	json = parsed(file);
+	assert_int_equal(json_array_size(json), 1);
+	assert_string_equal(text(json_array_get(json, 0), "member"), "b@x.example");
+	assert_int_equal(number(json_array_get(json, 0), "rank"), 1);
+	json_decref(json);
+	json = outcome_of(&outcome, "", true);
+	list(json_array_get(list(json, "recipients", 1), 0), "certificates", 0);
+	second = json_array_get(list(json_array_get(list(json, "recipients", 1), 0), "members", 2), 1);
+	assert_string_equal(text(second, "address"), "b@x.example");
+	list(second, "certificates", 1);
+	list(second, "asked", 1);
+	json_decref(json);
+}
+
 static void keys_say_use_and_days(void **state)
 {
 	const struct fixture *f = *state;
@@ -460,6 +495,7 @@ int main(void)
 		cmocka_unit_test(envelope_layer_has_its_own_result),
 		cmocka_unit_test(bytes_that_are_no_utf8_are_escaped),
 		cmocka_unit_test(candidates_are_a_list),
+		cmocka_unit_test(members_have_their_certificates),
 		cmocka_unit_test(keys_say_use_and_days),
 		cmocka_unit_test(entries_and_findings_name_file_and_certificate),
 		cmocka_unit_test(full_disk_is_an_error),
