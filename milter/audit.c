@@ -151,7 +151,7 @@ static int set_decision(json_t *object, const struct outcome *outcome, const str
 	return bad | set_signer(object, outcome, to);
 }
 
-/* What it was encrypted to, or which directories were asked for nothing. */
+/* What it was encrypted to, and which directories were asked for nothing or could not all be asked. */
 static int set_protection(json_t *object, const struct recipient_outcome *to)
 {
 	static const struct recipient_outcome nobody = { .message = OUTCOME_NONE };
@@ -159,7 +159,7 @@ static int set_protection(json_t *object, const struct recipient_outcome *to)
 	int bad = set_text(object, "cipher", whom->cipher);
 
 	bad |= set(object, "recipients", report_peers(whom));
-	if (whom->encrypted_count == 0 && whom->candidates != NULL)
+	if (whom->candidates != NULL && (whom->encrypted_count == 0 || whom->candidates->incomplete))
 		bad |= set(object, "asked", report_asked(whom->candidates));
 	return bad;
 }

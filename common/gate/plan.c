@@ -265,14 +265,25 @@ static void refuse_missing(const struct planner *p, const struct treatment *trea
 		    later ? ACTION_TEMPFAIL : ACTION_REJECT, missing, why);
 }
 
+/* What was found counts; that somebody may know better is said. */
+static void explain_incomplete(struct planner *p, struct treatment *treatment, const struct candidate_list *list)
+{
+	const char *why = list->incomplete ? arena_printf(p->arena, "could not ask %s", list->failure) : NULL;
+
+	if (why != NULL)
+		explain(p, treatment, why);
+}
+
 static void judge_candidates(struct planner *p, size_t i)
 {
 	struct treatment *treatment = &p->plan->each[i];
 	bool must = treatment_must_encrypt(treatment, p->facts);
 	const struct candidate_list *list = &p->plan->candidates[i];
 
-	if (list->status == DIRECTORY_FOUND)
+	if (list->status == DIRECTORY_FOUND) {
+		explain_incomplete(p, treatment, list);
 		return;
+	}
 	treatment->encrypt = false;
 	if (list->status == DIRECTORY_FAILED) {
 		explain(p, treatment, list->failure);

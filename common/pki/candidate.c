@@ -105,6 +105,8 @@ static const char *describe(struct arena *arena, const char *name, const struct 
 
 static int add_failure(struct arena *arena, struct candidate_list *list, const char *name, const char *failure)
 {
+	if (failure == NULL)
+		return -1;
 	if (list->failure == NULL)
 		list->failure = arena_printf(arena, "%s: %s", name, failure);
 	else
@@ -118,6 +120,14 @@ static bool is_whole_group(const struct directory_answer *answer)
 	return answer->group && answer->n == 0 && answer->status == DIRECTORY_FOUND;
 }
 
+/* NULL: exhausted. */
+static const char *describe_failure(struct arena *arena, const struct directory_answer *answer)
+{
+	if (!answer->stale)
+		return answer->failure;
+	return arena_printf(arena, "%s (stale: asked %lld s ago)", answer->failure, (long long)(answer->age_ms / 1000));
+}
+
 static int note_answer(struct gathering *g, const struct directory *directory, const struct directory_answer *answer)
 {
 	struct candidate_list *list = g->list;
@@ -128,7 +138,9 @@ static int note_answer(struct gathering *g, const struct directory *directory, c
 	list->group |= answer->group;
 	if (is_whole_group(answer) && answer->stale)
 		return 0;
-	return answer->failure != NULL ? add_failure(g->arena, list, directory->name, answer->failure) : 0;
+	if (answer->failure == NULL)
+		return 0;
+	return add_failure(g->arena, list, directory->name, describe_failure(g->arena, answer));
 }
 
 static struct candidate *same_cert(struct candidate_list *list, const struct cert *cert)
@@ -163,9 +175,10 @@ static int merge(struct gathering *g, struct candidate *known, const struct dire
 	return known->source == NULL ? -1 : 0;
 }
 
-static int add_entry(struct gathering *g, const struct directory *directory, const struct directory_entry *entry)
+static int add_entry(struct gathering *g, const struct directory *directory, const struct directory_entry *entry,
+		     bool stale)
 {
-	const char *source = arena_printf(g->arena, "%s %s", directory->name, entry->attribute);
+	const char *source = arena_printf(g->arena, "%s %s%s", directory->name, entry->attribute, stale ? " (stale)" : "");
 	struct candidate *item = same_cert(g->list, entry->cert);
 
 	if (source == NULL)
@@ -214,7 +227,7 @@ static int gather(struct gathering *g, const struct asking *askings, size_t addr
 		if (note_answer(g, &g->query->directories[i], answer) != 0)
 			return -1;
 		for (size_t j = 0; j < answer->n; j++) {
-			if (add_entry(g, &g->query->directories[i], &answer->entries[j]) != 0)
+			if (add_entry(g, &g->query->directories[i], &answer->entries[j], answer->stale) != 0)
 				return -1;
 		}
 		for (size_t j = 0; j < answer->chain.n; j++)

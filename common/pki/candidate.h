@@ -13,7 +13,7 @@
 struct candidate {
 	struct cert *cert;		/* reference held by the arena */
 	struct capabilities capabilities;
-	const char *source;		/* "ldap://dc1 userCertificate" */
+	const char *source;		/* "ldap://dc1 userCertificate", "ldap://dc1 userCertificate (stale)" */
 	unsigned rank;			/* 1: the one that is used; unusable: 0 */
 	bool usable;
 	bool undecided;			/* unusable for nothing but its revocation, which could not be found out */

@@ -227,6 +227,15 @@ static int miss(const struct hall *hall, struct candidate_list *list, const stru
 	return list->missing == NULL ? -1 : 0;
 }
 
+/* He has a certificate, though not everybody could be asked. */
+static int doubt(const struct hall *hall, struct candidate_list *list, const struct candidate_member *member)
+{
+	list->incomplete = true;
+	if (list->failure == NULL)
+		list->failure = say(hall, member, member->list.failure);
+	return list->failure == NULL ? -1 : 0;
+}
+
 static int weigh(const struct hall *hall, struct candidate_list *list)
 {
 	int rc = 0;
@@ -234,8 +243,9 @@ static int weigh(const struct hall *hall, struct candidate_list *list)
 	for (size_t i = 0; i < list->member_count && rc == 0; i++) {
 		const struct candidate_member *member = &list->members[i];
 
-		list->incomplete |= member->list.incomplete;
-		if (member->list.status == DIRECTORY_FAILED)
+		if (member->list.incomplete)
+			rc = doubt(hall, list, member);
+		else if (member->list.status == DIRECTORY_FAILED)
 			rc = fail(hall, list, member);
 		else if (member->list.status == DIRECTORY_NONE)
 			rc = miss(hall, list, member);

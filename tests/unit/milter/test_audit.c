@@ -212,6 +212,24 @@ static void plaintext_says_who_was_asked(void **state)
 	json_decref(json);
 }
 
+/* Encrypted, but with what a directory had before, or while another one could not be asked. */
+static void so_does_what_not_every_directory_was_asked_for(void **state)
+{
+	struct fixture *f = *state;
+	struct candidate_list *list = &f->none;
+	json_t *json = NULL;
+
+	f->asked = "ldap://dc1: 1 certificate; stale: asked 700 s ago, and the directory is away: timed out";
+	f->recipients[0].candidates = list;
+	json = line_of(f, 0, 2);
+	assert_null(json_object_get(json, "asked"));
+	json_decref(json);
+	list->incomplete = true;
+	json = line_of(f, 0, 2);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(json, "asked"), 0)), f->asked);
+	json_decref(json);
+}
+
 /* The log's reason is the first that there is: it does not become another recipient's. */
 static void reasons_are_each_ones_own(void **state)
 {
@@ -356,6 +374,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_encrypted_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(evidence_is_named_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(plaintext_says_who_was_asked, setup, teardown),
+		cmocka_unit_test_setup_teardown(so_does_what_not_every_directory_was_asked_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(reasons_are_each_ones_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(verified_mail_has_its_signer, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_failed_early_has_a_line_too, setup, teardown),

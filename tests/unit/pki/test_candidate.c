@@ -498,13 +498,14 @@ static void a_stale_answer_counts_and_is_no_none(void **state)
 	put(s, 0, (struct testpki_spec){ .not_after = s->now - DAY_S });
 	list = ask(s);
 	assert_int_equal(list.status, DIRECTORY_FAILED);
-	assert_string_equal(list.failure, "first: timed out");
+	assert_string_equal(list.failure, "first: timed out (stale: asked 12 s ago)");
 	assert_int_equal(s->shelves[0].probes, 0);
 	put(s, 0, (struct testpki_spec){ .cn = "good" });
 	list = ask(s);
 	assert_int_equal(list.status, DIRECTORY_FOUND);
 	assert_true(list.incomplete);
-	assert_string_equal(list.failure, "first: timed out");
+	assert_string_equal(list.failure, "first: timed out (stale: asked 12 s ago)");
+	assert_has(list.items[0].source, " (stale)");
 	assert_string_equal(list.asked[0],
 			    "first: 2 certificates; stale: asked 12 s ago, and the directory is away: timed out");
 }

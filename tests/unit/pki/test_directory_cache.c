@@ -17,9 +17,44 @@
 /* A directory that knows alice@, or nobody, or is away for everybody or only for those @down.example; it counts. */
 struct fake {
 	struct cert *cert;
-	unsigned questions, addresses;
+	unsigned questions, addresses, probes;
 	bool away, empty, freed;
+	bool fails_once, exhausted_once;	/* the next question */
+	pthread_mutex_t mutex;		/* of what follows, and of the counts where there are threads */
+	pthread_cond_t changed;
+	bool closed;			/* questions and probes wait until it is not */
+	unsigned inside;		/* how many do */
 };
+
+/* While the directory is closed, whoever asks stays here. */
+static void enter(struct fake *fake, unsigned *count)
+{
+	pthread_mutex_lock(&fake->mutex);
+	(*count)++;
+	fake->inside++;
+	pthread_cond_broadcast(&fake->changed);
+	while (fake->closed)
+		pthread_cond_wait(&fake->changed, &fake->mutex);
+	fake->inside--;
+	pthread_cond_broadcast(&fake->changed);
+	pthread_mutex_unlock(&fake->mutex);
+}
+
+static void set_closed(struct fake *fake, bool closed)
+{
+	pthread_mutex_lock(&fake->mutex);
+	fake->closed = closed;
+	pthread_cond_broadcast(&fake->changed);
+	pthread_mutex_unlock(&fake->mutex);
+}
+
+static void wait_inside(struct fake *fake, unsigned inside)
+{
+	pthread_mutex_lock(&fake->mutex);
+	while (fake->inside != inside)
+		pthread_cond_wait(&fake->changed, &fake->mutex);
+	pthread_mutex_unlock(&fake->mutex);
+}
 
 static int fake_answer(struct fake *fake, struct arena *arena, const struct address *address,
 		       struct directory_answer *answer)
@@ -28,7 +63,7 @@ static int fake_answer(struct fake *fake, struct arena *arena, const struct addr
 		.capabilities = { .known = true, .ciphers = 1 << CIPHER_AES256_GCM } };
 	int bad = 0;
 
-	if (fake->away || slice_is(address->domain, "down.example"))
+	if (fake->away || fake->fails_once || slice_is(address->domain, "down.example"))
 		return directory_answer_fail(arena, answer, "timed out");
 	if (fake->empty)
 		return 0;
@@ -46,19 +81,27 @@ static int fake_find(void *self, struct arena *arena, const struct address *addr
 		     struct directory_answer *answers, struct err *err)
 {
 	struct fake *fake = self;
+	int rc = 0;
 
 	(void)deadline_ms;
-	fake->questions++;
+	enter(fake, &fake->questions);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = fake_answer(fake, arena, &addresses[i], &answers[i]);
+	pthread_mutex_lock(&fake->mutex);
 	fake->addresses += (unsigned)n;
-	for (size_t i = 0; i < n; i++)
-		if (fake_answer(fake, arena, &addresses[i], &answers[i]) != 0)
-			return err_memory(err);
-	return 0;
+	if (fake->exhausted_once)
+		rc = -1;
+	if (fake->fails_once || fake->exhausted_once)
+		fake->fails_once = fake->exhausted_once = false;
+	pthread_mutex_unlock(&fake->mutex);
+	return rc == 0 ? 0 : err_memory(err);
 }
 
 static int fake_probe(void *self, struct err *err)
 {
-	(void)self;
+	struct fake *fake = self;
+
+	enter(fake, &fake->probes);
 	return err_set(err, ERR_TEMP, "asked");
 }
 
@@ -69,8 +112,29 @@ static void fake_free(void *self)
 
 static const struct directory_class fake_class = { .find = fake_find, .probe = fake_probe, .free = fake_free };
 
+/* A clock that counts who looks at it: a find does so when it looks into the table, and again before it waits. */
+struct looked_at {
+	struct clock clock;
+	int64_t monotonic_ms;
+	struct fake *fake;		/* its mutex guards both numbers where there are threads */
+	unsigned looks;
+};
+
+static int64_t look(void *self)
+{
+	struct looked_at *clock = self;
+	int64_t now_ms;
+
+	pthread_mutex_lock(&clock->fake->mutex);
+	now_ms = clock->monotonic_ms;
+	clock->looks++;
+	pthread_cond_broadcast(&clock->fake->changed);
+	pthread_mutex_unlock(&clock->fake->mutex);
+	return now_ms;
+}
+
 struct state {
-	struct testdir_clock clock;
+	struct looked_at clock;
 	struct fake fake;
 	struct directory directory;
 	struct arena *arena;
@@ -85,7 +149,9 @@ static int setup(void **state)
 	struct err err;
 
 	memset(&s, 0, sizeof(s));
-	testdir_clock_init(&s.clock);
+	pthread_mutex_init(&s.fake.mutex, NULL);
+	pthread_cond_init(&s.fake.changed, NULL);
+	s.clock = (struct looked_at){ .clock = { .monotonic_ms = look, .self = &s.clock }, .fake = &s.fake };
 	s.fake.cert = testpki_cert(pki);
 	testpki_free(pki);
 	s.directory = (struct directory){ .class = &fake_class, .self = &s.fake, .name = "fake" };
@@ -435,16 +501,281 @@ static void a_directory_without_a_cache_has_nothing_to_hand_over(void **state)
 	assert_int_equal(directory_cache_insert(&bare, &item, &err), 0);
 }
 
+/* One question at a time */
+
+struct asker {				/* a thread with one question */
+	struct state *s;
+	const char *texts[2];
+	size_t n;
+	int64_t deadline_ms;
+	pthread_t thread;
+	struct arena *arena;
+	struct directory_answer answers[2];
+	int rc;
+};
+
+static void *run_asker(void *arg)
+{
+	struct asker *asker = arg;
+	struct directory *directory = &asker->s->directory;
+	struct address addresses[2];
+	struct err err;
+
+	for (size_t i = 0; i < asker->n; i++)
+		addresses[i] = testdir_address(asker->arena, asker->texts[i]);
+	asker->rc = directory->class->find(directory->self, asker->arena, addresses, asker->n, asker->deadline_ms,
+					   asker->answers, &err);
+	return NULL;
+}
+
+static void start(struct state *s, struct asker *asker, const char *first, const char *second, int64_t deadline_ms)
+{
+	*asker = (struct asker){ .s = s, .texts = { first, second }, .n = second == NULL ? 1 : 2,
+				 .deadline_ms = deadline_ms, .arena = arena_new(0) };
+	assert_int_equal(pthread_create(&asker->thread, NULL, run_asker, asker), 0);
+}
+
+static void end(struct asker *asker)
+{
+	assert_int_equal(pthread_join(asker->thread, NULL), 0);
+}
+
+/* Until the clock was looked at so often since looks was 0. */
+static void wait_looks(struct state *s, unsigned looks)
+{
+	pthread_mutex_lock(&s->fake.mutex);
+	while (s->clock.looks < looks)
+		pthread_cond_wait(&s->fake.changed, &s->fake.mutex);
+	pthread_mutex_unlock(&s->fake.mutex);
+}
+
+/* Alice is asked for, by asker and nobody else, and the directory does not answer yet. */
+static void hang(struct state *s, struct asker *asker, int64_t deadline_ms)
+{
+	s->fake.questions = s->fake.addresses = s->clock.looks = 0;
+	set_closed(&s->fake, true);
+	start(s, asker, "alice@example.com", NULL, deadline_ms);
+	wait_inside(&s->fake, 1);
+	assert_int_equal(s->clock.looks, 1);
+}
+
+static void everybody_gets_the_answer_to_one_question(struct state *s, enum directory_status status)
+{
+	struct asker askers[5];
+
+	hang(s, &askers[0], INT64_MAX);
+	for (unsigned i = 1; i < 5; i++)
+		start(s, &askers[i], "alice@example.com", NULL, INT64_MAX);
+	wait_looks(s, 1 + 4 * 2);
+	set_closed(&s->fake, false);
+	for (unsigned i = 0; i < 5; i++) {
+		end(&askers[i]);
+		assert_int_equal(askers[i].rc, 0);
+		assert_int_equal(askers[i].answers[0].status, status);
+		/* It came after he asked. */
+		assert_false(askers[i].answers[0].remembered);
+	}
+	assert_int_equal(s->fake.questions, 1);
+	/* Whose arena goes first does not matter. */
+	arena_free(askers[0].arena);
+	if (status == DIRECTORY_FOUND)
+		assert_string_equal(askers[4].answers[0].entries[0].attribute, "attr");
+	else
+		assert_string_equal(askers[4].answers[0].failure, "timed out");
+	for (unsigned i = 1; i < 5; i++)
+		arena_free(askers[i].arena);
+}
+
+static void who_asks_at_the_same_time_waits_for_the_answer(void **state)
+{
+	everybody_gets_the_answer_to_one_question(*state, DIRECTORY_FOUND);
+}
+
+static void a_failure_is_everybodys(void **state)
+{
+	struct state *s = *state;
+
+	s->fake.away = true;
+	everybody_gets_the_answer_to_one_question(s, DIRECTORY_FAILED);
+	assert_int_equal(find(s, "alice@example.com"), DIRECTORY_FAILED);
+	assert_int_equal(s->fake.questions, 2);
+}
+
+static void what_others_ask_is_not_asked_again(void **state)
+{
+	struct state *s = *state;
+	struct asker first, second;
+
+	hang(s, &first, INT64_MAX);
+	start(s, &second, "Alice@Example.com", "bob@example.com", INT64_MAX);
+	wait_inside(&s->fake, 2);
+	set_closed(&s->fake, false);
+	end(&first);
+	end(&second);
+	assert_int_equal(second.answers[0].status, DIRECTORY_FOUND);
+	assert_int_equal(second.answers[1].status, DIRECTORY_NONE);
+	assert_int_equal(s->fake.questions, 2);
+	assert_int_equal(s->fake.addresses, 2);
+	arena_free(first.arena);
+	arena_free(second.arena);
+}
+
+static void an_address_that_is_there_twice_is_asked_for_once(void **state)
+{
+	struct state *s = *state;
+	struct asker asker;
+
+	start(s, &asker, "alice@example.com", "ALICE@example.com", INT64_MAX);
+	end(&asker);
+	assert_int_equal(s->fake.addresses, 1);
+	assert_int_equal(asker.answers[0].status, DIRECTORY_FOUND);
+	assert_int_equal(asker.answers[1].status, DIRECTORY_FOUND);
+	arena_free(asker.arena);
+}
+
+static void who_waits_does_so_until_his_own_deadline(void **state)
+{
+	struct state *s = *state;
+	struct asker first, second;
+
+	hang(s, &first, INT64_MAX);
+	start(s, &second, "alice@example.com", NULL, s->clock.monotonic_ms + 20);
+	end(&second);
+	assert_int_equal(second.answers[0].status, DIRECTORY_FAILED);
+	assert_string_equal(second.answers[0].failure,
+			    "timed out: the answer to an earlier question about it did not come");
+	set_closed(&s->fake, false);
+	end(&first);
+	assert_int_equal(first.answers[0].status, DIRECTORY_FOUND);
+	assert_int_equal(s->fake.questions, 1);
+	arena_free(first.arena);
+	arena_free(second.arena);
+}
+
+/* fails: which of the fake's members makes the first question fail. */
+static void who_waits_asks_himself(struct state *s, bool *fails, int64_t deadline_ms)
+{
+	struct asker first, second;
+
+	hang(s, &first, deadline_ms);
+	start(s, &second, "alice@example.com", NULL, INT64_MAX);
+	wait_looks(s, 1 + 2);
+	*fails = true;
+	pthread_mutex_lock(&s->fake.mutex);
+	s->clock.monotonic_ms = 1000;
+	pthread_mutex_unlock(&s->fake.mutex);
+	set_closed(&s->fake, false);
+	end(&first);
+	end(&second);
+	assert_int_equal(first.answers[0].status != DIRECTORY_FOUND, true);
+	assert_int_equal(second.rc, 0);
+	assert_int_equal(second.answers[0].status, DIRECTORY_FOUND);
+	assert_int_equal(s->fake.questions, 2);
+	arena_free(first.arena);
+	arena_free(second.arena);
+}
+
+/* Nor is it the directory's: what is stale need not spare it. */
+static void a_failure_by_ones_own_deadline_is_nobody_elses(void **state)
+{
+	struct state *s = *state;
+	struct asker late;
+
+	who_waits_asks_himself(s, &s->fake.fails_once, 1000);
+	s->clock.monotonic_ms += CACHE_MS;
+	s->fake.fails_once = true;
+	start(s, &late, "alice@example.com", NULL, s->clock.monotonic_ms);
+	end(&late);
+	assert_true(late.answers[0].stale);
+	arena_free(late.arena);
+	assert_false(testdir_find(&s->directory, s->arena, "alice@example.com").stale);
+}
+
+static void who_ran_out_of_memory_leaves_the_question_to_others(void **state)
+{
+	struct state *s = *state;
+
+	who_waits_asks_himself(s, &s->fake.exhausted_once, INT64_MAX);
+}
+
+/* Nobody but who finds out pays for a directory that hangs, where something stale is at hand. */
+static void nobody_waits_for_what_is_known_to_be_away(void **state)
+{
+	struct state *s = *state;
+	struct directory_answer answer;
+	struct asker first;
+
+	assert_int_equal(find(s, "alice@example.com"), DIRECTORY_FOUND);
+	s->fake.away = true;
+	s->clock.monotonic_ms += CACHE_MS;
+	assert_int_equal(find(s, "alice@example.com"), DIRECTORY_FOUND);
+	s->clock.monotonic_ms += 2000;
+	hang(s, &first, INT64_MAX);
+	answer = testdir_find(&s->directory, s->arena, "alice@example.com");
+	assert_true(answer.stale);
+	assert_string_equal(answer.failure, "timed out");
+	set_closed(&s->fake, false);
+	end(&first);
+	assert_true(first.answers[0].stale);
+	arena_free(first.arena);
+}
+
+struct prober {
+	struct state *s;
+	pthread_t thread;
+	struct err err;
+	int rc;
+};
+
+static void *run_prober(void *arg)
+{
+	struct prober *prober = arg;
+	struct directory *directory = &prober->s->directory;
+
+	prober->rc = directory->class->probe(directory->self, &prober->err);
+	return NULL;
+}
+
+/* Whether a second one has begun to wait cannot be seen: so often until one has. */
+static void probes_at_the_same_time_are_one(void **state)
+{
+	struct state *s = *state;
+	unsigned rounds = 0;
+
+	for (; rounds < 1000 && s->fake.probes == 4 * rounds; rounds++) {
+		struct prober probers[4];
+
+		set_closed(&s->fake, true);
+		for (unsigned i = 0; i < 4; i++) {
+			probers[i] = (struct prober){ .s = s };
+			assert_int_equal(pthread_create(&probers[i].thread, NULL, run_prober, &probers[i]), 0);
+			wait_inside(&s->fake, 1);
+		}
+		set_closed(&s->fake, false);
+		for (unsigned i = 0; i < 4; i++) {
+			pthread_join(probers[i].thread, NULL);
+			assert_int_equal(probers[i].rc, -1);
+			assert_string_equal(probers[i].err.text, "asked");
+		}
+	}
+	assert_true(s->fake.probes < 4 * rounds);
+}
+
 static void *hammer(void *arg)
 {
 	struct state *s = arg;
+	struct directory_remembered *items = NULL;
 	char text[64];
+	struct err err;
+	size_t n = 0;
 
 	for (unsigned i = 0; i < 2000; i++) {
 		struct arena *arena = arena_new(0);
 
-		snprintf(text, sizeof(text), "%s%u@example.com", i % 3 == 0 ? "alice" : "p", i % 50);
+		snprintf(text, sizeof(text), "p%u@%s.example", i % 50, i % 7 == 0 ? "down" : "up");
 		testdir_find(&s->directory, arena, i % 3 == 0 ? "alice@example.com" : text);
+		if (i % 100 == 0)
+			assert_int_equal(directory_cache_list(&s->directory, arena, &items, &n, &err), 0);
 		arena_free(arena);
 	}
 	return NULL;
@@ -460,27 +791,29 @@ static void threads_share_it(void **state)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(found_is_kept_for_its_time, setup, teardown),
-		cmocka_unit_test_setup_teardown(none_is_kept_for_its_own_time, setup, teardown),
-		cmocka_unit_test_setup_teardown(failure_is_never_kept, setup, teardown),
-		cmocka_unit_test_setup_teardown(only_missing_ones_are_asked, setup, teardown),
-		cmocka_unit_test_setup_teardown(memory_is_bounded_oldest_go_first, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_giant_answer_drives_nobody_out, setup, teardown),
-		cmocka_unit_test_setup_teardown(answers_outlive_the_cache, setup, teardown),
-		cmocka_unit_test_setup_teardown(probe_goes_through, setup, teardown),
-		cmocka_unit_test_setup_teardown(no_memory_is_an_error, setup, teardown),
-		cmocka_unit_test_setup_teardown(found_stands_in_for_a_directory_that_is_away, setup, teardown),
-		cmocka_unit_test_setup_teardown(none_never_is_stale, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_the_directory_says_now_replaces_what_is_stale, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_failure_spares_the_next_questions, setup, teardown),
-		cmocka_unit_test_setup_teardown(without_stale_s_a_failure_stays_one, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_is_remembered_can_be_handed_over, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_is_handed_over_counts_as_the_heir_is_told, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_directory_without_a_cache_has_nothing_to_hand_over, setup, teardown),
-		cmocka_unit_test_setup_teardown(threads_share_it, setup, teardown),
+		TEST(found_is_kept_for_its_time), TEST(none_is_kept_for_its_own_time),
+		TEST(failure_is_never_kept), TEST(only_missing_ones_are_asked),
+		TEST(memory_is_bounded_oldest_go_first), TEST(a_giant_answer_drives_nobody_out),
+		TEST(answers_outlive_the_cache), TEST(probe_goes_through), TEST(no_memory_is_an_error),
+		TEST(found_stands_in_for_a_directory_that_is_away), TEST(none_never_is_stale),
+		TEST(what_the_directory_says_now_replaces_what_is_stale),
+		TEST(a_failure_spares_the_next_questions), TEST(without_stale_s_a_failure_stays_one),
+		TEST(what_is_remembered_can_be_handed_over),
+		TEST(what_is_handed_over_counts_as_the_heir_is_told),
+		TEST(a_directory_without_a_cache_has_nothing_to_hand_over),
+		TEST(who_asks_at_the_same_time_waits_for_the_answer), TEST(a_failure_is_everybodys),
+		TEST(what_others_ask_is_not_asked_again),
+		TEST(an_address_that_is_there_twice_is_asked_for_once),
+		TEST(who_waits_does_so_until_his_own_deadline),
+		TEST(a_failure_by_ones_own_deadline_is_nobody_elses),
+		TEST(who_ran_out_of_memory_leaves_the_question_to_others),
+		TEST(nobody_waits_for_what_is_known_to_be_away), TEST(probes_at_the_same_time_are_one),
+		TEST(threads_share_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
