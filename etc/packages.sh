@@ -1,7 +1,7 @@
 # packages.sh - the Debian packages that building, trying and testing need; sourced by etc/quickstart and tests/run.
 PACKAGES_BUILD="gcc make autoconf automake pkg-config libc6-dev libmilter-dev libssl-dev libconfig-dev libldap-dev
-	libjansson-dev libidn2-dev libunistring-dev libsqlite3-dev libhiredis-dev libunbound-dev uthash-dev
-	libcmocka-dev"
+	libsasl2-dev libjansson-dev libidn2-dev libunistring-dev libsqlite3-dev libhiredis-dev libunbound-dev
+	uthash-dev libcmocka-dev"
 PACKAGES_QUICKSTART="postfix openssl"
 PACKAGES_TEST="postfix openssl slapd ldap-utils gpgsm gpg-agent libnss3-tools default-jdk-headless libbcmail-java
 	libbcpkix-java python3 python3-cryptography-vectors redis-server procps xz-utils libgmime-3.0-dev

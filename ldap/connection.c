@@ -1,11 +1,15 @@
-/* connection.c - one connection to one LDAP server (RFC 4511, RFC 4513). How many there are is pool.c's business, what
- * is asked over them query.c's. Every wait ends at a deadline: operations are started asynchronously and collected
- * with the time that is left, below them stands deadline.c. Called by ldap_driver.c and query.c. Nothing here is
- * shared between threads.
+/* connection.c - one connection to one LDAP server (RFC 4511, RFC 4513). How many there are is pool.c's business, the
+ * socket dial.c's, who we say we are bind.c's, what is asked query.c's. Every wait ends at a deadline: operations are
+ * started asynchronously and collected with the time that is left, below them stands deadline.c. Called by
+ * ldap_driver.c and query.c. Nothing here is shared between threads.
  */
 #include "ldap/connection.h"
 
+#include <openldap.h>
 #include <unistd.h>
+
+#include "ldap/bind.h"
+#include "ldap/dial.h"
 
 /* What Debian's ldap.conf names; GnuTLS in libldap has no CAs of its own. */
 #define SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
@@ -34,6 +38,7 @@ enum outcome connection_outcome(int code, const char *diagnostic, struct err *er
 		return OUTCOME_EXHAUSTED;
 	case LDAP_OPERATIONS_ERROR:
 	case LDAP_PROTOCOL_ERROR:
+	case LDAP_TIMELIMIT_EXCEEDED:
 	case LDAP_BUSY:
 	case LDAP_UNAVAILABLE:
 	case LDAP_UNWILLING_TO_PERFORM:
@@ -70,19 +75,18 @@ static bool set_options(LDAP *ld, const struct connection_settings *settings)
 {
 	int64_t timeout_ms = settings->timeout_ms;
 	struct timeval timeout = { .tv_sec = (time_t)(timeout_ms / 1000), .tv_usec = timeout_ms % 1000 * 1000 };
-	unsigned int user_timeout_ms = (unsigned int)timeout_ms;
 	ber_len_t largest = MESSAGE_MAX_BYTES;
 	Sockbuf *sockbuf = NULL;
 
 	if (ldap_get_option(ld, LDAP_OPT_SOCKBUF, &sockbuf) != LDAP_OPT_SUCCESS || sockbuf == NULL ||
 	    ber_sockbuf_ctrl(sockbuf, LBER_SB_OPT_SET_MAX_INCOMING, &largest) != 1)
 		return false;
-	/* Where the system knows no TCP user timeout nothing is lost: the waits have deadlines. */
-	ldap_set_option(ld, LDAP_OPT_TCP_USER_TIMEOUT, &user_timeout_ms);
 	return set_int(ld, LDAP_OPT_PROTOCOL_VERSION, LDAP_VERSION3) && set_int(ld, LDAP_OPT_DEREF, LDAP_DEREF_NEVER) &&
 	       set_int(ld, LDAP_OPT_TIMELIMIT, (int)((timeout_ms + 999) / 1000)) &&
 	       ldap_set_option(ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF) == LDAP_OPT_SUCCESS &&
 	       ldap_set_option(ld, LDAP_OPT_RESTART, LDAP_OPT_ON) == LDAP_OPT_SUCCESS &&
+	       /* A server's Kerberos name is the one that was configured, not what DNS makes of its address. */
+	       ldap_set_option(ld, LDAP_OPT_X_SASL_NOCANON, LDAP_OPT_ON) == LDAP_OPT_SUCCESS &&
 	       ldap_set_option(ld, LDAP_OPT_NETWORK_TIMEOUT, &timeout) == LDAP_OPT_SUCCESS &&
 	       ldap_set_option(ld, LDAP_OPT_TIMEOUT, &timeout) == LDAP_OPT_SUCCESS;
 }
@@ -108,37 +112,59 @@ static bool set_ca(LDAP *ld, const char *ca_file)
 	return ldap_set_option(ld, LDAP_OPT_X_TLS_CACERTFILE, SYSTEM_CA_FILE) == LDAP_OPT_SUCCESS;
 }
 
+static bool set_own_certificate(LDAP *ld, const struct connection_settings *settings)
+{
+	return settings->tls_cert_file == NULL ||
+	       (ldap_set_option(ld, LDAP_OPT_X_TLS_CERTFILE, settings->tls_cert_file) == LDAP_OPT_SUCCESS &&
+		ldap_set_option(ld, LDAP_OPT_X_TLS_KEYFILE, settings->tls_key_file) == LDAP_OPT_SUCCESS);
+}
+
 /* The context is made last, from the options before it. */
 static bool set_tls(LDAP *ld, const struct connection_settings *settings)
 {
 	return set_int(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, LDAP_OPT_X_TLS_HARD) &&
 	       set_int(ld, LDAP_OPT_X_TLS_REQUIRE_SAN, LDAP_OPT_X_TLS_TRY) &&
 	       set_int(ld, LDAP_OPT_X_TLS_PROTOCOL_MIN, LDAP_OPT_X_TLS_PROTOCOL_TLS1_2) &&
-	       set_ca(ld, settings->tls_ca_file) && set_int(ld, LDAP_OPT_X_TLS_NEWCTX, 0);
+	       set_ca(ld, settings->tls_ca_file) && set_own_certificate(ld, settings) &&
+	       set_int(ld, LDAP_OPT_X_TLS_NEWCTX, 0);
+}
+
+static bool is_local(const char *uri)
+{
+	return slice_starts_nocase(slice_of(uri), "ldapi:");
 }
 
 static bool uses_tls(const struct connection_settings *settings, const char *uri)
 {
-	return settings->starttls || slice_starts_nocase(slice_of(uri), "ldaps:");
+	return slice_starts_nocase(slice_of(uri), "ldaps:") || (settings->starttls && !is_local(uri));
 }
 
-/* A handle with its options, not connected yet. */
-static int prepare(const struct connection_settings *settings, const char *uri, struct connection *connection,
+/* A handle, for the socket if there is one. */
+static int make(const char *uri, int fd, LDAP **ld)
+{
+	if (fd < 0)
+		return ldap_initialize(ld, uri);
+	return ldap_init_fd((ber_socket_t)fd, is_local(uri) ? LDAP_PROTO_IPC : LDAP_PROTO_TCP, uri, ld);
+}
+
+/* A handle with its options; owns the socket (-1: none) when it is made. */
+static int prepare(const struct connection_settings *settings, const char *uri, int fd, struct connection *connection,
 		   struct err *err)
 {
-	bool own_ca = settings->tls_ca_file != NULL;
-	int code;
+	bool own_files = settings->tls_ca_file != NULL || settings->tls_cert_file != NULL;
+	int code = make(uri, fd, &connection->ld);
 
-	*connection = (struct connection){ .ld = NULL };
-	code = ldap_initialize(&connection->ld, uri);
-	if (code != LDAP_SUCCESS)
+	if (code != LDAP_SUCCESS) {
+		if (fd >= 0)
+			close(fd);
+		connection->ld = NULL;
 		return err_set(err, ERR_CONFIG, "%s", ldap_err2string(code));
+	}
 	if (!set_options(connection->ld, settings) ||
-	    deadline_attach(&connection->deadline, settings->clock, connection->ld) != 0)
+	    (fd >= 0 && deadline_attach(&connection->deadline, connection->ld) != 0))
 		err_set(err, ERR_BUG, "libldap refuses an option");
 	else if (uses_tls(settings, uri) && !set_tls(connection->ld, settings))
-		err_set(err, ERR_CONFIG, "TLS cannot be set up%s%s", own_ca ? " with " : "",
-			own_ca ? settings->tls_ca_file : "");
+		err_set(err, ERR_CONFIG, "TLS cannot be set up%s", own_files ? " with these files" : "");
 	else
 		return 0;
 	connection_close(connection);
@@ -147,16 +173,15 @@ static int prepare(const struct connection_settings *settings, const char *uri, 
 
 int connection_check(const struct connection_settings *settings, const char *uri, struct err *err)
 {
-	struct connection connection;
+	struct connection connection = { .ld = NULL };
 
-	if (prepare(settings, uri, &connection, err) != 0)
+	if (prepare(settings, uri, -1, &connection, err) != 0)
 		return -1;
 	connection_close(&connection);
 	return 0;
 }
 
-/* The result of the one operation under way: its code is the outcome. */
-static enum outcome collect(const struct connection *connection, int message_id, struct err *err)
+enum outcome connection_collect(const struct connection *connection, int message_id, struct err *err)
 {
 	LDAPMessage *message = NULL;
 	struct timeval left;
@@ -178,6 +203,17 @@ static enum outcome collect(const struct connection *connection, int message_id,
 	return outcome;
 }
 
+/* The server's name is checked in it: see set_tls. */
+static enum outcome shake_hands(const struct connection *connection, struct err *err)
+{
+	struct timeval left;
+
+	if (!deadline_left(&connection->deadline, &left) ||
+	    ldap_set_option(connection->ld, LDAP_OPT_NETWORK_TIMEOUT, &left) != LDAP_OPT_SUCCESS)
+		return connection_timed_out(err);
+	return ldap_install_tls(connection->ld) == LDAP_SUCCESS ? OUTCOME_DONE : connection_failed(connection, err);
+}
+
 static enum outcome start_tls(const struct connection *connection, struct err *err)
 {
 	enum outcome outcome = OUTCOME_ELSEWHERE;
@@ -186,60 +222,41 @@ static enum outcome start_tls(const struct connection *connection, struct err *e
 	if (ldap_start_tls(connection->ld, NULL, NULL, &message_id) != LDAP_SUCCESS)
 		outcome = connection_failed(connection, err);
 	else
-		outcome = collect(connection, message_id, err);
-	if (outcome == OUTCOME_DONE && ldap_install_tls(connection->ld) != LDAP_SUCCESS)
-		outcome = connection_failed(connection, err);
-	if (outcome != OUTCOME_DONE)
-		err_prefix(err, "StartTLS");
-	return outcome;
+		outcome = connection_collect(connection, message_id, err);
+	if (outcome == OUTCOME_DONE)
+		outcome = shake_hands(connection, err);
+	/* Another server may have it. */
+	return outcome == OUTCOME_REFUSED ? OUTCOME_ELSEWHERE : outcome;
 }
 
-static enum outcome bind_simply(const struct connection *connection, const struct connection_settings *settings,
-				struct err *err)
+/* TLS where it is wanted. A socket of this machine needs none. */
+static enum outcome secure(const struct connection *connection, const struct connection_settings *settings,
+			   const char *uri, struct err *err)
 {
-	struct berval password = { .bv_len = settings->password.n, .bv_val = (char *)settings->password.p };
-	enum outcome outcome;
-	int message_id = 0;
-
-	if (ldap_sasl_bind(connection->ld, settings->bind_dn, LDAP_SASL_SIMPLE, &password, NULL, NULL, &message_id) !=
-	    LDAP_SUCCESS)
-		outcome = connection_failed(connection, err);
-	else
-		outcome = collect(connection, message_id, err);
-	if (outcome != OUTCOME_DONE)
-		err_prefix(err, "bind");
-	return outcome;
-}
-
-/* TCP and, for ldaps, the handshake. */
-static enum outcome connect_to(const struct connection *connection, struct err *err)
-{
-	struct timeval left;
+	bool is_starttls = !slice_starts_nocase(slice_of(uri), "ldaps:");
 	enum outcome outcome;
 
-	if (!deadline_left(&connection->deadline, &left) ||
-	    ldap_set_option(connection->ld, LDAP_OPT_NETWORK_TIMEOUT, &left) != LDAP_OPT_SUCCESS)
-		return connection_timed_out(err);
-	if (ldap_connect(connection->ld) == LDAP_SUCCESS)
+	if (!uses_tls(settings, uri))
 		return OUTCOME_DONE;
-	outcome = connection_failed(connection, err);
-	/* libldap calls that unreachable, too. */
-	return deadline_left(&connection->deadline, &left) ? outcome : connection_timed_out(err);
+	outcome = is_starttls ? start_tls(connection, err) : shake_hands(connection, err);
+	if (outcome != OUTCOME_DONE)
+		err_prefix(err, is_starttls ? "StartTLS" : "TLS");
+	return outcome;
 }
 
 enum outcome connection_open(const struct connection_settings *settings, const char *uri, int64_t deadline_ms,
 			     struct connection *connection, struct err *err)
 {
 	enum outcome outcome;
+	int fd = -1;
 
-	if (prepare(settings, uri, connection, err) != 0)
+	*connection = (struct connection){ .deadline = { .clock = settings->clock, .at_ms = deadline_ms } };
+	if (dial(settings->resolver, settings->clock, uri, deadline_ms, &fd, err) != 0 ||
+	    prepare(settings, uri, fd, connection, err) != 0)
 		return OUTCOME_ELSEWHERE;
-	connection->deadline.at_ms = deadline_ms;
-	outcome = connect_to(connection, err);
-	if (outcome == OUTCOME_DONE && settings->starttls && !slice_starts_nocase(slice_of(uri), "ldapi:"))
-		outcome = start_tls(connection, err);
-	if (outcome == OUTCOME_DONE && settings->bind_dn != NULL)
-		outcome = bind_simply(connection, settings, err);
+	outcome = secure(connection, settings, uri, err);
+	if (outcome == OUTCOME_DONE)
+		outcome = bind_connection(connection, settings, err);
 	if (outcome == OUTCOME_DONE)
 		return OUTCOME_DONE;
 	connection_close(connection);

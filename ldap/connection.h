@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 #include "ldap/deadline.h"
+#include "ldap/resolver.h"
 
 /* What a failed operation means for the next step. */
 enum outcome {
@@ -20,17 +21,22 @@ struct connection {			/* stays in its place while it is open */
 	struct deadline deadline;
 };
 
+enum connection_bind { BIND_SIMPLE, BIND_EXTERNAL, BIND_GSSAPI };
+
 struct connection_settings {		/* the texts outlive every connection */
-	const char *bind_dn;		/* NULL: anonymous */
+	enum connection_bind bind;
+	const char *bind_dn;		/* BIND_SIMPLE: NULL is anonymous; else NULL */
 	struct slice password;
 	bool starttls;
 	const char *tls_ca_file;	/* NULL: the CAs of ldap.conf, or else the system's */
+	const char *tls_cert_file, *tls_key_file;	/* who we are to a server that wants to know; both or neither */
 	int64_t timeout_ms;
 	const struct clock *clock;
+	struct resolver *resolver;
 };
 
 /* Connects, does StartTLS (its failure is a failure), binds. connection->ld is NULL unless DONE; else *err. Only the
- * resolver, when it is slow to find the server's name, can make it last longer than the deadline. */
+ * Kerberos library, when a KDC is slow, can make it last longer than the deadline (BIND_GSSAPI). */
 enum outcome connection_open(const struct connection_settings *settings, const char *uri, int64_t deadline_ms,
 			     struct connection *connection, struct err *err);
 /* Are uri and settings usable? Opens nothing. 0, or -1 with *err: for the start, and initialises libldap and its TLS.
@@ -41,6 +47,8 @@ void connection_close(struct connection *connection);
 
 /* Says in *err what the result code means ("Invalid credentials (text of the server)"), and what follows from it. */
 enum outcome connection_outcome(int code, const char *diagnostic, struct err *err);
+/* Waits for the result of the one operation under way: its code is the outcome. */
+enum outcome connection_collect(const struct connection *connection, int message_id, struct err *err);
 /* The code and text of the operation that just failed, or that it ran out of time. */
 enum outcome connection_failed(const struct connection *connection, struct err *err);
 enum outcome connection_timed_out(struct err *err);

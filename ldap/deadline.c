@@ -85,24 +85,11 @@ static const Sockbuf_IO layer_functions = {
 	.sbi_write = layer_write, .sbi_close = layer_close,
 };
 
-static int on_connected(LDAP *ld, Sockbuf *sockbuf, LDAPURLDesc *server, struct sockaddr *address,
-			struct ldap_conncb *callback)
+int deadline_attach(struct deadline *deadline, LDAP *ld)
 {
-	(void)ld;
-	(void)server;
-	(void)address;
-	return ber_sockbuf_add_io(sockbuf, (Sockbuf_IO *)&layer_functions, LEVEL, callback->lc_arg);
-}
+	Sockbuf *sockbuf = NULL;
 
-static void on_closing(LDAP *ld, Sockbuf *sockbuf, struct ldap_conncb *callback)
-{
-	(void)ld;
-	(void)sockbuf;
-	(void)callback;
-}
-
-int deadline_attach(struct deadline *deadline, const struct clock *clock, LDAP *ld)
-{
-	*deadline = (struct deadline){ .clock = clock, .callback = { on_connected, on_closing, deadline } };
-	return ldap_set_option(ld, LDAP_OPT_CONNECT_CB, &deadline->callback) == LDAP_OPT_SUCCESS ? 0 : -1;
+	if (ldap_get_option(ld, LDAP_OPT_SOCKBUF, &sockbuf) != LDAP_OPT_SUCCESS || sockbuf == NULL)
+		return -1;
+	return ber_sockbuf_add_io(sockbuf, (Sockbuf_IO *)&layer_functions, LEVEL, deadline);
 }

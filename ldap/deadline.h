@@ -19,11 +19,10 @@ struct deadline {			/* must not move while ld lives */
 	const struct clock *clock;
 	int64_t at_ms;			/* set before each operation */
 	bool missed;			/* an operation was ended by it */
-	struct ldap_conncb callback;
 };
 
-/* Puts the layer into every connection that ld makes. 0, or -1: libldap refuses. */
-int deadline_attach(struct deadline *deadline, const struct clock *clock, LDAP *ld);
+/* Puts the layer into the connection that ld has. 0, or -1: libldap refuses. */
+int deadline_attach(struct deadline *deadline, LDAP *ld);
 /* What is left, as libldap wants it; false: it is over. */
 bool deadline_left(const struct deadline *deadline, struct timeval *left);
 

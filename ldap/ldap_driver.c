@@ -1,6 +1,7 @@
 /* ldap_driver.c - recipients' certificates from LDAP servers: which server is asked when, and for how long. The
- * settings are settings.c's, connections connection.c's and pool.c's, searches query.c's, values entry.c's and owner.c's.
- * Called through pki/directory.h. Thread-safe: everything here is fixed when it is opened, except for the pool.
+ * settings are settings.c's, which servers there are servers.c's, connections connection.c's and pool.c's, searches
+ * query.c's, values entry.c's and owner.c's. Called through pki/directory.h. Thread-safe: everything here is fixed when
+ * it is opened, except for the servers and their connections.
  */
 #include "ldap/ldap_driver.h"
 
@@ -10,6 +11,12 @@
 
 #include "ldap/settings.h"
 #include "pki/directory_driver.h"
+
+struct question {
+	struct ldap_directory *ldap;
+	const struct search *search;
+	int64_t deadline_ms;
+};
 
 /* libldap writes to sockets that the server may have closed, and a library cannot demand that its program ignores
  * SIGPIPE. So the signal is held back in this thread meanwhile, and taken away if it came. */
@@ -45,96 +52,114 @@ static void guard_end(struct pipe_guard *guard)
 	pthread_sigmask(SIG_SETMASK, &guard->before, NULL);
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* Joins what the servers said: the URI is named where there are several. */
-static void note_failure(const struct ldap_directory *ldap, size_t server, const struct err *why, struct err *all)
+static void note_failure(const struct server_order *order, const struct server *server, const struct err *why,
+			 struct err *all)
 {
 	const char *before = all->text[0] == '\0' ? "" : "; ";
 
-	if (ldap->uri_count > 1)
-		err_set(all, ERR_TEMP, "%s%s%s: %s", all->text, before, ldap->uris[server], why->text);
+	if (order->n > 1)
+		err_set(all, ERR_TEMP, "%s%s%s: %s", all->text, before, server->uri, why->text);
 	else
 		err_set(all, ERR_TEMP, "%s", why->text);
 }
 
-/* Opens a connection to the server in the slot and asks. */
-static enum outcome ask_server(struct ldap_directory *ldap, const struct search *search, struct slot *slot,
-			       int64_t deadline_ms, struct err *err)
+static enum outcome open_and_ask(const struct question *question, struct slot *slot, const char *uri,
+				 int64_t deadline_ms, struct err *err)
 {
-	const char *uri = ldap->uris[slot->server];
-	enum outcome outcome = connection_open(&ldap->connection, uri, deadline_ms, &slot->connection, err);
+	enum outcome outcome = connection_open(&question->ldap->connection, uri, deadline_ms, &slot->connection, err);
 
-	return outcome == OUTCOME_DONE ? query_run(search, &slot->connection, deadline_ms, err) : outcome;
+	return outcome == OUTCOME_DONE ? query_run(question->search, &slot->connection, deadline_ms, err) : outcome;
 }
 
-/* Server by server, each with its share of the time that is left, so that one that hangs leaves some for the next. */
-static enum outcome ask_servers(struct ldap_directory *ldap, const struct search *search, struct slot *slot,
-				int64_t deadline_ms, struct err *all)
+/* That an open connection broke while nobody used it says nothing about its server: once more, at once. */
+static enum outcome ask_over(const struct question *question, struct slot *slot, const char *uri, int64_t deadline_ms,
+			     struct err *err)
 {
-	size_t order[SETTINGS_URIS_MAX];
+	enum outcome outcome = OUTCOME_LOST;
+
+	if (slot->connection.ld != NULL)
+		outcome = query_run(question->search, &slot->connection, deadline_ms, err);
+	if (outcome == OUTCOME_LOST) {
+		connection_close(&slot->connection);
+		outcome = open_and_ask(question, slot, uri, deadline_ms, err);
+	}
+	if (outcome != OUTCOME_DONE)
+		connection_close(&slot->connection);
+	return outcome;
+}
+
+static enum outcome ask_server(const struct question *question, struct server *server, int64_t deadline_ms,
+			       struct err *err)
+{
+	struct servers *servers = question->ldap->servers;
+	struct slot *slot = pool_take(server->pool, deadline_ms, err);
+	enum outcome outcome;
+
+	if (slot == NULL)
+		return OUTCOME_ELSEWHERE;
+	outcome = ask_over(question, slot, server->uri, deadline_ms, err);
+	pool_give(server->pool, slot);
+	if (outcome == OUTCOME_DONE)
+		servers_answered(servers, server);
+	else if (outcome == OUTCOME_LOST || outcome == OUTCOME_ELSEWHERE)
+		servers_failed(servers, server);
+	return outcome;
+}
+
+/* Server by server. Each but the last has half of the time that is left, so that one that hangs leaves some for the
+ * next. */
+static enum outcome ask_servers(const struct question *question, const struct server_order *order, struct err *all)
+{
 	enum outcome outcome = OUTCOME_ELSEWHERE;
 
-	pool_order(ldap->pool, order);
-	for (size_t i = 0; i < ldap->uri_count; i++) {
-		int64_t now_ms = clock_monotonic_ms(ldap->clock);
-		int64_t share_ms = (deadline_ms - now_ms) / (int64_t)(ldap->uri_count - i);
+	for (size_t i = 0; i < order->n; i++) {
+		int64_t left_ms = question->deadline_ms - clock_monotonic_ms(question->ldap->clock);
+		int64_t share_ms = i + 1 < order->n ? left_ms / 2 : left_ms;
 		struct err why = { .class = ERR_NONE };
 
-		slot->server = order[i];
-		outcome = ask_server(ldap, search, slot, now_ms + share_ms, &why);
+		/* That there was no time for a server says nothing about it. */
+		outcome = left_ms <= 0 ? connection_timed_out(&why)
+				       : ask_server(question, order->items[i],
+						    question->deadline_ms - left_ms + share_ms, &why);
 		if (outcome == OUTCOME_DONE)
 			return OUTCOME_DONE;
-		note_failure(ldap, slot->server, &why, all);
-		connection_close(&slot->connection);
+		note_failure(order, order->items[i], &why, all);
 		if (outcome == OUTCOME_REFUSED || outcome == OUTCOME_EXHAUSTED)
 			return outcome;
-		pool_penalise(ldap->pool, slot->server);
 	}
 	return outcome;
 }
 
-/* First over the connection that is there. That it broke while nobody used it says nothing about its server. */
-static enum outcome ask(struct ldap_directory *ldap, const struct search *search, struct slot *slot,
-			int64_t deadline_ms, struct err *all)
+/* When all that were known failed, the DNS may know others. */
+static enum outcome ask(const struct question *question, struct err *all)
 {
-	int64_t now_ms = clock_monotonic_ms(ldap->clock);
-	struct err why = { .class = ERR_NONE };
-	enum outcome outcome;
+	struct servers *servers = question->ldap->servers;
+	enum outcome outcome = OUTCOME_ELSEWHERE;
+	struct server_order order;
+	bool more = true;
 
-	if (slot->connection.ld == NULL)
-		return ask_servers(ldap, search, slot, deadline_ms, all);
-	outcome = query_run(search, &slot->connection,
-			    ldap->uri_count > 1 ? now_ms + (deadline_ms - now_ms) / 2 : deadline_ms, &why);
-	if (outcome == OUTCOME_DONE)
-		return OUTCOME_DONE;
-	connection_close(&slot->connection);
-	if (outcome == OUTCOME_ELSEWHERE) {
-		pool_penalise(ldap->pool, slot->server);
-		note_failure(ldap, slot->server, &why, all);
+	for (int round = 0; round < 2 && more && outcome != OUTCOME_DONE; round++) {
+		if (servers_take(servers, question->deadline_ms, &order, all) != 0)
+			return OUTCOME_ELSEWHERE;
+		outcome = ask_servers(question, &order, all);
+		more = (outcome == OUTCOME_LOST || outcome == OUTCOME_ELSEWHERE) &&
+		       servers_renew(servers, &order, question->deadline_ms);
+		servers_give(servers, &order);
 	}
-	if (outcome == OUTCOME_LOST || outcome == OUTCOME_ELSEWHERE)
-		return ask_servers(ldap, search, slot, deadline_ms, all);
-	note_failure(ldap, slot->server, &why, all);
 	return outcome;
 }
 
 static enum outcome run(struct ldap_directory *ldap, const struct search *search, int64_t deadline_ms, struct err *all)
 {
-	enum outcome outcome = OUTCOME_ELSEWHERE;
+	int64_t latest_ms = clock_monotonic_ms(ldap->clock) + ldap->timeout_ms;
+	const struct question question = { .ldap = ldap, .search = search,
+					   .deadline_ms = deadline_ms < latest_ms ? deadline_ms : latest_ms };
+	enum outcome outcome;
 	struct pipe_guard guard;
-	struct slot *slot;
 
-	deadline_ms = earlier(deadline_ms, clock_monotonic_ms(ldap->clock) + ldap->timeout_ms);
 	guard_begin(&guard);
-	slot = pool_take(ldap->pool, deadline_ms, all);
-	if (slot != NULL) {
-		outcome = ask(ldap, search, slot, deadline_ms, all);
-		pool_give(ldap->pool, slot);
-	}
+	outcome = ask(&question, all);
 	guard_end(&guard);
 	return outcome;
 }
@@ -215,7 +240,7 @@ static int ldap_open(const void *settings, struct conf *conf, const struct conf_
 		return -1;
 	directory->class = &ldap_class;
 	directory->self = ldap;
-	directory->name = ldap->uris[0];
+	directory->name = ldap->name;
 	directory->secondary_addresses = ((const struct ldap_settings *)settings)->secondary_addresses;
 	return 0;
 }

@@ -1,62 +1,41 @@
-/* pool.c - slots for connections, handed out last used first so that few stay open, and the servers' penalties. What
- * is done over a connection is ldap_driver.c's and query.c's. Thread-safe: one mutex, never held while the network is
- * asked.
+/* pool.c - slots for connections to one server, handed out last used first so that few stay open. Which servers there
+ * are is servers.c's business, what is done over a connection ldap_driver.c's and query.c's. Thread-safe; nothing is
+ * locked while the network is asked.
  */
 #include "ldap/pool.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
-#define PENALTY_MS 10000
+#include "ldap/monitor.h"
+
 #define IDLE_MS 240000		/* servers and firewalls commonly drop what was idle for five minutes or more */
 
 struct pool {
-	pthread_mutex_t mutex;
-	pthread_cond_t given;
-	const struct clock *clock;
+	struct monitor monitor;
 	struct slot *slots, *unused;	/* unused: those nobody has */
-	int64_t *spared_until_ms;	/* for each server */
-	size_t slot_count, server_count;
+	size_t slot_count;
+	unsigned long era;		/* how often the server has failed */
 };
 
-static int init_locks(struct pool *pool)
-{
-	if (pthread_mutex_init(&pool->mutex, NULL) != 0)
-		return -1;
-	if (clock_condition(&pool->given) == 0)
-		return 0;
-	pthread_mutex_destroy(&pool->mutex);
-	return -1;
-}
-
-struct pool *pool_new(size_t slots, size_t servers, const struct clock *clock, struct err *err)
+struct pool *pool_new(size_t slots, const struct clock *clock, struct err *err)
 {
 	struct pool *pool = calloc(1, sizeof(*pool));
 
-	if (pool == NULL)
-		goto out;
-	pool->slots = calloc(slots, sizeof(*pool->slots));
-	pool->spared_until_ms = calloc(servers, sizeof(*pool->spared_until_ms));
-	if (pool->slots == NULL || pool->spared_until_ms == NULL || init_locks(pool) != 0)
-		goto out;
-	pool->clock = clock;
+	if (pool != NULL)
+		pool->slots = calloc(slots, sizeof(*pool->slots));
+	if (pool == NULL || pool->slots == NULL || monitor_init(&pool->monitor, clock) != 0) {
+		if (pool != NULL)
+			free(pool->slots);
+		free(pool);
+		err_memory(err);
+		return NULL;
+	}
 	pool->slot_count = slots;
-	pool->server_count = servers;
 	for (size_t i = 0; i < slots; i++) {
 		pool->slots[i].next = pool->unused;
 		pool->unused = &pool->slots[i];
 	}
 	return pool;
-out:
-	if (pool != NULL) {
-		free(pool->slots);
-		free(pool->spared_until_ms);
-	}
-	free(pool);
-	err_memory(err);
-	return NULL;
 }
 
 void pool_free(struct pool *pool)
@@ -65,64 +44,54 @@ void pool_free(struct pool *pool)
 		return;
 	for (size_t i = 0; i < pool->slot_count; i++)
 		connection_close(&pool->slots[i].connection);
-	pthread_cond_destroy(&pool->given);
-	pthread_mutex_destroy(&pool->mutex);
+	monitor_destroy(&pool->monitor);
 	free(pool->slots);
-	free(pool->spared_until_ms);
 	free(pool);
 }
 
 struct slot *pool_take(struct pool *pool, int64_t deadline_ms, struct err *err)
 {
-	struct timespec until = clock_moment(pool->clock, deadline_ms);
+	const struct clock *clock = pool->monitor.clock;
+	bool is_old, failed;
 	struct slot *slot;
+	unsigned long era;
 
-	pthread_mutex_lock(&pool->mutex);
-	while (pool->unused == NULL && pthread_cond_timedwait(&pool->given, &pool->mutex, &until) != ETIMEDOUT)
+	monitor_enter(&pool->monitor);
+	era = pool->era;
+	while (pool->unused == NULL && pool->era == era && monitor_wait(&pool->monitor, deadline_ms))
 		continue;
-	slot = pool->unused;
+	failed = pool->era != era;
+	slot = failed ? NULL : pool->unused;
 	if (slot != NULL)
 		pool->unused = slot->next;
-	pthread_mutex_unlock(&pool->mutex);
-	if (slot == NULL) {
+	monitor_leave(&pool->monitor);
+	if (slot == NULL && failed)
+		err_set(err, ERR_TEMP, "failed while a connection was waited for");
+	else if (slot == NULL)
 		err_set(err, ERR_TEMP, "timed out: all %zu connections are in use", pool->slot_count);
+	if (slot == NULL)
 		return NULL;
-	}
-	if (clock_monotonic_ms(pool->clock) - slot->used_ms > IDLE_MS)
+	is_old = slot->era != era || clock_monotonic_ms(clock) - slot->used_ms > IDLE_MS;
+	if (is_old)
 		connection_close(&slot->connection);
+	slot->era = era;
 	return slot;
 }
 
 void pool_give(struct pool *pool, struct slot *slot)
 {
-	slot->used_ms = clock_monotonic_ms(pool->clock);
-	pthread_mutex_lock(&pool->mutex);
+	slot->used_ms = clock_monotonic_ms(pool->monitor.clock);
+	monitor_enter(&pool->monitor);
 	slot->next = pool->unused;
 	pool->unused = slot;
-	pthread_cond_signal(&pool->given);
-	pthread_mutex_unlock(&pool->mutex);
+	monitor_wake(&pool->monitor);
+	monitor_leave(&pool->monitor);
 }
 
-void pool_penalise(struct pool *pool, size_t server)
+void pool_abandon(struct pool *pool)
 {
-	pthread_mutex_lock(&pool->mutex);
-	pool->spared_until_ms[server] = clock_monotonic_ms(pool->clock) + PENALTY_MS;
-	pthread_mutex_unlock(&pool->mutex);
-}
-
-void pool_order(struct pool *pool, size_t *order)
-{
-	int64_t now_ms = clock_monotonic_ms(pool->clock);
-	size_t n = 0;
-
-	pthread_mutex_lock(&pool->mutex);
-	for (size_t i = 0; i < pool->server_count; i++) {
-		if (pool->spared_until_ms[i] <= now_ms)
-			order[n++] = i;
-	}
-	for (size_t i = 0; i < pool->server_count; i++) {
-		if (pool->spared_until_ms[i] > now_ms)
-			order[n++] = i;
-	}
-	pthread_mutex_unlock(&pool->mutex);
+	monitor_enter(&pool->monitor);
+	pool->era++;
+	monitor_wake(&pool->monitor);
+	monitor_leave(&pool->monitor);
 }

@@ -10,56 +10,93 @@
 #include "pki/directory_driver.h"
 
 #define SECRET_MAX_BYTES 4096
+#define KEY_MAX_BYTES 65536
+
+static const char *const bind_names[] = { "simple", "external", "gssapi", NULL };	/* enum connection_bind */
 
 struct opening {			/* what the steps of settings_open share */
 	const struct ldap_settings *given;
 	struct conf *conf;
 	const struct directory_env *env;
 	struct ldap_directory *ldap;
+	const char *base;		/* of a URI that has one */
 };
 
-static int check_uri(struct opening *o, const char *uri, struct err *err)
+static bool is_set(const char *text)
 {
-	LDAPURLDesc *url = NULL;
-	int rc = -1;
+	return text != NULL && text[0] != '\0';
+}
 
+/* The servers of a domain: RFC 2782, with the names that RFC 2247 has for DNs. AD registers _ldap._tcp alone. */
+static int open_service(struct opening *o, const LDAPURLDesc *url, struct server_source *source, struct err *err)
+{
+	bool has_tls = strcasecmp(url->lud_scheme, "ldaps") == 0;
+	char *domain = NULL;
+	int rc = ldap_dn2domain(url->lud_dn, &domain);
+
+	if (rc == 0 && is_set(domain)) {
+		source->scheme = has_tls ? "ldaps" : "ldap";
+		source->service = arena_printf(o->env->arena, "_%s._tcp.%s", source->scheme, domain);
+		rc = source->service == NULL ? err_memory(err) : 0;
+	} else {
+		rc = conf_finding(o->conf, &o->given->uri, err, "uri: \"%s\" is no domain's DN: dc=example,dc=com",
+				  url->lud_dn);
+	}
+	ldap_memfree(domain);
+	if (rc == 0 && o->base == NULL)
+		o->base = arena_strdup(o->env->arena, url->lud_dn);
+	return rc;
+}
+
+static int check_uri(struct opening *o, const LDAPURLDesc *url, const char *uri, struct server_source *source,
+		     struct err *err)
+{
+	bool has_host = is_set(url->lud_host), has_dn = is_set(url->lud_dn);
+
+	if ((has_dn && has_host) || url->lud_attrs != NULL || url->lud_exts != NULL)
+		return conf_finding(o->conf, &o->given->uri, err, "uri: nothing may follow the host in \"%s\"", uri);
+	if (o->given->starttls && strcasecmp(url->lud_scheme, "ldaps") == 0)
+		return conf_finding(o->conf, &o->given->starttls, err, "starttls: \"%s\" has TLS already", uri);
+	if (has_dn && strcasecmp(url->lud_scheme, "ldapi") != 0)
+		return open_service(o, url, source, err);
+	source->uri = uri;
+	return 0;
+}
+
+static int open_uri(struct opening *o, const char *uri, struct err *err)
+{
+	struct ldap_directory *ldap = o->ldap;
+	LDAPURLDesc *url = NULL;
+	int rc;
+
+	if (ldap->source_count == SETTINGS_URIS_MAX)
+		return conf_finding(o->conf, &o->given->uri, err, "uri: more than %d", SETTINGS_URIS_MAX);
 	/* Not repeated in the finding: a password may be in it. */
 	if (strchr(uri, '@') != NULL)
 		return conf_finding(o->conf, &o->given->uri, err, "uri: RFC 4516 knows no user name before the host");
 	if (ldap_url_parse(uri, &url) != LDAP_URL_SUCCESS)
 		return conf_finding(o->conf, &o->given->uri, err, "uri: \"%s\" is no ldap://, ldaps:// or ldapi:// URI",
 				    uri);
-	if ((url->lud_dn != NULL && url->lud_dn[0] != '\0') || url->lud_attrs != NULL || url->lud_exts != NULL)
-		conf_finding(o->conf, &o->given->uri, err, "uri: nothing may follow the host in \"%s\"", uri);
-	else if (o->given->starttls && strcasecmp(url->lud_scheme, "ldaps") == 0)
-		conf_finding(o->conf, &o->given->starttls, err, "starttls: \"%s\" has TLS already", uri);
-	else
-		rc = 0;
+	rc = check_uri(o, url, uri, &ldap->sources[ldap->source_count], err);
 	ldap_free_urldesc(url);
+	if (rc == 0)
+		ldap->source_count++;
 	return rc;
 }
 
 static int open_uris(struct opening *o, struct err *err)
 {
 	char *text = arena_strdup(o->env->arena, o->given->uri), *rest = NULL;
-	struct ldap_directory *ldap = o->ldap;
 
-	ldap->uris = arena_array(o->env->arena, SETTINGS_URIS_MAX, sizeof(*ldap->uris));
-	if (text == NULL || ldap->uris == NULL)
+	if (text == NULL)
 		return err_memory(err);
 	for (char *uri = strtok_r(text, " \t\r\n", &rest); uri != NULL; uri = strtok_r(NULL, " \t\r\n", &rest)) {
-		if (ldap->uri_count == SETTINGS_URIS_MAX)
-			return conf_finding(o->conf, &o->given->uri, err, "uri: more than %d", SETTINGS_URIS_MAX);
-		if (check_uri(o, uri, err) != 0)
+		if (o->ldap->name == NULL)
+			o->ldap->name = uri;
+		if (open_uri(o, uri, err) != 0)
 			return -1;
-		ldap->uris[ldap->uri_count++] = uri;
 	}
-	return ldap->uri_count > 0 ? 0 : conf_finding(o->conf, &o->given->uri, err, "uri: is empty");
-}
-
-static bool is_set(const char *text)
-{
-	return text != NULL && text[0] != '\0';
+	return o->ldap->name != NULL ? 0 : conf_finding(o->conf, &o->given->uri, err, "uri: is empty");
 }
 
 /* The password without the line end that editors put behind it. */
@@ -85,6 +122,11 @@ static int open_credentials(struct opening *o, struct err *err)
 {
 	const struct ldap_settings *given = o->given;
 
+	o->ldap->connection.bind = (enum connection_bind)given->bind;
+	if (given->bind != BIND_SIMPLE && (is_set(given->bind_dn) || is_set(given->bind_password_file)))
+		return conf_finding(o->conf, &given->bind, err,
+				    "bind: with \"%s\" there is no bind_dn and no bind_password_file",
+				    bind_names[given->bind]);
 	if (is_set(given->bind_dn) != is_set(given->bind_password_file))
 		return conf_finding(o->conf, is_set(given->bind_dn) ? &given->bind_dn : &given->bind_password_file, err,
 				    "bind_dn and bind_password_file go together");
@@ -94,6 +136,30 @@ static int open_credentials(struct opening *o, struct err *err)
 		return -1;
 	o->ldap->connection.bind_dn = given->bind_dn;
 	o->ldap->connection.password = buf_slice(&o->ldap->password);
+	return 0;
+}
+
+/* A key that others may read is no secret, and is refused like a password. */
+static int open_certificate(struct opening *o, struct err *err)
+{
+	const struct ldap_settings *given = o->given;
+	struct buf key;
+	struct err why;
+	int rc;
+
+	if (is_set(given->tls_cert_file) != is_set(given->tls_key_file))
+		return conf_finding(o->conf,
+				    is_set(given->tls_cert_file) ? &given->tls_cert_file : &given->tls_key_file, err,
+				    "tls_cert_file and tls_key_file go together");
+	if (!is_set(given->tls_cert_file))
+		return 0;
+	buf_init(&key, KEY_MAX_BYTES);
+	rc = file_read_secret(given->tls_key_file, KEY_MAX_BYTES, &key, &why);
+	buf_clear(&key);
+	if (rc != 0)
+		return conf_finding(o->conf, &given->tls_key_file, err, "tls_key_file: %s", why.text);
+	o->ldap->connection.tls_cert_file = given->tls_cert_file;
+	o->ldap->connection.tls_key_file = given->tls_key_file;
 	return 0;
 }
 
@@ -167,48 +233,77 @@ static int open_query(struct opening *o, struct err *err)
 	if (query_check_filter(o->given->filter, &why) != 0)
 		return conf_finding(o->conf, &o->given->filter, err, "filter: %s", why.text);
 	o->ldap->filter = o->given->filter;
-	o->ldap->query.base = o->given->base;
+	o->ldap->query.base = o->base == NULL || conf_given(o->conf, &o->given->base) ? o->given->base : o->base;
 	o->ldap->query.scope = LDAP_SCOPE_SUBTREE;
 	return open_attributes(o, err);
 }
 
-/* Tries the options of every server without connecting, so that libldap and its TLS are set up while there is one
- * thread, and a CA file that is no such thing is found now. */
+/* What the settings of a source come to, without a server. */
+static const char *example_of(const struct server_source *source)
+{
+	if (source->uri != NULL)
+		return source->uri;
+	return strcmp(source->scheme, "ldaps") == 0 ? "ldaps://localhost" : "ldap://localhost";
+}
+
+/* Tries the options for every server without connecting, so that libldap and its TLS are set up while there is one
+ * thread, and files that are no such thing are found now. */
+static int check_connections(struct opening *o, struct err *err)
+{
+	const struct ldap_directory *ldap = o->ldap;
+	const struct connection_settings *connection = &ldap->connection;
+	const void *member = &o->given->uri;
+	struct err why;
+
+	if (connection->tls_ca_file != NULL)
+		member = &o->given->tls_ca_file;
+	if (connection->tls_cert_file != NULL)
+		member = &o->given->tls_cert_file;
+	for (size_t i = 0; i < ldap->source_count; i++) {
+		const char *uri = example_of(&ldap->sources[i]);
+
+		if (connection_check(connection, uri, &why) != 0)
+			return conf_finding(o->conf, member, err, "%s: %s", uri, why.text);
+	}
+	return 0;
+}
+
 static int open_connections(struct opening *o, struct err *err)
 {
 	struct ldap_directory *ldap = o->ldap;
 	struct connection_settings *connection = &ldap->connection;
-	bool own_ca = is_set(o->given->tls_ca_file);
-	struct err why;
 
 	connection->starttls = o->given->starttls;
-	connection->tls_ca_file = own_ca ? o->given->tls_ca_file : NULL;
+	connection->tls_ca_file = is_set(o->given->tls_ca_file) ? o->given->tls_ca_file : NULL;
 	connection->timeout_ms = ldap->timeout_ms;
 	connection->clock = ldap->clock;
-	for (size_t i = 0; i < ldap->uri_count; i++) {
-		if (connection_check(connection, ldap->uris[i], &why) != 0)
-			return conf_finding(o->conf, own_ca ? &o->given->tls_ca_file : &o->given->uri, err, "%s: %s",
-					    ldap->uris[i], why.text);
-	}
-	ldap->pool = pool_new((size_t)o->given->connections, ldap->uri_count, ldap->clock, err);
-	return ldap->pool == NULL ? -1 : 0;
+	if (open_certificate(o, err) != 0 || check_connections(o, err) != 0)
+		return -1;
+	ldap->resolver = resolver_new(&resolver_system, ldap->clock, err);
+	if (ldap->resolver == NULL)
+		return -1;
+	connection->resolver = ldap->resolver;
+	ldap->servers = servers_new(ldap->sources, ldap->source_count, (size_t)o->given->connections, ldap->resolver,
+				    ldap->clock, err);
+	return ldap->servers == NULL ? -1 : 0;
 }
 
 static void warn_if_plain(const struct opening *o)
 {
-	for (size_t i = 0; i < o->ldap->uri_count; i++) {
-		const char *uri = o->ldap->uris[i];
+	for (size_t i = 0; i < o->ldap->source_count; i++) {
+		const char *uri = example_of(&o->ldap->sources[i]);
 
 		if (o->ldap->connection.bind_dn != NULL && !o->given->starttls &&
 		    slice_starts_nocase(slice_of(uri), "ldap:"))
 			event_log(o->env->sink, EVENT_WARNING, "%s: the password of %s crosses the network unencrypted",
-				  uri, o->ldap->connection.bind_dn);
+				  o->ldap->name, o->ldap->connection.bind_dn);
 	}
 }
 
 void settings_close(struct ldap_directory *ldap)
 {
-	pool_free(ldap->pool);
+	servers_free(ldap->servers);
+	resolver_free(ldap->resolver);
 	buf_clear(&ldap->password);
 	free(ldap);
 }
@@ -240,10 +335,13 @@ static const struct conf_row ldap_rows[] = {
 	DIRECTORY_ROWS(struct ldap_settings, "600", "60", "3600"),
 	{ ROW(uri, CONF_STRING), .required = true },
 	{ ROW(base, CONF_STRING), .preset = "" },
+	{ ROW(bind, CONF_ENUM), .preset = "simple", .names = bind_names },
 	{ ROW(bind_dn, CONF_STRING) },
 	{ ROW(bind_password_file, CONF_STRING) },
 	{ ROW(starttls, CONF_BOOL) },
 	{ ROW(tls_ca_file, CONF_STRING) },
+	{ ROW(tls_cert_file, CONF_STRING) },
+	{ ROW(tls_key_file, CONF_STRING) },
 	{ ROW(filter, CONF_STRING), .preset = "(|(mail=%{address})(proxyAddresses=smtp:%{address}))" },
 	{ ROW(attributes, CONF_STRINGS), .preset = "userSMIMECertificate userCertificate" },
 	{ ROW(address_attributes, CONF_STRINGS), .preset = "mail proxyAddresses mailAlternateAddress mailLocalAddress" },

@@ -40,6 +40,8 @@ only 'jansson' 'milter/(audit|audit_event|exchange|report)\.c|milter/(powershell
 only 'idn2' 'common/mail/idn\.c'
 only 'uni(norm|case|str)' 'common/mail/nfc\.c'
 only 'ldap\.h|lber\.h' 'ldap/[a-z_]*\.[ch]|milter/version\.c'
+only 'sasl' 'ldap/bind\.c'
+only 'resolv\.h|arpa/nameser' 'ldap/srv\.c'
 only 'sqlite3' 'milter/journal_sqlite\.c'
 only 'hiredis' 'milter/journal_redis\.c'
 only 'libmilter' 'milter/(callbacks|apply|version)\.[ch]'

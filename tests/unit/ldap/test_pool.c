@@ -1,4 +1,4 @@
-/* test_pool.c - slots are bounded and waited for; servers that failed are asked last for a while. */
+/* test_pool.c - slots are bounded and waited for; what was open to a server that failed is not used again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@ static void slots_are_bounded(void **state)
 	struct err err;
 
 	(void)state;
-	pool = pool_new(2, 1, &clock_system, &err);
+	pool = pool_new(2, &clock_system, &err);
 	assert_non_null(pool);
 	a = pool_take(pool, start_ms + 1000, &err);
 	b = pool_take(pool, start_ms + 1000, &err);
@@ -64,7 +64,7 @@ static void given_slots_wake_who_waits(void **state)
 	pthread_t thread;
 
 	(void)state;
-	giving.pool = pool_new(1, 1, &clock_system, &err);
+	giving.pool = pool_new(1, &clock_system, &err);
 	giving.slot = pool_take(giving.pool, 0, &err);
 	assert_int_equal(pthread_create(&thread, NULL, give_later, &giving), 0);
 	assert_ptr_equal(pool_take(giving.pool, clock_monotonic_ms(&clock_system) + 5000, &err), giving.slot);
@@ -73,29 +73,68 @@ static void given_slots_wake_who_waits(void **state)
 	pool_free(giving.pool);
 }
 
-static void penalised_servers_come_last_for_a_while(void **state)
+static void *take_now(void *arg)
+{
+	struct giving *giving = arg;
+	struct err err = { .class = ERR_NONE };
+
+	if (pool_take(giving->pool, clock_monotonic_ms(&clock_system) + 60000, &err) != NULL ||
+	    strstr(err.text, "failed") == NULL)
+		return arg;
+	return NULL;
+}
+
+/* Who waits for a server that fails learns it at once; others find what was open closed. */
+static void nobody_waits_for_a_server_that_failed(void **state)
+{
+	struct giving giving = { .pool = NULL };
+	struct err err;
+	pthread_t thread;
+	void *bad;
+
+	(void)state;
+	giving.pool = pool_new(1, &clock_system, &err);
+	giving.slot = pool_take(giving.pool, 0, &err);
+	assert_int_equal(pthread_create(&thread, NULL, take_now, &giving), 0);
+	/* However late the thread begins to wait. */
+	while (pthread_tryjoin_np(thread, &bad) != 0) {
+		pool_abandon(giving.pool);
+		usleep(1000);
+	}
+	assert_null(bad);
+	assert_int_equal(ldap_initialize(&giving.slot->connection.ld, "ldap://127.0.0.1:1"), LDAP_SUCCESS);
+	pool_give(giving.pool, giving.slot);
+	giving.slot = pool_take(giving.pool, 0, &err);
+	assert_null(giving.slot->connection.ld);
+	assert_int_equal(ldap_initialize(&giving.slot->connection.ld, "ldap://127.0.0.1:1"), LDAP_SUCCESS);
+	pool_give(giving.pool, giving.slot);
+	giving.slot = pool_take(giving.pool, 0, &err);
+	assert_non_null(giving.slot->connection.ld);
+	pool_give(giving.pool, giving.slot);
+	pool_free(giving.pool);
+}
+
+static void idle_connections_are_closed(void **state)
 {
 	struct testdir_clock clock;
 	struct pool *pool;
-	size_t order[3];
+	struct slot *slot;
 	struct err err;
 
 	(void)state;
 	testdir_clock_init(&clock);
-	pool = pool_new(1, 3, &clock.clock, &err);
-	pool_order(pool, order);
-	assert_memory_equal(order, ((const size_t[]){ 0, 1, 2 }), sizeof(order));
-	pool_penalise(pool, 0);
-	pool_order(pool, order);
-	assert_memory_equal(order, ((const size_t[]){ 1, 2, 0 }), sizeof(order));
-	pool_penalise(pool, 2);
-	pool_penalise(pool, 1);
-	pool_order(pool, order);
-	assert_memory_equal(order, ((const size_t[]){ 0, 1, 2 }), sizeof(order));
-	clock.monotonic_ms += 60000;
-	pool_penalise(pool, 1);
-	pool_order(pool, order);
-	assert_memory_equal(order, ((const size_t[]){ 0, 2, 1 }), sizeof(order));
+	pool = pool_new(1, &clock.clock, &err);
+	slot = pool_take(pool, 0, &err);
+	assert_int_equal(ldap_initialize(&slot->connection.ld, "ldap://127.0.0.1:1"), LDAP_SUCCESS);
+	pool_give(pool, slot);
+	clock.monotonic_ms += 100000;
+	slot = pool_take(pool, 0, &err);
+	assert_non_null(slot->connection.ld);
+	pool_give(pool, slot);
+	clock.monotonic_ms += 300000;
+	slot = pool_take(pool, 0, &err);
+	assert_null(slot->connection.ld);
+	pool_give(pool, slot);
 	pool_free(pool);
 }
 
@@ -104,7 +143,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(slots_are_bounded),
 		cmocka_unit_test(given_slots_wake_who_waits),
-		cmocka_unit_test(penalised_servers_come_last_for_a_while),
+		cmocka_unit_test(nobody_waits_for_a_server_that_failed),
+		cmocka_unit_test(idle_connections_are_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
