@@ -103,23 +103,6 @@ static int facts_visible(const struct envelope *envelope, const struct message *
 	return 0;
 }
 
-/* The address without what follows recipient_delimiter, its text as well: directories are asked for the text. */
-static int lookup_address(const struct site *site, const struct address *address, struct arena *arena,
-			  struct address *lookup, struct err *err)
-{
-	*lookup = address_base(address, site->settings.recipient_delimiter);
-	if (lookup->local.n == address->local.n)
-		return 0;
-	/* What needs quotes is no delimiter's business. */
-	if (slice_find(address->text, '"') >= 0) {
-		*lookup = *address;
-		return 0;
-	}
-	lookup->text = slice_of(arena_printf(arena, "%.*s@%.*s", SLICE_ARGS(lookup->local),
-					     SLICE_ARGS(lookup->domain)));
-	return lookup->text.n > 0 ? 0 : err_memory(err);
-}
-
 static int facts_recipients(const struct site *site, const struct envelope *envelope, struct arena *arena,
 			    struct facts *facts, struct err *err)
 {
@@ -127,14 +110,16 @@ static int facts_recipients(const struct site *site, const struct envelope *enve
 	bool local;
 
 	facts->lookup = arena_array(arena, n, sizeof(*facts->lookup));
+	facts->base = arena_array(arena, n, sizeof(*facts->base));
 	facts->directions = arena_array(arena, n, sizeof(*facts->directions));
 	facts->visible = arena_array(arena, n, sizeof(*facts->visible));
-	if (facts->lookup == NULL || facts->directions == NULL || facts->visible == NULL)
+	if (facts->lookup == NULL || facts->base == NULL || facts->directions == NULL || facts->visible == NULL)
 		return err_memory(err);
 	for (i = 0; i < n; i++) {
-		if (lookup_address(site, &envelope->recipients[i].address, arena, &facts->lookup[i], err) != 0)
-			return -1;
-		local = pattern_list_match(&site->local_domains, &facts->lookup[i]);
+		facts->lookup[i] = envelope->recipients[i].address;
+		if (address_base(arena, &facts->lookup[i], site->settings.recipient_delimiter, &facts->base[i]) != 0)
+			return err_memory(err);
+		local = pattern_list_match(&site->local_domains, &facts->base[i]);
 		facts->directions[i] = !facts->ours ? DIRECTION_INBOUND :
 				       local ? DIRECTION_INTERNAL : DIRECTION_OUTBOUND;
 	}
@@ -152,8 +137,8 @@ static bool turns_on_what_is_answered(const struct site *site, const struct enve
 
 	told.reply_encrypted = true;
 	for (i = 0; i < envelope->recipient_count; i++)
-		if (policy_match(rules, n, &facts->policy, &facts->lookup[i], facts->directions[i]) !=
-		    policy_match(rules, n, &told, &facts->lookup[i], facts->directions[i]))
+		if (policy_match(rules, n, &facts->policy, &facts->base[i], facts->directions[i]) !=
+		    policy_match(rules, n, &told, &facts->base[i], facts->directions[i]))
 			return true;
 	return false;
 }

@@ -23,7 +23,8 @@ struct facts {
 	bool excused;			/* a null sender's report that quotes no content: `require` asks no more of it */
 	struct policy_facts policy;
 	const char *not_told;		/* why policy.reply_encrypted could not be found out; NULL: no such thing */
-	struct address *lookup;		/* per recipient: its address without what follows recipient_delimiter */
+	struct address *lookup;		/* per recipient: whom directories are asked for */
+	struct address *base;		/* per recipient: without what follows recipient_delimiter, for rules */
 	enum direction *directions;	/* per recipient */
 	bool *visible;			/* per recipient: stands in To, Cc, Resent-To or Resent-Cc; mail of ours */
 };

@@ -17,6 +17,7 @@ static int ask(const struct search *s, struct candidate_query query, struct cand
 {
 	const struct site *site = s->env->site;
 
+	query.delimiter = site->settings.recipient_delimiter;
 	query.directories = site->directories;
 	query.directory_count = site->directory_count;
 	query.at = clock_now(&site->clock);

@@ -79,7 +79,7 @@ static void plan_rules(struct planner *p)
 	size_t i;
 
 	for (i = 0; i < p->envelope->recipient_count; i++) {
-		rule = policy_match(p->site->rules, p->site->rule_count, &p->facts->policy, &p->facts->lookup[i],
+		rule = policy_match(p->site->rules, p->site->rule_count, &p->facts->policy, &p->facts->base[i],
 				    p->facts->directions[i]);
 		treatment_wish(rule, p->facts->directions[i], p->facts, &p->plan->each[i]);
 		if (rule == NULL && p->facts->encryption_asked && p->facts->policy.kind != KIND_ENCRYPTED)

@@ -568,17 +568,21 @@ bool address_equal(const struct address *a, const struct address *b)
 	       slice_equal(a->domain, b->domain);
 }
 
-struct address address_base(const struct address *address, const char *delimiter)
+int address_base(struct arena *arena, const struct address *address, const char *delimiter, struct address *base)
 {
-	struct address base = *address;
+	struct slice local = address->local;
 	size_t n = 1;
 
-	if (delimiter == NULL || delimiter[0] == '\0' || base.local.n == 0)
-		return base;
-	while (n < base.local.n && (base.local.p[n] == '\0' || strchr(delimiter, base.local.p[n]) == NULL))
+	*base = *address;
+	if (delimiter == NULL || delimiter[0] == '\0' || !is_dot_atom(local))
+		return 0;
+	while (n < local.n && strchr(delimiter, local.p[n]) == NULL)
 		n++;
-	base.local = slice_first(base.local, n);
-	return base;
+	if (n == local.n)
+		return 0;
+	base->local = slice_first(local, n);
+	base->text = address_text(arena, base->local, address->domain);
+	return base->text.p != NULL ? 0 : -1;
 }
 
 static bool is_domain_character(char c)

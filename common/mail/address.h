@@ -41,9 +41,9 @@ int address_single(struct arena *arena, struct slice value, struct address *addr
 
 /* Local part: ASCII case folded, other bytes exact; domain: as above. The null sender equals nothing. */
 bool address_equal(const struct address *a, const struct address *b);
-/* Cuts the local part at the first delimiter character but the very first (recipient_delimiter; "" or NULL: nothing).
- * Returns a new one whose local alone differs: text stays what it was. */
-struct address address_base(const struct address *address, const char *delimiter);
+/* The address with its local part cut at the first delimiter character but the very first (recipient_delimiter; "" or
+ * NULL: nothing is cut). One that has to be written in quotes stays as it is. 0, or -1: arena exhausted. */
+int address_base(struct arena *arena, const struct address *address, const char *delimiter, struct address *base);
 
 /* domain as A-labels, lower case; p == NULL: not a domain, or the arena is exhausted. */
 struct slice domain_ascii(struct arena *arena, struct slice domain);

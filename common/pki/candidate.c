@@ -1,6 +1,6 @@
 /* candidate.c - asks every responsible directory for all recipients in one go and ranks what came: which certificate
  * each one's mail is encrypted to, and why the others were refused (RFC 8550 3 and 4.4, RFC 8551 4.2). The directories
- * are behind directory.h, chains are path.c's. Called by gate and smimectl. */
+ * are behind directory.h, whether one is the recipient's is claim.c's, chains are path.c's. Called by candidate_base.c. */
 #include "pki/candidate.h"
 
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 
 #include "base/event.h"
 #include "pki/candidate_internal.h"
+#include "pki/claim.h"
 
 #define RSA_MIN_BITS 2048
 #define RSA_MAX_BITS 16384		/* more than this OpenSSL does not encrypt to */
@@ -16,9 +17,9 @@
 struct gathering {
 	struct arena *arena;
 	const struct candidate_query *query;
-	const struct address *address;
+	const struct address *address, *also;	/* also: NULL, or as in the query */
 	struct candidate_list *list;
-	bool *trusted;			/* for each of list->items: a trusted directory has it too */
+	struct claim *claims;		/* for each of list->items: whether it is his */
 	struct cert_list chain;		/* of all answers, doubles included; in the arena */
 	const struct collection **collections;	/* those that cover the address */
 	size_t collection_count;
@@ -184,10 +185,10 @@ static int add_entry(struct gathering *g, const struct directory *directory, con
 	if (source == NULL)
 		return -1;
 	if (item != NULL) {
-		g->trusted[item - g->list->items] |= directory->trusted;
+		claim_add(&g->claims[item - g->list->items], g->address, g->also, directory, entry);
 		return merge(g, item, entry, source);
 	}
-	g->trusted[g->list->n] = directory->trusted;
+	claim_add(&g->claims[g->list->n], g->address, g->also, directory, entry);
 	item = &g->list->items[g->list->n++];
 	item->cert = entry->cert;
 	item->capabilities = entry->capabilities;
@@ -205,11 +206,11 @@ static int make_room(struct gathering *g, const struct asking *askings, size_t a
 		chain += askings[i].answers[address].chain.n;
 	}
 	g->list->items = arena_array(g->arena, entries, sizeof(*g->list->items));
-	g->trusted = arena_array(g->arena, entries, sizeof(*g->trusted));
+	g->claims = arena_array(g->arena, entries, sizeof(*g->claims));
 	g->chain.items = arena_array(g->arena, chain, sizeof(*g->chain.items));
 	g->list->asked = arena_array(g->arena, directories, sizeof(*g->list->asked));
 	g->collections = arena_array(g->arena, g->query->collection_count, sizeof(*g->collections));
-	return g->list->items == NULL || g->trusted == NULL || g->chain.items == NULL || g->list->asked == NULL ||
+	return g->list->items == NULL || g->claims == NULL || g->chain.items == NULL || g->list->asked == NULL ||
 			       g->collections == NULL
 		       ? -1
 		       : 0;
@@ -301,18 +302,6 @@ static const char *check_usage(struct gathering *g, const struct cert *cert)
 	return "RFC 8550 4.4: may not be used to encrypt";
 }
 
-static const char *check_address(struct gathering *g, const struct cert *cert)
-{
-	char wanted[200];
-
-	if (cert_has_address(cert, g->address))
-		return "";
-	if (cert_info(cert)->address_count == 0)
-		return "RFC 8550 3: no address in the certificate";
-	return arena_printf(g->arena, "RFC 8550 3: no address equals %s",
-			    event_escape(g->address->text, wanted, sizeof(wanted)));
-}
-
 static const char *collection_names(struct gathering *g)
 {
 	const char *names = g->collection_count == 0 ? "" : collection_name(g->collections[0]);
@@ -348,8 +337,34 @@ static const char *doubt(struct gathering *g, const struct path_result *result)
 	return "";
 }
 
+/* Drops the collections that may not vouch for the address in the certificate, which may be another one of his. -1:
+ * memory. */
+static int narrow_collections(struct gathering *g, const struct address *named)
+{
+	const struct collection **all = g->collections;
+	size_t n = g->collection_count;
+
+	g->collection_count = 0;
+	g->collections = arena_array(g->arena, n, sizeof(*g->collections));
+	for (size_t i = 0; g->collections != NULL && i < n; i++) {
+		if (collection_covers(all[i], named))
+			g->collections[g->collection_count++] = all[i];
+	}
+	return g->collections == NULL ? -1 : 0;
+}
+
+static const char *nobody_vouches(struct gathering *g, const struct address *named)
+{
+	char other[200];
+
+	if (address_equal(named, g->address))
+		return "not trusted: no collection may vouch for this address";
+	return arena_printf(g->arena, "not trusted: no collection may vouch for this address and for %s",
+			    event_escape(named->text, other, sizeof(other)));
+}
+
 /* 0 with item->reason, or -1: memory. */
-static int check_trust(struct gathering *g, struct candidate *item, struct err *err)
+static int check_trust(struct gathering *g, struct candidate *item, const struct address *named, struct err *err)
 {
 	struct path_query query = { .cert = item->cert, .untrusted = &g->chain, .collections = g->collections,
 				    .collection_count = g->collection_count, .at = g->query->at,
@@ -357,8 +372,8 @@ static int check_trust(struct gathering *g, struct candidate *item, struct err *
 	struct path_result result = { .chain = CHAIN_BAD };
 
 	if (g->collection_count == 0) {
-		item->reason = "not trusted: no collection may vouch for this address";
-		return 0;
+		item->reason = nobody_vouches(g, named);
+		return item->reason != NULL ? 0 : err_memory(err);
 	}
 	if (path_check(&query, &result, err) != 0)
 		return -1;
@@ -375,21 +390,35 @@ static int check_trust(struct gathering *g, struct candidate *item, struct err *
 	return 0;
 }
 
-/* The first rule that speaks against the candidate; the chain last, since it costs most. */
-static int judge(struct gathering *g, struct candidate *item, bool trusted, struct err *err)
+static const char *check_all(struct gathering *g, const struct cert *cert, const struct claim *claim)
 {
 	static const char *(*const checks[])(struct gathering *, const struct cert *) = {
-		check_key, check_time, check_usage, check_address,
+		check_key, check_time, check_usage,
 	};
 
-	item->reason = "";
-	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]) && item->reason[0] == '\0'; i++) {
-		item->reason = checks[i](g, item->cert);
-		if (item->reason == NULL)
-			return err_memory(err);
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		const char *reason = checks[i](g, cert);
+
+		if (reason == NULL || reason[0] != '\0')
+			return reason;
 	}
-	if (item->reason[0] == '\0' && !trusted && check_trust(g, item, err) != 0)
-		return -1;
+	return claim_objection(g->arena, claim, cert);
+}
+
+/* The first rule that speaks against the candidate; the chain last, since it costs most. */
+static int judge(struct gathering *g, struct candidate *item, const struct claim *claim, struct err *err)
+{
+	struct gathering vouching = *g;
+
+	item->reason = check_all(g, item->cert, claim);
+	if (item->reason == NULL)
+		return err_memory(err);
+	if (item->reason[0] == '\0' && !claim->trusted) {
+		if (narrow_collections(&vouching, claim->named) != 0)
+			return err_memory(err);
+		if (check_trust(&vouching, item, claim->named, err) != 0)
+			return -1;
+	}
 	item->usable = item->reason[0] == '\0';
 	return 0;
 }
@@ -489,13 +518,14 @@ static int confirm_none(struct gathering *g, struct asking *askings, size_t addr
 static int choose(struct arena *arena, const struct candidate_query *query, struct asking *askings,
 		  size_t address, struct candidate_list *list, struct err *err)
 {
-	struct gathering g = { .arena = arena, .query = query, .address = &query->addresses[address], .list = list };
+	struct gathering g = { .arena = arena, .query = query, .address = &query->addresses[address],
+			       .also = query->also != NULL ? &query->also[address] : NULL, .list = list };
 
 	*list = (struct candidate_list){ .status = DIRECTORY_FAILED };
 	if (gather(&g, askings, address) != 0)
 		return err_memory(err);
 	for (size_t i = 0; i < list->n; i++) {
-		if (judge(&g, &list->items[i], g.trusted[i], err) != 0)
+		if (judge(&g, &list->items[i], &g.claims[i], err) != 0)
 			return -1;
 	}
 	if (rank(&g) != 0 || (list->status == DIRECTORY_NONE && confirm_none(&g, askings, address) != 0))
@@ -517,8 +547,8 @@ int candidate_choose(struct arena *arena, const struct candidate_query *query, s
 	return 0;
 }
 
-int candidate_find(struct arena *arena, const struct candidate_query *query, struct candidate_list *lists,
-		   struct err *err)
+int candidate_find_exactly(struct arena *arena, const struct candidate_query *query, struct candidate_list *lists,
+			   struct err *err)
 {
 	struct asking *askings = candidate_askings(arena, query);
 

@@ -1,8 +1,8 @@
 /* candidate.h - which certificate a recipient's mail is encrypted to: all sources and attributes ranked together.
  *
- * Usable is a certificate that is valid now, may encrypt (RFC 8550 4.4: keyAgreement for EC), has the address, whose key
- * is strong enough (RSA from 2048 bits, P-256/384/521), and that is trusted: by a collection that covers the address, or
- * by its directory (`trusted`). Usable ones stand first, newest notBefore first; each refused one keeps its reason.
+ * Usable is a certificate that is valid now, may encrypt (RFC 8550 4.4: keyAgreement for EC), has the address (or another
+ * one of the same person, as claim.h says), whose key is strong enough (RSA from 2048 bits, P-256/384/521), and that is
+ * trusted: by a collection that covers the address, and the one it has, or by its directory (`trusted`). Usable ones stand first, newest notBefore first; each refused one keeps its reason.
  */
 #ifndef PKI_CANDIDATE_H
 #define PKI_CANDIDATE_H
@@ -62,6 +62,9 @@ enum candidate_revocation {
 struct candidate_query {
 	const struct address *addresses;	/* all recipients of a message in one go */
 	size_t n;
+	const struct address *also;	/* NULL, or n others, each as good as that one in a certificate; not asked for */
+	const char *delimiter;		/* recipient_delimiter; NULL or "": none. An address with something behind it is
+					   asked for with and without that; `also` is NULL then */
 	const struct directory *directories;
 	size_t directory_count;
 	const struct collection *const *collections;

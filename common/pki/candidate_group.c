@@ -145,6 +145,7 @@ static int ask_for_persons(struct hall *hall, struct err *err)
 	struct asking *askings;
 
 	query.addresses = hall->persons;
+	query.also = NULL;
 	query.n = hall->person_count;
 	askings = candidate_askings(hall->arena, &query);
 	hall->found = arena_array(hall->arena, query.n, sizeof(*hall->found));

@@ -1,5 +1,5 @@
-/* candidate_internal.h - what candidate.c, which asks and judges, and candidate_group.c, which does the same for groups'
- * members, share.
+/* candidate_internal.h - what candidate.c, which asks and judges, candidate_group.c, which does the same for groups'
+ * members, and candidate_base.c, which does it for addresses in two forms, share.
  */
 #ifndef PKI_CANDIDATE_INTERNAL_H
 #define PKI_CANDIDATE_INTERNAL_H
@@ -27,5 +27,9 @@ int candidate_choose(struct arena *arena, const struct candidate_query *query, s
 /* Looks at the members of those addresses that are groups and have no usable certificate of their own. 0, or -1. */
 int candidate_groups(struct arena *arena, const struct candidate_query *query, const struct asking *askings,
 		     struct candidate_list *lists, struct err *err);
+
+/* candidate_find for the addresses of the query alone, whatever its delimiter. */
+int candidate_find_exactly(struct arena *arena, const struct candidate_query *query, struct candidate_list *lists,
+			   struct err *err);
 
 #endif

@@ -256,7 +256,7 @@ static void make_mail(struct world *w)
 	w->facts.mime.root = &root;
 	w->facts.policy = (struct policy_facts){ .sender = &w->facts.from, .from = &w->facts.from, .header = &empty,
 						 .kind = kinds[chance(w, 5)] };
-	w->facts.lookup = w->lookup;
+	w->facts.lookup = w->facts.base = w->lookup;
 	w->facts.directions = w->directions;
 	w->facts.visible = w->visible;
 	keys_away = chance(w, 40) == 0;

@@ -249,18 +249,29 @@ static void test_equal(void **state)
 
 static void test_base(void **state)
 {
-	struct address tagged = address(*state, "bob+tag-x@c"), plain = address(*state, "bob@c");
-	struct address cut = address_base(&tagged, "-+");
+	static const struct { const char *whole, *delimiter, *base; } rows[] = {
+		{ "bob+tag-x@c", "-+", "bob@c" },
+		{ "bob-x+tag@c", "-+", "bob@c" },
+		{ "bob+tag@c", "", "bob+tag@c" },
+		{ "bob+tag@c", NULL, "bob+tag@c" },
+		{ "bob=tag@c", "-+", "bob=tag@c" },
+		{ "+tag@c", "+", "+tag@c" },
+		{ "bob+@c", "+", "bob@c" },
+		{ "b\xc3\xb6" "b+t\xc3\xa4g@c", "+", "b\xc3\xb6" "b@c" },
+		{ "\"bob+tag\"@c", "+", "bob@c" },
+		{ "\"bob smith+tag\"@c", "+", "\"bob smith+tag\"@c" },
+	};
+	struct address null = address(*state, "<>"), base;
 
-	assert_true(address_equal(&cut, &plain));
-	cut = address_base(&tagged, "");
-	assert_slice(cut.local, "bob+tag-x");
-	cut = address_base(&tagged, NULL);
-	assert_slice(cut.local, "bob+tag-x");
-	tagged = address(*state, "+tag@c");
-	assert_slice(address_base(&tagged, "+").local, "+tag");
-	tagged = address(*state, "<>");
-	assert_int_equal(address_base(&tagged, "+").local.n, 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct address whole = address(*state, rows[i].whole), wanted = address(*state, rows[i].base);
+
+		assert_int_equal(address_base(*state, &whole, rows[i].delimiter, &base), 0);
+		assert_slice(base.text, rows[i].base);
+		assert_true(address_equal(&base, &wanted));
+	}
+	assert_int_equal(address_base(*state, &null, "+", &base), 0);
+	assert_int_equal(base.text.n, 0);
 }
 
 static void test_domain(void **state)

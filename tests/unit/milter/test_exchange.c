@@ -107,7 +107,7 @@ static void test_every_parameter(void **state)
 		{ "OWACRLRetrievalTimeout", "10000", "total_ms = 10000;", NULL },
 		{ "OWADLExpansionTimeout", "60000", "expand_ms = 60000;", NULL },
 		{ "OWAUseSecondaryProxiesWhenFindingCertificates", "false", "secondary_addresses = false;", NULL },
-		{ "OWAUseSecondaryProxiesWhenFindingCertificates", "true", NULL, "not available" },
+		{ "OWAUseSecondaryProxiesWhenFindingCertificates", "true", "secondary_addresses = true;", NULL },
 		{ "OWAOnlyUseSmartCard", "false", "hardware_only = false;", NULL },
 		{ "OWAOnlyUseSmartCard", "true", NULL, "hardware" },
 		{ "OWAAllowUserChoiceOfSigningCertificate", "true", NULL, "sign_as" },

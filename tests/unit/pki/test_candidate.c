@@ -20,6 +20,8 @@
 struct shelf {
 	struct cert *certs[16];
 	const char *attributes[16];
+	const struct directory_owner *owners[16];
+	const char *only_for;		/* nobody else is found */
 	struct capabilities capabilities[16];
 	size_t n;
 	struct cert *chain;
@@ -58,9 +60,12 @@ static int shelf_find(void *self, struct arena *arena, const struct address *add
 			assert_int_equal(directory_answer_fail(arena, &answers[i], shelf->failure), 0);
 			continue;
 		}
+		if (shelf->only_for != NULL && !slice_is(addresses[i].text, shelf->only_for))
+			continue;
 		for (size_t j = 0; j < shelf->n; j++) {
 			const struct directory_entry entry = { .cert = shelf->certs[j], .attribute = shelf->attributes[j],
-							       .capabilities = shelf->capabilities[j] };
+							       .capabilities = shelf->capabilities[j],
+							       .owner = shelf->owners[j] };
 
 			assert_int_equal(directory_answer_add(arena, &answers[i], &entry), 0);
 		}
@@ -158,11 +163,12 @@ static void add_collection(struct state *s, const char *name, const struct testp
 		fail_msg("%s", err.text);
 }
 
-static struct candidate_list ask_for(struct state *s, const char *text)
+static struct candidate_list ask_with(struct state *s, const char *text, const char *delimiter)
 {
 	struct address address = testdir_address(s->arena, text);
 	struct candidate_query query = {
-		.addresses = &address, .n = 1, .directories = s->directories, .directory_count = s->directory_count,
+		.addresses = &address, .n = 1, .delimiter = delimiter,
+		.directories = s->directories, .directory_count = s->directory_count,
 		.collections = (const struct collection *const *)s->collections,
 		.collection_count = s->collection_count, .at = s->now, .deadline_ms = 4711,
 	};
@@ -172,6 +178,11 @@ static struct candidate_list ask_for(struct state *s, const char *text)
 	if (candidate_find(s->arena, &query, &list, &err) != 0)
 		fail_msg("%s", err.text);
 	return list;
+}
+
+static struct candidate_list ask_for(struct state *s, const char *text)
+{
+	return ask_with(s, text, NULL);
 }
 
 static struct candidate_list ask(struct state *s)
@@ -332,6 +343,32 @@ static void collections_vouch_for_their_domains_only(void **state)
 	assert_int_equal(list.status, DIRECTORY_NONE);
 	list = ask_for(s, "ALICE@partner.example");
 	assert_int_equal(list.status, DIRECTORY_FOUND);
+}
+
+/* Who vouches has to be entitled to the address in the certificate, too. */
+static void collections_vouch_for_the_owners_other_addresses(void **state)
+{
+	struct state *s = *state;
+	const struct address addresses[] = { testdir_address(s->arena, "alice@other.example"),
+					     testdir_address(s->arena, "alice@partner.example") };
+	const struct directory_owner owner = { addresses, 2 };
+	struct candidate_list list;
+
+	put(s, 0, (struct testpki_spec){ .san = "email:alice@other.example" });
+	s->shelves[0].owners[0] = &owner;
+	s->directories[0].secondary_addresses = true;
+	add_collection(s, "partners", s->sub, "partner.example");
+	list = ask_for(s, "alice@partner.example");
+	assert_int_equal(list.status, DIRECTORY_NONE);
+	assert_string_equal(list.items[0].reason,
+			    "not trusted: no collection may vouch for this address and for alice@other.example");
+	add_collection(s, "all", s->sub, "*");
+	list = ask_for(s, "alice@partner.example");
+	assert_int_equal(list.status, DIRECTORY_FOUND);
+	s->directories[0].secondary_addresses = false;
+	assert_int_equal(ask_for(s, "alice@partner.example").status, DIRECTORY_FOUND);
+	s->shelves[0].owners[0] = NULL;
+	assert_int_equal(ask_for(s, "alice@partner.example").status, DIRECTORY_NONE);
 }
 
 static void chain_of_the_directory_helps(void **state)
@@ -543,6 +580,59 @@ static void directories_are_asked_once_and_for_their_domains(void **state)
 	assert_has(lists[2].items[0].reason, "no address equals bob@example.com");
 }
 
+static void whole_address_before_its_base(void **state)
+{
+	struct state *s = *state;
+	struct candidate_list list;
+
+	s->directory_count = 2;
+	s->directories[0].trusted = s->directories[1].trusted = true;
+	s->shelves[0].only_for = "alice+x@example.com";
+	s->shelves[1].only_for = "alice@example.com";
+	put(s, 1, (struct testpki_spec){ .cn = "base", .not_before = s->now - DAY_S });
+	list = ask_with(s, "alice+x@example.com", "+");
+	assert_int_equal(list.status, DIRECTORY_FOUND);
+	assert_has(cert_info(list.items[0].cert)->subject, "CN=base");
+	assert_int_equal(s->shelves[0].questions, 1);
+	assert_int_equal(s->shelves[0].addresses, 2);
+	assert_int_equal(ask_with(s, "alice+x@example.com", "-").status, DIRECTORY_NONE);
+	assert_int_equal(ask_with(s, "alice+x@example.com", "").status, DIRECTORY_NONE);
+	/* The base's certificate may have the whole address instead. */
+	put(s, 1, (struct testpki_spec){ .cn = "also", .san = "email:alice+x@example.com", .not_before = s->now - 60 });
+	assert_has(cert_info(ask_with(s, "alice+x@example.com", "+").items[0].cert)->subject, "CN=also");
+	assert_int_equal(ask_with(s, "alice+y@example.com", "+").items[1].usable, false);
+	/* What the whole address has goes before, however old; useless, it stands behind. */
+	put(s, 0, (struct testpki_spec){ .cn = "expired", .san = "email:alice+x@example.com", .not_after = s->now - 60 });
+	list = ask_with(s, "alice+x@example.com", "+");
+	assert_int_equal(list.n, 3);
+	assert_has(cert_info(list.items[0].cert)->subject, "CN=also");
+	assert_has(cert_info(list.items[2].cert)->subject, "CN=expired");
+	assert_has(list.items[2].reason, "expired ");
+	put(s, 0, (struct testpki_spec){ .cn = "whole", .san = "email:alice+x@example.com",
+					 .not_before = s->now - 9 * DAY_S });
+	list = ask_with(s, "alice+x@example.com", "+");
+	assert_has(cert_info(list.items[0].cert)->subject, "CN=whole");
+	assert_int_equal(list.items[0].rank, 1);
+}
+
+static void base_and_whole_that_could_not_be_asked(void **state)
+{
+	struct state *s = *state;
+	struct candidate_list list;
+
+	s->directory_count = 2;
+	s->directories[0].trusted = true;
+	s->shelves[0].only_for = "alice@example.com";
+	s->shelves[1].failure = "timed out";
+	list = ask_with(s, "alice+x@example.com", "+");
+	assert_int_equal(list.status, DIRECTORY_FAILED);
+	assert_string_equal(list.failure, "second: timed out");
+	put(s, 0, (struct testpki_spec){ .cn = "base" });
+	list = ask_with(s, "alice+x@example.com", "+");
+	assert_int_equal(list.status, DIRECTORY_FOUND);
+	assert_true(list.incomplete);
+}
+
 static void nothing_to_ask(void **state)
 {
 	struct state *s = *state;
@@ -576,7 +666,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(reasons_name_the_rule), TEST(usages_decide), TEST(newest_usable_first), TEST(sources_are_joined),
 		TEST(collections_vouch), TEST(collections_vouch_for_their_domains_only),
-		TEST(chain_of_the_directory_helps), TEST(revoked_ones_are_refused),
+		TEST(collections_vouch_for_the_owners_other_addresses), TEST(whole_address_before_its_base),
+		TEST(base_and_whole_that_could_not_be_asked), TEST(chain_of_the_directory_helps), TEST(revoked_ones_are_refused),
 		TEST(unknown_revocation_is_no_none), TEST(three_answers), TEST(remembered_none_needs_the_directory),
 		TEST(an_answer_to_the_same_query_proves_that_the_directory_is_there),
 		TEST(a_stale_answer_counts_and_is_no_none),
