@@ -242,6 +242,7 @@ static int ldap_open(const void *settings, struct conf *conf, const struct conf_
 	directory->self = ldap;
 	directory->name = ldap->name;
 	directory->secondary_addresses = ((const struct ldap_settings *)settings)->secondary_addresses;
+	directory->timeout_ms = ldap->timeout_ms;
 	return 0;
 }
 

@@ -1,5 +1,5 @@
-/* channel.c - connections over a shared socket, and calls over them. Called by recorder.c and recorder_client.c.
- * unix(7), cmsg(3). */
+/* channel.c - connections over a shared socket, and calls over them. Called by recorder.c, lookup.c and their
+ * clients. unix(7), cmsg(3). */
 #include "milter/channel.h"
 
 #include <errno.h>
@@ -89,7 +89,7 @@ static ssize_t send_in_time(int fd, const struct msghdr *message, int64_t end_ms
 	return n;
 }
 
-static ssize_t take_in_time(int fd, void *p, size_t size, int64_t end_ms)
+ssize_t channel_take(int fd, void *p, size_t size, int64_t end_ms)
 {
 	ssize_t n;
 
@@ -97,6 +97,14 @@ static ssize_t take_in_time(int fd, void *p, size_t size, int64_t end_ms)
 		n = recv(fd, p, size, MSG_DONTWAIT);
 	while (n < 0 && (errno == EINTR || (errno == EAGAIN && wait_for(fd, POLLIN, end_ms) == 0)));
 	return n;
+}
+
+ssize_t channel_give(int fd, const void *p, size_t n, int64_t end_ms)
+{
+	struct iovec data = { (void *)(uintptr_t)p, n };
+	const struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1 };
+
+	return send_in_time(fd, &message, end_ms);
 }
 
 /* The fd travels with a byte, since a message of none reads as the end of the stream. */
@@ -177,18 +185,16 @@ static void put_idle(struct channel *channel, int fd)
  * ended since; it is told so at once, and then nobody has read the request. */
 static int send_request(struct channel *channel, const void *request, size_t n, int64_t end_ms)
 {
-	struct iovec data = { (void *)(uintptr_t)request, n };
-	const struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1 };
 	int fd = take_idle(channel), number;
 
 	while (fd >= 0) {
-		if (send_in_time(fd, &message, end_ms) == (ssize_t)n)
+		if (channel_give(fd, request, n, end_ms) == (ssize_t)n)
 			return fd;
 		close(fd);
 		fd = take_idle(channel);
 	}
 	fd = make_connection(channel, end_ms);
-	if (fd < 0 || send_in_time(fd, &message, end_ms) == (ssize_t)n)
+	if (fd < 0 || channel_give(fd, request, n, end_ms) == (ssize_t)n)
 		return fd;
 	number = errno;
 	close(fd);
@@ -196,35 +202,77 @@ static int send_request(struct channel *channel, const void *request, size_t n, 
 	return -1;
 }
 
-static int say_failed(const struct channel *channel, struct err *err)
+static int say_failed(const struct channel *channel, int64_t started_ms, struct err *err)
 {
 	if (errno == EAGAIN)
-		return err_set(err, ERR_TEMP, "%s: no answer in %d ms", channel->name, channel->timeout_ms);
+		return err_set(err, ERR_TEMP, "%s: no answer in %lld ms", channel->name,
+			       (long long)(clock_monotonic_ms(&clock_system) - started_ms));
 	return err_set(err, ERR_TEMP, "%s: %s", channel->name, strerror(errno));
+}
+
+/* Takes messages of at most size bytes until the last. */
+static int take_answer(const struct channel *channel, struct channel_question *question, int fd, void *buffer,
+		       size_t size, struct err *err)
+{
+	const int64_t started_ms = clock_monotonic_ms(&clock_system);
+	ssize_t n;
+	int rc = 0;
+
+	while (rc == 0) {
+		n = channel_take(fd, buffer, size, question->end_ms);
+		question->ended = n == 0 || (n < 0 && errno == ECONNRESET);
+		if (question->ended)
+			return err_set(err, ERR_TEMP, "%s: the process ended before it answered", channel->name);
+		if (n < 0)
+			return say_failed(channel, started_ms, err);
+		rc = question->take(question->self, buffer, (size_t)n, err);
+	}
+	return rc > 0 ? 0 : -1;
+}
+
+/* buffer: for the messages of the answer. */
+static int ask(struct channel *channel, struct channel_question *question, void *buffer, size_t size, struct err *err)
+{
+	const int64_t started_ms = clock_monotonic_ms(&clock_system);
+	int fd;
+
+	if (question->n == 0 || question->n > CHANNEL_BYTES)
+		return err_set(err, ERR_BUG, "%s: a request of %zu bytes", channel->name, question->n);
+	fd = send_request(channel, question->request, question->n, question->end_ms);
+	if (fd < 0)
+		return say_failed(channel, started_ms, err);
+	if (take_answer(channel, question, fd, buffer, size, err) != 0) {
+		close(fd);
+		return -1;
+	}
+	put_idle(channel, fd);
+	return 0;
+}
+
+int channel_ask(struct channel *channel, struct channel_question *question, struct err *err)
+{
+	void *buffer = malloc(CHANNEL_BYTES);
+	int rc = buffer == NULL ? err_memory(err) : ask(channel, question, buffer, CHANNEL_BYTES, err);
+
+	free(buffer);
+	return rc;
+}
+
+static int take_only(void *self, const void *message, size_t n, struct err *err)
+{
+	(void)message;
+	(void)err;
+	*(size_t *)self = n;
+	return 1;
 }
 
 ssize_t channel_call(struct channel *channel, const void *request, size_t n, void *answer, size_t size, struct err *err)
 {
-	int64_t end_ms = clock_monotonic_ms(&clock_system) + channel->timeout_ms;
-	ssize_t got;
-	int fd;
+	size_t got = 0;
+	struct channel_question question = { .request = request, .n = n, .take = take_only, .self = &got,
+		.end_ms = clock_monotonic_ms(&clock_system) + channel->timeout_ms };
 
-	if (n == 0 || n > CHANNEL_BYTES)
-		return err_set(err, ERR_BUG, "%s: a request of %zu bytes", channel->name, n);
-	fd = send_request(channel, request, n, end_ms);
-	if (fd < 0)
-		return say_failed(channel, err);
-	got = take_in_time(fd, answer, size, end_ms);
-	if (got > 0) {
-		put_idle(channel, fd);
-		return got;
-	}
-	if (got == 0)
-		err_set(err, ERR_TEMP, "%s: the process ended before it answered", channel->name);
-	else
-		say_failed(channel, err);
-	close(fd);
-	return -1;
+	return ask(channel, &question, answer, size, err) == 0 ? (ssize_t)got : -1;
 }
 
 /* All descriptors that came along: the first of them, the others closed. */

@@ -9,6 +9,7 @@
 #define MILTER_CHANNEL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -31,8 +32,27 @@ void channel_free(struct channel *channel);	/* NULL is fine; no call may be unde
 ssize_t channel_call(struct channel *channel, const void *request, size_t n, void *answer, size_t size,
 		     struct err *err);
 
+/* A question whose answer may be several messages. */
+struct channel_question {
+	const void *request;
+	size_t n;
+	int64_t end_ms;		/* CLOCK_MONOTONIC: when to give up */
+	/* Called for each message of the answer. 1: it was the last; 0: there are more; -1 with *err: not what was
+	 * expected, the call fails. */
+	int (*take)(void *self, const void *message, size_t n, struct err *err);
+	void *self;
+	bool ended;		/* set when it failed because the service ended before the last message */
+};
+
+/* 0, or -1 with take's error, or ERR_TEMP as channel_call says. */
+int channel_ask(struct channel *channel, struct channel_question *question, struct err *err);
+
 /* The service's side. A new connection from the shared socket, non-blocking and closed on exec: take it with recv, answer
  * with send, one message each; -1: none waits, or what came was no connection. Does not wait. */
 int channel_accept(int fd);
+/* recv and send for a service whose threads wait, until end_ms (CLOCK_MONOTONIC): -1 with errno, EAGAIN when it is over;
+ * channel_take: 0 when the other end was closed. A message longer than size is cut. */
+ssize_t channel_take(int fd, void *p, size_t size, int64_t end_ms);
+ssize_t channel_give(int fd, const void *p, size_t n, int64_t end_ms);
 
 #endif

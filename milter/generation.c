@@ -15,6 +15,8 @@
 #include "milter/drivers.h"
 #include "milter/fetch.h"
 #include "milter/fetch_request.h"
+#include "milter/lookup.h"
+#include "milter/lookup_client.h"
 #include "milter/recorder.h"
 #include "milter/recorder_client.h"
 #include "milter/worker.h"
@@ -46,7 +48,8 @@ struct keeper {
 	int signals;		/* signalfd */
 	struct fetch_wanted wanted;	/* the site's, whose end workers write to */
 	int requests;		/* the end that the fetch process reads */
-	int recorder[2];	/* channel.h; both ends, so that the recorder can be replaced; -1: there is none */
+	/* channel.h; both ends, so that the process can be replaced; -1: there is none */
+	int recorder[2], lookup[2];
 	struct slot *slots;
 	unsigned count;
 	bool draining;
@@ -74,25 +77,52 @@ static int open_requests(struct keeper *keeper, struct err *err)
 	return 0;
 }
 
+static void close_end(int ends[2], enum channel_end end)
+{
+	if (ends[end] >= 0)
+		close(ends[end]);
+	ends[end] = -1;
+}
+
+static void close_channels(struct keeper *keeper)
+{
+	for (int end = CHANNEL_CLIENT; end <= CHANNEL_SERVICE; end++) {
+		close_end(keeper->recorder, (enum channel_end)end);
+		close_end(keeper->lookup, (enum channel_end)end);
+	}
+}
+
+/* From now on the lookup process is asked, and passwords for servers are wiped. */
+static int replace_directories(const struct keeper *keeper, struct lookup_client *client, struct err *err)
+{
+	struct site *site = keeper->site;
+
+	if (!lookup_is_wanted(site))
+		return 0;
+	if (lookup_client_open(client, keeper->lookup[CHANNEL_CLIENT], &site->clock, err) != 0)
+		return -1;
+	for (size_t i = 0; i < site->directory_count; i++)
+		if (lookup_client_replace(client, (uint32_t)i, &site->directories[i], err) != 0)
+			return -1;
+	return 0;
+}
+
 static void run_worker(struct keeper *keeper)
 {
 	const struct worker_env env = { keeper->site, &keeper->delivery, keeper->env->sink, keeper->env->listener,
 					keeper->control, keeper->recorder[CHANNEL_CLIENT] };
+	struct lookup_client lookup;
+	struct err err = { .class = ERR_NONE };
 
 	buf_clear(&keeper->site->journal_password);	/* the recorder's alone */
 	close(keeper->requests);
-	if (keeper->recorder[CHANNEL_SERVICE] >= 0)
-		close(keeper->recorder[CHANNEL_SERVICE]);
-	worker_run(&env);
-}
-
-static void close_recorder(struct keeper *keeper)
-{
-	for (int i = 0; i < 2; i++) {
-		if (keeper->recorder[i] >= 0)
-			close(keeper->recorder[i]);
-		keeper->recorder[i] = -1;
+	close_end(keeper->recorder, CHANNEL_SERVICE);
+	close_end(keeper->lookup, CHANNEL_SERVICE);
+	if (replace_directories(keeper, &lookup, &err) != 0) {
+		event_log(keeper->env->sink, EVENT_ERROR, "worker cannot start: %s", err.text);
+		_exit(1);
 	}
+	worker_run(&env);
 }
 
 /* It checks paths itself: that must not come back as a request. */
@@ -102,37 +132,57 @@ static void run_fetch(struct keeper *keeper)
 
 	close(keeper->env->listener);
 	close(keeper->wanted.fd);
-	close_recorder(keeper);
+	close_channels(keeper);
 	fetch_wanted_init(&keeper->wanted, -1);
 	delivery_close(&keeper->delivery);
 	fetch_run(&env);
 }
 
-/* It needs no orders: it ends when nobody is left who could ask. While it drains the listener is closed already. */
-static void run_recorder(struct keeper *keeper)
+/* What a service gives back: it needs no orders, since it ends when nobody is left who could ask. While the keeper
+ * drains the listener is closed already. Returns its end of the channel. */
+static int become_service(struct keeper *keeper, int channel[2])
 {
+	const int requests = channel[CHANNEL_SERVICE];
+
+	channel[CHANNEL_SERVICE] = -1;
+	close_channels(keeper);
 	if (!keeper->draining)
 		close(keeper->env->listener);
 	close(keeper->control);
 	close(keeper->requests);
 	close(keeper->wanted.fd);
-	close(keeper->recorder[CHANNEL_CLIENT]);
 	fetch_wanted_init(&keeper->wanted, -1);
 	delivery_close(&keeper->delivery);
-	recorder_run(keeper->site, keeper->env->sink, keeper->recorder[CHANNEL_SERVICE]);
+	return requests;
+}
+
+static void run_recorder(struct keeper *keeper)
+{
+	recorder_run(keeper->site, keeper->env->sink, become_service(keeper, keeper->recorder));
+}
+
+static void run_lookup(struct keeper *keeper)
+{
+	lookup_run(keeper->site, keeper->env->sink, become_service(keeper, keeper->lookup));
 }
 
 static const struct role role_worker = { "worker", run_worker };
 static const struct role role_fetch = { "fetch process", run_fetch };
 static const struct role role_recorder = { "recorder", run_recorder };
+static const struct role role_lookup = { "lookup process", run_lookup };
 
-/* The recorder first: whoever asks finds it. */
+/* Services first: whoever asks finds them. */
 static int add_slots(struct keeper *keeper, struct err *err)
 {
 	if (recorder_is_wanted(keeper->site)) {
 		if (channel_pair(keeper->recorder, err) != 0)
 			return -1;
 		keeper->slots[keeper->count++].role = &role_recorder;
+	}
+	if (lookup_is_wanted(keeper->site)) {
+		if (channel_pair(keeper->lookup, err) != 0)
+			return -1;
+		keeper->slots[keeper->count++].role = &role_lookup;
 	}
 	for (unsigned i = 0; i < keeper->env->setup->workers; i++)
 		keeper->slots[keeper->count++].role = &role_worker;
@@ -206,12 +256,17 @@ static unsigned count_workers(const struct keeper *keeper)
 	return n;
 }
 
-/* Is it to be started? While a generation drains only the recorder is, for its last sessions. */
+static bool is_service(const struct slot *slot)
+{
+	return slot->role == &role_recorder || slot->role == &role_lookup;
+}
+
+/* Is it to be started? While a generation drains only services are, for its last sessions. */
 static bool is_missing(const struct keeper *keeper, const struct slot *slot)
 {
 	if (slot->pid != 0)
 		return false;
-	return !keeper->draining || (slot->role == &role_recorder && count_workers(keeper) > 0);
+	return !keeper->draining || (is_service(slot) && count_workers(keeper) > 0);
 }
 
 static void start_due(struct keeper *keeper)
@@ -295,7 +350,7 @@ static void keep(struct keeper *keeper)
 		left = reap(keeper);
 		start_due(keeper);
 		if (keeper->draining && count_workers(keeper) == 0)
-			close_recorder(keeper);
+			close_channels(keeper);
 	}
 }
 
@@ -331,13 +386,13 @@ static void leave_terminal(void)
 static _Noreturn void keeper_run(const struct generation_env *env, int control, int ready)
 {
 	struct keeper keeper = { .env = env, .control = control, .ready = ready, .requests = -1,
-				 .recorder = { -1, -1 } };
+				 .recorder = { -1, -1 }, .lookup = { -1, -1 } };
 	struct err err = { 0 };
 
 	(void)setpgid(0, 0);
 	env->forget(env->forget_self);
 	keeper.signals = prepare_signals(&err);
-	keeper.slots = calloc((size_t)env->setup->workers + 2, sizeof(*keeper.slots));	/* fetch process, recorder */
+	keeper.slots = calloc((size_t)env->setup->workers + 3, sizeof(*keeper.slots));	/* fetch, recorder, lookup */
 	if (keeper.signals < 0 || keeper.slots == NULL)
 		_exit(1);
 	if (load(&keeper, &err) != 0) {

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -558,6 +559,7 @@ _Noreturn void recorder_run(struct site *site, const struct event_sink *sink, in
 		.journal_url = url, .journal_password = buf_slice(&password),
 		.lease_s = settings->limits.deadline_s + LEASE_MARGIN_S, .sink = sink, .requests = requests };
 
+	(void)prctl(PR_SET_NAME, "smime-recorder");
 	if (state_dir == NULL || (audit_path == NULL && settings->audit.path != NULL) ||
 	    (url == NULL && settings->journal != NULL))
 		_exit(1);

@@ -534,28 +534,50 @@ int site_load(const char *path, const struct site_env *env, struct site **site, 
 	return 0;
 }
 
-void site_forget_secrets(struct site *site)
+static void forget_keys(struct site *site)
 {
 	size_t i;
 
 	for (i = 0; i < site->keystore_count; i++)
 		site->keystores[i].class->free(site->keystores[i].self);
+	site->keystore_count = 0;
+	buf_clear(&site->journal_password);
+}
+
+static void free_collections(struct site *site)
+{
+	size_t i;
+
+	for (i = 0; i < site->collection_count; i++)
+		collection_free((struct collection *)(uintptr_t)site->collections[i]);
+	site->collection_count = 0;
+}
+
+void site_forget_secrets(struct site *site)
+{
+	size_t i;
+
+	forget_keys(site);
 	for (i = 0; i < site->directory_count; i++)
 		directory_free(&site->directories[i]);
-	site->keystore_count = site->directory_count = 0;
-	buf_clear(&site->journal_password);
+	site->directory_count = 0;
+}
+
+void site_keep_directories(struct site *site)
+{
+	forget_keys(site);
+	free_collections(site);
+	site->rule_count = 0;
 }
 
 void site_free(struct site *site)
 {
 	struct conf *conf = NULL;
-	size_t i;
 
 	if (site == NULL)
 		return;
 	site_forget_secrets(site);
-	for (i = 0; i < site->collection_count; i++)
-		collection_free((struct collection *)(uintptr_t)site->collections[i]);
+	free_collections(site);
 	conf = site->conf;
 	arena_free(site->arena);
 	conf_free(conf);

@@ -57,5 +57,8 @@ void site_free(struct site *site);	/* NULL is fine */
 /* Gives back keys and the journal's password, which are wiped, and directories: for a process that needs neither and
  * shares the site with none. */
 void site_forget_secrets(struct site *site);
+/* Gives back everything but directories, keys wiped: for the process that asks them. It has no rules and no collections
+ * then. */
+void site_keep_directories(struct site *site);
 
 #endif

@@ -285,7 +285,7 @@ int directory_open(const struct directory_driver *driver, const struct directory
 		   const struct conf_report *report, const struct directory_env *env, struct directory *directory,
 		   struct err *err)
 {
-	struct directory opened = { .trusted = settings->trusted };
+	struct directory opened = { .trusted = settings->trusted, .timeout_ms = DIRECTORY_TIMEOUT_MS };
 
 	if (parse_domains(&settings->domains, conf, env->arena, &opened.domains, err) != 0 ||
 	    driver->open(settings, conf, report, env, &opened, err) != 0)

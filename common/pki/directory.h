@@ -29,7 +29,7 @@ struct directory_entry {
 
 enum directory_status { DIRECTORY_NONE = 0, DIRECTORY_FOUND = 1, DIRECTORY_FAILED = -1 };
 
-struct directory_answer {
+struct directory_answer {			/* a member more is a line more in milter/lookup_wire.c */
 	enum directory_status status;
 	struct directory_entry *entries;	/* unordered, unchecked: candidate.h ranks them */
 	size_t n;
@@ -72,7 +72,10 @@ struct directory {
 	bool trusted;			/* what it returns needs no collection */
 	bool secondary_addresses;	/* a certificate may have any address of its owner, not the primary one alone */
 	struct pattern_list domains;	/* whose addresses it is asked for; empty: all */
+	int64_t timeout_ms;		/* find and probe are done within it, for all addresses of a question together */
 };
+
+#define DIRECTORY_TIMEOUT_MS 10000	/* of a directory whose driver sets no other when it is opened */
 
 struct directory_env {			/* what a driver may use; outlives the directory */
 	const struct clock *clock;
@@ -83,7 +86,8 @@ struct directory_env {			/* what a driver may use; outlives the directory */
 struct directory_driver {
 	const char *type;
 	const struct conf_table *table;	/* its settings struct begins with struct directory_settings */
-	/* Opens without asking the network: a directory that is down at start is no error. Sets class, self, name. */
+	/* Opens without asking the network: a directory that is down at start is no error. Sets class, self, name;
+	 * timeout_ms and secondary_addresses where they are not the default. */
 	int (*open)(const void *settings, struct conf *conf, const struct conf_report *report,
 		    const struct directory_env *env, struct directory *directory, struct err *err);
 };

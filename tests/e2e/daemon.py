@@ -52,6 +52,17 @@ def children(pid):
     return found
 
 
+def named(pid, name):
+    """Descendants of a process that call themselves so."""
+    def is_one(p):
+        try:
+            with open("/proc/%d/comm" % p) as f:
+                return f.read().strip() == name
+        except OSError:
+            return False
+    return [c for c in children(pid) if is_one(c)]
+
+
 def workers(pid):
     """Those that have threads: libmilter's."""
     def threads(p):
@@ -59,7 +70,7 @@ def workers(pid):
             return len(os.listdir("/proc/%d/task" % p))
         except OSError:
             return 0
-    return [c for c in children(pid) if threads(c) > 1]
+    return [c for c in named(pid, "smime-milter") if threads(c) > 1]
 
 
 def keepers(pid):
@@ -556,8 +567,7 @@ rules = (
             self.assertTrue(reply.accepted(), reply.reply)
 
     def recorder(self):
-        pid = self.daemon.process.pid
-        found = [c for c in children(pid) if c not in keepers(pid) + workers(pid)]
+        found = named(self.daemon.process.pid, "smime-recorder")
         self.assertEqual(len(found), 1)
         return found[0]
 
@@ -605,7 +615,7 @@ rules = (
         fields, body = self.went("went@example.com")
         os.kill(self.recorder(), signal.SIGKILL)
         self.judge("went@example.com", True)
-        self.assertTrue(wait_for(lambda: len(children(self.daemon.process.pid)) == 4))
+        self.assertTrue(wait_for(lambda: named(self.daemon.process.pid, "smime-recorder")))
         asleep = self.recorder()
         os.kill(asleep, signal.SIGSTOP)
         try:

@@ -18,7 +18,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import daemon  # noqa: E402
-from daemon import Case, Daemon, children, wait_for  # noqa: E402
+from daemon import Case, Daemon, children, named, wait_for  # noqa: E402
 from milter_client import MilterClient, send_message  # noqa: E402
 
 BUILDDIR = "."
@@ -247,14 +247,7 @@ class Fetching(Case):
         return len(re.findall(pattern, self.daemon.logged()))
 
     def fetcher(self):
-        for pid in children(self.daemon.process.pid):
-            try:
-                with open("/proc/%d/comm" % pid) as f:
-                    if f.read().strip() == "smime-fetch":
-                        return pid
-            except OSError:
-                pass
-        return None
+        return next(iter(named(self.daemon.process.pid, "smime-fetch")), None)
 
 
 def fresh(authority, seconds):

@@ -187,7 +187,7 @@ static void silence_is_try_later(void **state)
 	/* nobody there, somebody silent */
 	assert_int_equal(channel_call(hasty, "E", 1, answer, sizeof(answer), &err), -1);
 	assert_int_equal(err.class, ERR_TEMP);
-	assert_non_null(strstr(err.text, "no answer in 50 ms"));
+	assert_non_null(strstr(err.text, "no answer in "));
 	start(f);
 	assert_int_equal(channel_call(hasty, "S", 1, answer, sizeof(answer), &err), -1);
 	assert_int_equal(err.class, ERR_TEMP);

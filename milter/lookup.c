@@ -1,0 +1,241 @@
+/* lookup.c - takes questions from all connections, a thread for each, asks the directories and answers. Forked by
+ * generation.c. The directories are thread-safe; what they remember is pki/directory_cache.c's. Speaks lookup_wire.h.
+ */
+#include "milter/lookup.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "milter/lookup_wire.h"
+#include "milter/privileges.h"
+
+#define ARENA_BYTES ((size_t)64 << 20)	/* for one question */
+#define GIVE_MS 5000			/* for a client to take an answer */
+#define LONGEST_MS (600 * 1000)		/* that a question may take, whatever it says itself */
+
+struct service {
+	const struct lookup_env *env;
+	pthread_mutex_t mutex;
+	pthread_cond_t ended;		/* a connection was */
+	size_t connections;
+};
+
+struct connection {
+	struct service *service;
+	int fd;
+	unsigned char message[CHANNEL_BYTES + 1];
+};
+
+bool lookup_is_wanted(const struct site *site)
+{
+	return site->directory_count > 0;
+}
+
+static int64_t now_ms(void)
+{
+	return clock_monotonic_ms(&clock_system);
+}
+
+/* Answering */
+
+static int find(const struct directory *directory, const struct lookup_question *question, struct arena *arena,
+		struct buf *out, struct err *err)
+{
+	struct directory_answer *answers = arena_array(arena, question->n, sizeof(*answers));
+
+	if (answers == NULL)
+		return err_memory(err);
+	if (directory->class->find(directory->self, arena, question->addresses, question->n, question->deadline_ms,
+				   answers, err) != 0)
+		return -1;
+	if (lookup_write_answers(answers, question->n, LOOKUP_ANSWER_BYTES, out) != 0)
+		return err_memory(err);
+	return 0;
+}
+
+static int carry_out(const struct lookup_env *env, const struct lookup_question *question, struct arena *arena,
+		     struct buf *out, struct err *err)
+{
+	const struct directory *directory = &env->directories[question->directory];
+
+	if (question->operation == LOOKUP_FIND)
+		return find(directory, question, arena, out, err);
+	if (directory->class->probe(directory->self, err) != 0)
+		return -1;
+	return lookup_write_outcome(NULL, out);
+}
+
+/* -1: nothing is to be answered. To a question that waited too long it is not: who asked has gone. */
+static int answer_into(const struct lookup_env *env, struct slice bytes, struct arena *arena, struct buf *out)
+{
+	const size_t before = out->n;
+	struct lookup_question question;
+	struct err why = { .class = ERR_NONE };
+	int rc = lookup_read_question(bytes, arena, &question, &why);
+
+	if ((rc != 0 && why.class == ERR_BUG) || (rc == 0 && question.directory >= env->n)) {
+		event_log(env->sink, EVENT_ERROR, "the lookup process was told nonsense by a worker");
+		return -1;
+	}
+	if (rc == 0 && question.deadline_ms <= now_ms())
+		return -1;
+	if (rc == 0 && question.deadline_ms > now_ms() + LONGEST_MS)
+		question.deadline_ms = now_ms() + LONGEST_MS;
+	if (rc == 0)
+		rc = carry_out(env, &question, arena, out, &why);
+	if (rc == 0)
+		return 0;
+	out->n = before;
+	return lookup_write_outcome(&why, out);
+}
+
+/* One that does not take its answer has gone. */
+static int give(int fd, struct slice bytes)
+{
+	const int64_t end_ms = now_ms() + GIVE_MS;
+
+	for (struct slice piece; bytes.n > 0; bytes = slice_from(bytes, piece.n)) {
+		piece = slice_first(bytes, CHANNEL_BYTES);
+		if (channel_give(fd, piece.p, piece.n, end_ms) != (ssize_t)piece.n)
+			return -1;
+	}
+	return 0;
+}
+
+/* -1: the connection is over. */
+static int answer(const struct connection *connection, struct slice question)
+{
+	struct arena *arena = arena_new(ARENA_BYTES);
+	uint32_t length = 0;
+	struct buf out;
+	int rc = -1;
+
+	buf_init(&out, 0);
+	if (arena == NULL || buf_append(&out, &length, sizeof(length)) != 0 ||
+	    answer_into(connection->service->env, question, arena, &out) != 0)
+		goto out;
+	length = (uint32_t)(out.n - sizeof(length));
+	memcpy(out.p, &length, sizeof(length));
+	rc = give(connection->fd, buf_slice(&out));
+out:
+	buf_clear(&out);
+	arena_free(arena);
+	return rc;
+}
+
+/* Connections */
+
+static void *serve_connection(void *arg)
+{
+	struct connection *connection = arg;
+	struct service *service = connection->service;
+	ssize_t n;
+
+	do
+		n = channel_take(connection->fd, connection->message, sizeof(connection->message), now_ms() + LOOKUP_IDLE_MS);
+	while (n > 0 && answer(connection, slice_make(connection->message, (size_t)n)) == 0);
+	close(connection->fd);
+	free(connection);
+	(void)pthread_mutex_lock(&service->mutex);
+	service->connections--;
+	(void)pthread_cond_signal(&service->ended);
+	(void)pthread_mutex_unlock(&service->mutex);
+	return NULL;
+}
+
+static int start_thread(struct connection *connection)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, serve_connection, connection) != 0)
+		return -1;
+	(void)pthread_detach(thread);
+	return 0;
+}
+
+/* One that there is no thread for is told so by its end. */
+static void start_connection(struct service *service, int fd)
+{
+	struct connection *connection = malloc(sizeof(*connection));
+
+	(void)pthread_mutex_lock(&service->mutex);
+	service->connections++;
+	(void)pthread_mutex_unlock(&service->mutex);
+	if (connection != NULL) {
+		connection->service = service;
+		connection->fd = fd;
+		if (start_thread(connection) == 0)
+			return;
+	}
+	event_log(service->env->sink, EVENT_ERROR, "the lookup process has no room for a question");
+	free(connection);
+	close(fd);
+	(void)pthread_mutex_lock(&service->mutex);
+	service->connections--;
+	(void)pthread_mutex_unlock(&service->mutex);
+}
+
+/* Waits until there are fewer connections than that. */
+static void wait_for_fewer(struct service *service, size_t than)
+{
+	(void)pthread_mutex_lock(&service->mutex);
+	while (service->connections >= than)
+		(void)pthread_cond_wait(&service->ended, &service->mutex);
+	(void)pthread_mutex_unlock(&service->mutex);
+}
+
+static void serve(struct service *service)
+{
+	struct pollfd wait = { .fd = service->env->requests, .events = POLLIN };
+	int fd;
+
+	for (;;) {
+		wait_for_fewer(service, LOOKUP_CONNECTIONS);
+		if (poll(&wait, 1, -1) < 0)
+			continue;
+		fd = channel_accept(service->env->requests);
+		if (fd >= 0)
+			start_connection(service, fd);
+		else if ((wait.revents & POLLHUP) != 0)
+			break;
+	}
+	wait_for_fewer(service, 1);
+}
+
+int lookup_serve(const struct lookup_env *env, struct err *err)
+{
+	struct service service = { .env = env };
+
+	if (pthread_mutex_init(&service.mutex, NULL) != 0)
+		return err_memory(err);
+	if (pthread_cond_init(&service.ended, NULL) != 0) {
+		(void)pthread_mutex_destroy(&service.mutex);
+		return err_memory(err);
+	}
+	serve(&service);
+	(void)pthread_cond_destroy(&service.ended);
+	(void)pthread_mutex_destroy(&service.mutex);
+	return 0;
+}
+
+_Noreturn void lookup_run(struct site *site, const struct event_sink *sink, int requests)
+{
+	const struct lookup_env env = { .directories = site->directories, .n = site->directory_count, .sink = sink,
+					.requests = requests };
+	struct err err = { .class = ERR_NONE };
+
+	(void)prctl(PR_SET_NAME, "smime-lookup");
+	process_ignore_signals();
+	site_keep_directories(site);
+	if (lookup_serve(&env, &err) != 0) {
+		event_log(sink, EVENT_ERROR, "lookup process cannot start: %s", err.text);
+		_exit(1);
+	}
+	site_free(site);
+	_exit(0);
+}

@@ -1,0 +1,50 @@
+/* lookup_wire.h - what lookup.c and lookup_client.c say to each other over a channel: questions, and answers of any
+ * size. Both sides read strictly, since the one parses hostile mail and the other what strangers keep in directories:
+ * what is not exactly a question or an answer is refused whole. Nothing here asks or decides.
+ *
+ * A question is one message of the channel. An answer is its length, then so many bytes, in messages of at most
+ * CHANNEL_BYTES. Numbers are in the machine's order: nobody else reads them.
+ */
+#ifndef MILTER_LOOKUP_WIRE_H
+#define MILTER_LOOKUP_WIRE_H
+
+#include "base/buf.h"
+#include "milter/channel.h"
+#include "pki/directory.h"
+
+#define LOOKUP_ANSWER_BYTES ((size_t)32 << 20)	/* of one answer; what does not fit is asked for again */
+#define LOOKUP_TEXT_BYTES 4096			/* of an address or a text, at most */
+
+enum lookup_operation { LOOKUP_FIND = 1, LOOKUP_PROBE };
+
+struct lookup_question {
+	enum lookup_operation operation;
+	uint32_t directory;		/* its index in the site */
+	int64_t deadline_ms;		/* CLOCK_MONOTONIC, which all processes share */
+	const struct address *addresses;	/* FIND: n of them, at least one; PROBE: none */
+	size_t n;
+};
+
+/* Appends a question about as many of the addresses as fit into one message. Returns how many (PROBE: 0), or -1: the
+ * first is too long, or memory is exhausted. */
+ssize_t lookup_write_question(const struct lookup_question *question, struct buf *out);
+/* Addresses lie in the arena, their texts in bytes. ERR_BUG: not a question; ERR_TEMP: memory. That the directory
+ * exists is not checked. */
+int lookup_read_question(struct slice bytes, struct arena *arena, struct lookup_question *question, struct err *err);
+
+/* Appends what find answered, as far as it fits into limit_bytes, at least the first; a first one that is larger alone
+ * is told as "could not ask". 0, or -1: memory. */
+int lookup_write_answers(const struct directory_answer *answers, size_t n, size_t limit_bytes, struct buf *out);
+/* Reads answers to at most n addresses; *count: how many there were, at least one. They live in the arena, read only,
+ * with references of their own. ERR_BUG: not answers; ERR_TEMP: memory. */
+int lookup_read_answers(struct slice bytes, struct arena *arena, struct directory_answer *answers, size_t n,
+			size_t *count, struct err *err);
+
+/* Appends what probe answered, or that find could not: why is NULL when all is well. */
+int lookup_write_outcome(const struct err *why, struct buf *out);
+/* 0: all is well; -1: the error that was told, or ERR_BUG: not an outcome. */
+int lookup_read_outcome(struct slice bytes, struct err *err);
+/* Is it an outcome, not answers? */
+bool lookup_is_outcome(struct slice bytes);
+
+#endif
