@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "ldap/publish.h"
 #include "ldap/settings.h"
 #include "pki/directory_driver.h"
 
@@ -219,6 +220,19 @@ static int ldap_probe(void *self, struct err *err)
 	return rc;
 }
 
+static int ldap_publish(void *self, struct arena *arena, const struct address *address,
+			const struct directory_publication *publication, struct directory_published *published,
+			struct err *err)
+{
+	struct pipe_guard guard;
+	int rc;
+
+	guard_begin(&guard);
+	rc = publish_run(self, arena, address, publication, published, err);
+	guard_end(&guard);
+	return rc == 0 ? 1 : -1;
+}
+
 static void ldap_free(void *self)
 {
 	struct pipe_guard guard;
@@ -228,7 +242,9 @@ static void ldap_free(void *self)
 	guard_end(&guard);
 }
 
-static const struct directory_class ldap_class = { .find = ldap_find, .probe = ldap_probe, .free = ldap_free };
+static const struct directory_class ldap_class = {
+	.find = ldap_find, .probe = ldap_probe, .publish = ldap_publish, .free = ldap_free
+};
 
 static int ldap_open(const void *settings, struct conf *conf, const struct conf_report *report,
 		     const struct directory_env *env, struct directory *directory, struct err *err)

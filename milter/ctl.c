@@ -59,6 +59,14 @@ static const struct ctl_command commands[] = {
 	  "  --out DIR      the path of a directory of type files; a running gateway notices what changes there\n"
 	  "  --remove       certificates that an earlier list had, and this one has not, are removed\n"
 	  "Exit status: 1 when something had to be left out; everything else is there then.\n" },
+	{ "certs publish", ctl_certs_publish, OPTION_SMIMEA | OPTION_BIND_DN | OPTION_PASSWORD_FILE, 0, 1, 1,
+	  "ADDRESS [--bind-dn DN --password-file FILE | --smimea]", "own certificates of an address into the directory",
+	  "Adds userCertificate and userSMIMECertificate to the address's entry in the LDAP directory responsible for it;\n"
+	  "nothing there is removed.\n"
+	  "  --bind-dn DN           who may write; the directory's own bind_dn else\n"
+	  "  --password-file FILE   with the password of that DN\n"
+	  "  --smimea               prints SMIMEA records for a zone file in place of that\n"
+	  "Exit status: 1 no own certificate, no entry or several.\n" },
 	{ "collection list", ctl_collection_list, OPTION_JSON, 0, 1, ANY_NUMBER, "FILE ... [--json]",
 	  "the certificates in PEM, DER, P7B and SST files", "" },
 	{ "collection check", ctl_collection_check, OPTION_JSON, 0, 0, ANY_NUMBER, "[NAME|FILE ...] [--json]",

@@ -50,6 +50,7 @@ int ctl_encrypt(struct ctl *ctl, struct err *err);
 int ctl_audit_verify(struct ctl *ctl, struct err *err);
 int ctl_certs_find(struct ctl *ctl, struct err *err);
 int ctl_certs_import(struct ctl *ctl, struct err *err);
+int ctl_certs_publish(struct ctl *ctl, struct err *err);
 int ctl_collection_list(struct ctl *ctl, struct err *err);
 int ctl_collection_check(struct ctl *ctl, struct err *err);
 int ctl_keys_list(struct ctl *ctl, struct err *err);

@@ -38,6 +38,9 @@ static const struct option_row rows[] = {
 	{ "oaep", 0, OPTION_OAEP, FORM_FLAG, 0 },
 	{ "explain", 0, OPTION_EXPLAIN, FORM_FLAG, 0 },
 	{ "remove", 0, OPTION_REMOVE, FORM_FLAG, 0 },
+	{ "smimea", 0, OPTION_SMIMEA, FORM_FLAG, 0 },
+	{ "bind-dn", 0, OPTION_BIND_DN, FORM_TEXT, AT(bind_dn) },
+	{ "password-file", 0, OPTION_PASSWORD_FILE, FORM_TEXT, AT(password_file) },
 };
 
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))

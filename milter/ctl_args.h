@@ -14,7 +14,8 @@ enum ctl_option {
 	OPTION_VERSION = 1 << 4, OPTION_FROM = 1 << 5, OPTION_RCPT = 1 << 6, OPTION_CLIENT = 1 << 7,
 	OPTION_AUTH = 1 << 8, OPTION_DAEMON = 1 << 9, OPTION_OUT = 1 << 10, OPTION_COLLECTION = 1 << 11,
 	OPTION_AT = 1 << 12, OPTION_OPAQUE = 1 << 13, OPTION_PSS = 1 << 14, OPTION_DIGEST = 1 << 15,
-	OPTION_CIPHER = 1 << 16, OPTION_OAEP = 1 << 17, OPTION_EXPLAIN = 1 << 18, OPTION_REMOVE = 1 << 19
+	OPTION_CIPHER = 1 << 16, OPTION_OAEP = 1 << 17, OPTION_EXPLAIN = 1 << 18, OPTION_REMOVE = 1 << 19, OPTION_SMIMEA = 1 << 20,
+	OPTION_BIND_DN = 1 << 21, OPTION_PASSWORD_FILE = 1 << 22
 };
 
 /* Those that every command takes. */
@@ -27,6 +28,7 @@ struct ctl_words {
 
 struct ctl_args {
 	const char *config, *from, *client, *auth, *daemon, *out, *at, *digest, *cipher;	/* NULL: not given */
+	const char *bind_dn, *password_file;
 	struct ctl_words rcpt, collection;	/* options that may stand several times */
 	struct ctl_words operands;		/* what is no option, command words included */
 	unsigned given;				/* enum ctl_option */

@@ -54,6 +54,19 @@ struct directory_member {
 	struct directory_answer answer;		/* his own; no group */
 };
 
+struct directory_publication {		/* what somebody of ours wants others to find */
+	const struct cert *const *certs;	/* n, at least 1; the one that others should use first */
+	size_t n;
+	struct slice value;			/* of userSMIMECertificate (RFC 2798), with certs[0]; empty: none */
+	const char *bind_dn;			/* who may write; NULL: whoever reads */
+	struct slice password;
+};
+
+struct directory_published {
+	const char *where;			/* the entry, in the arena */
+	size_t added, there;			/* values */
+};
+
 struct directory_class {
 	/* Fills answers[i] for addresses[i], all in as few questions as possible, until clock_monotonic_ms says
 	 * deadline_ms. What they point to may be shared with other threads: read only. Failure to ask is in answers[i].status; the function itself returns -1 only when the arena is
@@ -62,6 +75,11 @@ struct directory_class {
 		    struct directory_answer *answers, struct err *err);
 	/* Is it there? 0 or -1 with *err: for `smimectl check` and `-n`. */
 	int (*probe)(void *self, struct err *err);
+	/* Adds to the entry of the address what it does not have. 1; 0: this kind of directory cannot be written to, as
+	 * NULL says too; -1: ERR_POLICY (no entry, or several), ERR_TEMP. */
+	int (*publish)(void *self, struct arena *arena, const struct address *address,
+		       const struct directory_publication *publication, struct directory_published *published,
+		       struct err *err);
 	void (*free)(void *self);
 };
 

@@ -406,6 +406,16 @@ static int cache_probe(void *self, struct err *err)
 	return mine.rc;
 }
 
+static int cache_publish(void *self, struct arena *arena, const struct address *address,
+			 const struct directory_publication *publication, struct directory_published *published,
+			 struct err *err)
+{
+	struct cache *cache = self;
+
+	return cache->inner.class->publish == NULL ? 0 :
+	       cache->inner.class->publish(cache->inner.self, arena, address, publication, published, err);
+}
+
 static void cache_free(void *self)
 {
 	struct cache *cache = self;
@@ -417,7 +427,9 @@ static void cache_free(void *self)
 	free(cache);
 }
 
-static const struct directory_class cache_class = { .find = cache_find, .probe = cache_probe, .free = cache_free };
+static const struct directory_class cache_class = {
+	.find = cache_find, .probe = cache_probe, .publish = cache_publish, .free = cache_free
+};
 
 static struct cache *cache_new(const struct directory_settings *settings, const struct clock *clock, struct err *err)
 {
