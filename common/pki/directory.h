@@ -69,8 +69,8 @@ struct directory_published {
 
 struct directory_class {
 	/* Fills answers[i] for addresses[i], all in as few questions as possible, until clock_monotonic_ms says
-	 * deadline_ms. What they point to may be shared with other threads: read only. Failure to ask is in answers[i].status; the function itself returns -1 only when the arena is
-	 * exhausted. Thread-safe. */
+	 * deadline_ms. What they point to may be shared with other threads: read only. Failure to ask is in
+	 * answers[i].status; the function itself returns -1 only when the arena is exhausted. Thread-safe. */
 	int (*find)(void *self, struct arena *arena, const struct address *addresses, size_t n, int64_t deadline_ms,
 		    struct directory_answer *answers, struct err *err);
 	/* Is it there? 0 or -1 with *err: for `smimectl check` and `-n`. */

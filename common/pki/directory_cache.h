@@ -1,6 +1,6 @@
-/* directory_cache.h - a directory that remembers another one's answers, asks it once for what several want to know at the
- * same time, and stands in for it a while when it cannot be asked. Wrapped around drivers by directory.c; listed and
- * filled by who hands a cache over to a successor.
+/* directory_cache.h - a directory that remembers another one's answers, asks it once for what several want to know at
+ * the same time, and stands in for it a while when it cannot be asked. Wrapped around drivers by directory.c; listed
+ * and filled by who hands a cache over to a successor.
  */
 #ifndef PKI_DIRECTORY_CACHE_H
 #define PKI_DIRECTORY_CACHE_H
@@ -27,13 +27,13 @@ struct directory_remembered {
 	struct directory_answer answer;	/* found or none, read only; age_ms: since it was asked */
 };
 
-/* Everything that is remembered and still of use, stale answers too, least recently used first: in the arena, which holds
- * it whatever becomes of the cache. A directory without a cache has nothing. Thread-safe. 0, or -1: memory. */
+/* Everything that is remembered and still of use, stale answers too, least recently used first: in the arena, which
+ * holds it whatever becomes of the cache. A directory without a cache has nothing. Thread-safe. 0, or -1: memory. */
 int directory_cache_list(const struct directory *directory, struct arena *arena, struct directory_remembered **items,
 			 size_t *n, struct err *err);
 /* Remembers a copy of what was asked answer.age_ms ago, as the one used last; what is known already and younger stays,
- * and what is too old by now for this cache's settings is dropped. The address is not checked. Without a cache: nothing.
- * Thread-safe. 0, or -1: memory. */
+ * and what is too old by now for this cache's settings is dropped. The address is not checked. A directory without a
+ * cache takes nothing. Thread-safe. 0, or -1: memory. */
 int directory_cache_insert(const struct directory *directory, const struct directory_remembered *item,
 			   struct err *err);
 

@@ -1,5 +1,5 @@
-/* directory_memory.c - see directory_memory.h. Answers are deep copies with references of their own, so that no arena of
- * a caller is ever kept; who is given one shares it. Called by directory_cache.c. */
+/* directory_memory.c - see directory_memory.h. Answers are deep copies with references of their own, so that no arena
+ * of a caller is ever kept; who is given one shares it. Called by directory_cache.c. */
 #include "pki/directory_memory.h"
 
 #include <stdlib.h>
