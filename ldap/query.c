@@ -4,7 +4,12 @@
  */
 #include "ldap/query.h"
 
+#include <ctype.h>
+#include <errno.h>
+#include <openldap.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "ldap/entry.h"
@@ -108,6 +113,37 @@ static int check_placeholders(const char *text, struct err *err)
 	return 0;
 }
 
+/* A placeholder must not become part of an escape. */
+static int check_escapes(const char *text, struct err *err)
+{
+	for (const char *at = strchr(text, '\\'); at != NULL; at = strchr(at + 1, '\\')) {
+		if (!isxdigit((unsigned char)at[1]) || !isxdigit((unsigned char)at[2]))
+			return err_set(err, ERR_CONFIG, "two hexadecimal digits must follow at \"%.20s\"", at);
+	}
+	return 0;
+}
+
+/* libldap reads a filter when it sends it: to nobody, here. */
+static int check_grammar(const char *text, struct err *err)
+{
+	int fds[2], code, message_id = 0;
+	LDAP *ld = NULL;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
+		return err_set(err, ERR_TEMP, "socketpair: %s", strerror(errno));
+	code = ldap_init_fd(fds[0], LDAP_PROTO_IPC, "ldapi://", &ld);
+	if (code == LDAP_SUCCESS)
+		code = ldap_search_ext(ld, "", LDAP_SCOPE_BASE, text, NULL, 0, NULL, NULL, NULL, 0, &message_id);
+	if (ld != NULL)
+		ldap_destroy(ld);
+	else
+		close(fds[0]);
+	close(fds[1]);
+	if (code == LDAP_SUCCESS)
+		return 0;
+	return err_set(err, ERR_CONFIG, "RFC 4515: not a filter");
+}
+
 int query_check_filter(const char *text, struct err *err)
 {
 	size_t n = strlen(text);
@@ -123,7 +159,9 @@ int query_check_filter(const char *text, struct err *err)
 	}
 	if (n == 0 || open != 0)
 		return err_set(err, ERR_CONFIG, "parentheses do not match");
-	return check_placeholders(text, err);
+	if (check_escapes(text, err) != 0 || check_placeholders(text, err) != 0)
+		return -1;
+	return check_grammar(text, err);
 }
 
 /* For the next page. A server that knows no pages may send all at once: not critical. */

@@ -27,8 +27,8 @@ struct query_item {
 
 /* The filter with %{address}, %{local} and %{domain} replaced, escaped by RFC 4515. NULL: arena exhausted. */
 const char *query_filter(struct arena *arena, const char *text, const struct address *address);
-/* Is it a filter that asks for an address? Checks parentheses, placeholders and that there is at least one of them; the
- * full grammar is libldap's, which speaks up with the first search. 0, or -1 with *err (ERR_CONFIG). */
+/* Is it a filter that asks for an address? Checks RFC 4515's grammar, the placeholders and that there is at least one of
+ * them. An address can make nothing else of a filter that passes. 0, or -1 with *err (ERR_CONFIG). */
 int query_check_filter(const char *text, struct err *err);
 
 struct search {				/* one use of a query */

@@ -112,7 +112,8 @@ static void filters_are_checked(void **state)
 	static const char *const bad[] = {
 		"", "mail=%{address}", "(mail=%{address}", "(mail=%{address}))", ")mail=%{address}(",
 		"(mail=%{address})(uid=%{local})", "(mail=*)", "(mail=%{addres})", "(mail=%{address})(x=%{})",
-		"(mail=%{ADDRESS})",
+		"(mail=%{ADDRESS})", "(mail=\\%{local})", "(mail=\\2%{local})", "(mail=\\", "(=%{address})",
+		"(%{address}=x)", "(mail:%{local}:=x)", "(&(mail=%{address})x)", "(!(mail=%{local})(cn=x))",
 	};
 	struct err err;
 
