@@ -3,11 +3,11 @@
  * are behind directory.h, whether one is the recipient's is claim.c's, chains are path.c's. Called by candidate_base.c. */
 #include "pki/candidate.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/event.h"
 #include "pki/candidate_internal.h"
+#include "pki/candidate_rank.h"
 #include "pki/claim.h"
 
 #define RSA_MIN_BITS 2048
@@ -20,6 +20,8 @@ struct gathering {
 	const struct address *address, *also;	/* also: NULL, or as in the query */
 	struct candidate_list *list;
 	struct claim *claims;		/* for each of list->items: whether it is his */
+	struct sighting *sightings;	/* of every entry of the answers, in their order */
+	size_t sighting_count;
 	struct cert_list chain;		/* of all answers, doubles included; in the arena */
 	const struct collection **collections;	/* those that cover the address */
 	size_t collection_count;
@@ -166,33 +168,31 @@ static bool is_joined(const char *sources, const char *source)
 	return false;
 }
 
-static int merge(struct gathering *g, struct candidate *known, const struct directory_entry *entry, const char *source)
+static int merge(struct gathering *g, struct candidate *known, const char *source)
 {
-	if (entry->capabilities.known && !known->capabilities.known)
-		known->capabilities = entry->capabilities;
 	if (is_joined(known->source, source))
 		return 0;
 	known->source = arena_printf(g->arena, "%s, %s", known->source, source);
 	return known->source == NULL ? -1 : 0;
 }
 
-static int add_entry(struct gathering *g, const struct directory *directory, const struct directory_entry *entry,
-		     bool stale)
+static int add_entry(struct gathering *g, size_t number, const struct directory_entry *entry, bool stale)
 {
+	const struct directory *directory = &g->query->directories[number];
 	const char *source = arena_printf(g->arena, "%s %s%s", directory->name, entry->attribute, stale ? " (stale)" : "");
-	struct candidate *item = same_cert(g->list, entry->cert);
+	struct candidate *known = same_cert(g->list, entry->cert);
+	size_t at = known != NULL ? (size_t)(known - g->list->items) : g->list->n;
 
 	if (source == NULL)
 		return -1;
-	if (item != NULL) {
-		claim_add(&g->claims[item - g->list->items], g->address, g->also, directory, entry);
-		return merge(g, item, entry, source);
-	}
-	claim_add(&g->claims[g->list->n], g->address, g->also, directory, entry);
-	item = &g->list->items[g->list->n++];
-	item->cert = entry->cert;
-	item->capabilities = entry->capabilities;
-	item->source = source;
+	g->sightings[g->sighting_count++] = (struct sighting){
+		.candidate = at, .directory = number, .value = entry->value, .preferred = entry->preferred,
+		.capabilities = entry->capabilities,
+	};
+	claim_add(&g->claims[at], g->address, g->also, directory, entry);
+	if (known != NULL)
+		return merge(g, known, source);
+	g->list->items[g->list->n++] = (struct candidate){ .cert = entry->cert, .source = source };
 	return 0;
 }
 
@@ -207,11 +207,12 @@ static int make_room(struct gathering *g, const struct asking *askings, size_t a
 	}
 	g->list->items = arena_array(g->arena, entries, sizeof(*g->list->items));
 	g->claims = arena_array(g->arena, entries, sizeof(*g->claims));
+	g->sightings = arena_array(g->arena, entries, sizeof(*g->sightings));
 	g->chain.items = arena_array(g->arena, chain, sizeof(*g->chain.items));
 	g->list->asked = arena_array(g->arena, directories, sizeof(*g->list->asked));
 	g->collections = arena_array(g->arena, g->query->collection_count, sizeof(*g->collections));
-	return g->list->items == NULL || g->claims == NULL || g->chain.items == NULL || g->list->asked == NULL ||
-			       g->collections == NULL
+	return g->list->items == NULL || g->claims == NULL || g->sightings == NULL || g->chain.items == NULL ||
+			       g->list->asked == NULL || g->collections == NULL
 		       ? -1
 		       : 0;
 }
@@ -228,7 +229,7 @@ static int gather(struct gathering *g, const struct asking *askings, size_t addr
 		if (note_answer(g, &g->query->directories[i], answer) != 0)
 			return -1;
 		for (size_t j = 0; j < answer->n; j++) {
-			if (add_entry(g, &g->query->directories[i], &answer->entries[j], answer->stale) != 0)
+			if (add_entry(g, i, &answer->entries[j], answer->stale) != 0)
 				return -1;
 		}
 		for (size_t j = 0; j < answer->chain.n; j++)
@@ -288,17 +289,19 @@ static const char *check_usage(struct gathering *g, const struct cert *cert)
 {
 	const struct cert_info *info = cert_info(cert);
 
-	(void)g;
 	if (cert_may_encrypt(cert))
 		return "";
+	if (info->eku_given && !info->eku_email && !info->eku_any && info->purpose != NULL)
+		return arena_printf(g->arena, "RFC 8550 4.4.4: extendedKeyUsage does not allow emailProtection: a certificate "
+				    "for %s", info->purpose);
+	if (info->eku_given && !info->eku_email && !info->eku_any)
+		return "RFC 8550 4.4.4: extendedKeyUsage does not allow emailProtection";
 	if (info->usage_given && info->key_kind == KEY_RSA && (info->usage & USAGE_KEY_ENCIPHERMENT) == 0)
 		return "RFC 8550 4.4.2: keyUsage does not allow keyEncipherment";
 	if (info->usage_given && info->key_kind != KEY_RSA && (info->usage & USAGE_KEY_AGREEMENT) == 0)
 		return "RFC 8550 4.4.2: keyUsage does not allow keyAgreement";
 	if (info->usage_given && (info->usage & USAGE_DECIPHER_ONLY) != 0)
 		return "RFC 5280 4.2.1.3: keyUsage allows to decipher only";
-	if (info->eku_given && !info->eku_email && !info->eku_any)
-		return "RFC 8550 4.4.4: extendedKeyUsage does not allow emailProtection";
 	return "RFC 8550 4.4: may not be used to encrypt";
 }
 
@@ -405,37 +408,74 @@ static const char *check_all(struct gathering *g, const struct cert *cert, const
 	return claim_objection(g->arena, claim, cert);
 }
 
-/* The first rule that speaks against the candidate; the chain last, since it costs most. */
-static int judge(struct gathering *g, struct candidate *item, const struct claim *claim, struct err *err)
+/* Does anybody vouch for whom it names? 0 with item->reason, or -1: memory. */
+static int check_claim(struct gathering *g, struct candidate *item, const struct claim *claim, struct err *err)
 {
 	struct gathering vouching = *g;
 
+	item->reason = "";
+	if (claim->trusted)
+		return 0;
+	if (narrow_collections(&vouching, claim->named) != 0)
+		return err_memory(err);
+	return check_trust(&vouching, item, claim->named, err);
+}
+
+/* The first rule that speaks against the candidate; the chain last, since it costs most. */
+static int judge(struct gathering *g, struct candidate *item, const struct claim *claim, struct err *err)
+{
 	item->reason = check_all(g, item->cert, claim);
 	if (item->reason == NULL)
 		return err_memory(err);
-	if (item->reason[0] == '\0' && !claim->trusted) {
-		if (narrow_collections(&vouching, claim->named) != 0)
-			return err_memory(err);
-		if (check_trust(&vouching, item, claim->named, err) != 0)
-			return -1;
-	}
+	if (item->reason[0] == '\0' && check_claim(g, item, claim, err) != 0)
+		return -1;
 	item->usable = item->reason[0] == '\0';
 	return 0;
 }
 
-/* Usable ones first, then the newest; what is equally new stands in an order that does not depend on the directory. */
-static int by_rank(const void *left, const void *right)
+/* Is it beyond doubt the recipient's own, whatever it may be used for? 1, 0, or -1: memory. */
+static int vouches(struct gathering *g, size_t candidate, struct err *err)
 {
-	const struct candidate *a = left, *b = right;
-	const struct cert_info *first = cert_info(a->cert), *second = cert_info(b->cert);
+	struct candidate signer = g->list->items[candidate];
 
-	if (a->usable != b->usable)
-		return a->usable ? -1 : 1;
-	if (first->not_before != second->not_before)
-		return first->not_before > second->not_before ? -1 : 1;
-	if (first->not_after != second->not_after)
-		return first->not_after > second->not_after ? -1 : 1;
-	return strcmp(first->sha256, second->sha256);
+	if (signer.usable || g->claims[candidate].named == NULL)
+		return signer.usable ? 1 : 0;
+	if (check_claim(g, &signer, &g->claims[candidate], err) != 0)
+		return -1;
+	return signer.reason[0] == '\0';
+}
+
+/* Gives those of the n places' candidates that are usable the capabilities, unless they have some. */
+static void give_capabilities(struct gathering *g, const struct sighting *places, size_t n,
+			      const struct capabilities *capabilities)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct candidate *item = &g->list->items[places[i].candidate];
+
+		if (item->usable && !item->capabilities.known)
+			item->capabilities = *capabilities;
+	}
+}
+
+/* What a key said is true of its own certificate, and of the others in the same value when it is the recipient's: he
+ * may have one to sign with and one to be encrypted to. */
+static int spread_capabilities(struct gathering *g, struct err *err)
+{
+	size_t at = 0, n;
+
+	while ((n = sighting_next_value(g->sightings, g->sighting_count, &at)) > 0) {
+		const struct sighting *places = &g->sightings[at - n];
+
+		for (size_t i = 0; i < n; i++) {
+			int rc = places[i].capabilities.known ? vouches(g, places[i].candidate, err) : 0;
+
+			if (rc < 0)
+				return -1;
+			if (rc == 1)
+				give_capabilities(g, places, n, &places[i].capabilities);
+		}
+	}
+	return 0;
 }
 
 /* Not to know of a revocation is no more a "none" than a directory that is down. */
@@ -469,10 +509,8 @@ static int rank(struct gathering *g)
 	struct candidate_list *list = g->list;
 	bool failed = list->failure != NULL;
 
-	if (list->n > 1)
-		qsort(list->items, list->n, sizeof(*list->items), by_rank);
-	for (size_t i = 0; i < list->n && list->items[i].usable; i++)
-		list->items[i].rank = (unsigned)i + 1;
+	if (candidate_rank(g->arena, list->items, list->n, g->sightings, g->sighting_count) != 0)
+		return -1;
 	if (list->n > 0 && list->items[0].usable)
 		return use_first(g, failed);
 	note_undecided(list);
@@ -528,6 +566,8 @@ static int choose(struct arena *arena, const struct candidate_query *query, stru
 		if (judge(&g, &list->items[i], &g.claims[i], err) != 0)
 			return -1;
 	}
+	if (spread_capabilities(&g, err) != 0)
+		return -1;
 	if (rank(&g) != 0 || (list->status == DIRECTORY_NONE && confirm_none(&g, askings, address) != 0))
 		return err_memory(err);
 	return 0;

@@ -2,7 +2,8 @@
  *
  * Usable is a certificate that is valid now, may encrypt (RFC 8550 4.4: keyAgreement for EC), has the address (or another
  * one of the same person, as claim.h says), whose key is strong enough (RSA from 2048 bits, P-256/384/521), and that is
- * trusted: by a collection that covers the address, and the one it has, or by its directory (`trusted`). Usable ones stand first, newest notBefore first; each refused one keeps its reason.
+ * trusted: by a collection that covers the address, and the one it has, or by its directory (`trusted`). Usable ones
+ * stand first, newest notBefore first (candidate_rank.h has it in full); each refused one keeps its reason.
  */
 #ifndef PKI_CANDIDATE_H
 #define PKI_CANDIDATE_H
@@ -12,7 +13,7 @@
 
 struct candidate {
 	struct cert *cert;		/* reference held by the arena */
-	struct capabilities capabilities;
+	struct capabilities capabilities;	/* usable: signed by its key, or the recipient's other one in the value */
 	const char *source;		/* "ldap://dc1 userCertificate", "ldap://dc1 userCertificate (stale)" */
 	unsigned rank;			/* 1: the one that is used; unusable: 0 */
 	bool usable;

@@ -232,6 +232,23 @@ static unsigned usage_bits(uint32_t usage)
 	return bits;
 }
 
+/* What else people's certificates in Active Directory are for: a mail certificate may be so too. */
+static const char *known_purpose(const X509 *x509)
+{
+	static const struct { int nid; const char *purpose; } rows[] = {
+		{ NID_ms_smartcard_login, "smart-card logon" }, { NID_ms_efs, "file encryption (EFS)" },
+	};
+	EXTENDED_KEY_USAGE *list = X509_get_ext_d2i(x509, NID_ext_key_usage, NULL, NULL);
+	const char *purpose = NULL;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && purpose == NULL; i++)
+		for (int j = 0; j < sk_ASN1_OBJECT_num(list); j++)
+			if (OBJ_obj2nid(sk_ASN1_OBJECT_value(list, j)) == rows[i].nid)
+				purpose = rows[i].purpose;
+	sk_ASN1_OBJECT_pop_free(list, ASN1_OBJECT_free);
+	return purpose;
+}
+
 static void fill_usage(struct filling *f)
 {
 	/* The first call decodes the extensions for good: later ones, by any thread, only read. */
@@ -251,6 +268,7 @@ static void fill_usage(struct filling *f)
 	eku = info->eku_given ? X509_get_extended_key_usage(f->x509) : 0;
 	info->eku_email = (eku & XKU_SMIME) != 0;
 	info->eku_any = (eku & XKU_ANYEKU) != 0;
+	info->purpose = info->eku_given ? known_purpose(f->x509) : NULL;
 	info->ca = (flags & EXFLAG_CA) != 0;
 	info->self_signed = info->self_issued && !info->oversized && X509_self_signed(f->x509, 1) == 1;
 }

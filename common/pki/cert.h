@@ -40,6 +40,8 @@ struct cert_info {
 	bool usage_given;
 	unsigned usage;			/* enum usage_bits; meaningful when usage_given */
 	bool eku_given, eku_email, eku_any;
+	const char *purpose;		/* one that extendedKeyUsage allows and that is well known in directories:
+					   "smart-card logon", "file encryption (EFS)"; NULL: none */
 	bool ca;			/* basicConstraints cA */
 	bool self_issued;		/* issuer equals subject */
 	bool self_signed;		/* and its own key verifies it */

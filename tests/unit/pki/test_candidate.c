@@ -23,6 +23,8 @@ struct shelf {
 	const struct directory_owner *owners[16];
 	const char *only_for;		/* nobody else is found */
 	struct capabilities capabilities[16];
+	size_t values[16];
+	bool preferred[16];
 	size_t n;
 	struct cert *chain;
 	const char *failure;
@@ -65,7 +67,9 @@ static int shelf_find(void *self, struct arena *arena, const struct address *add
 		for (size_t j = 0; j < shelf->n; j++) {
 			const struct directory_entry entry = { .cert = shelf->certs[j], .attribute = shelf->attributes[j],
 							       .capabilities = shelf->capabilities[j],
-							       .owner = shelf->owners[j] };
+							       .owner = shelf->owners[j],
+							       .value = shelf->values[j],
+							       .preferred = shelf->preferred[j] };
 
 			assert_int_equal(directory_answer_add(arena, &answers[i], &entry), 0);
 		}
@@ -126,6 +130,7 @@ static int teardown(void **state)
 static void put_cert(struct state *s, size_t shelf, struct cert *cert, const char *attribute)
 {
 	s->shelves[shelf].certs[s->shelves[shelf].n] = cert;
+	s->shelves[shelf].values[s->shelves[shelf].n] = s->shelves[shelf].n;
 	s->shelves[shelf].attributes[s->shelves[shelf].n++] = attribute;
 }
 
@@ -244,6 +249,11 @@ static void usages_decide(void **state)
 		{ { .usage = "digitalSignature" }, "RFC 8550 4.4.2: keyUsage does not allow keyAgreement" },
 		{ { .usage = "keyAgreement,decipherOnly" }, "decipher only" },
 		{ { .usage = "keyAgreement", .eku = "serverAuth" }, "RFC 8550 4.4.4: extendedKeyUsage" },
+		{ { .usage = "digitalSignature", .eku = "clientAuth,1.3.6.1.4.1.311.20.2.2" },
+		  "RFC 8550 4.4.4: extendedKeyUsage does not allow emailProtection: a certificate for smart-card logon" },
+		{ { .eku = "1.3.6.1.4.1.311.10.3.4" },
+		  "RFC 8550 4.4.4: extendedKeyUsage does not allow emailProtection: a certificate for file encryption (EFS)" },
+		{ { .eku = "clientAuth,emailProtection,1.3.6.1.4.1.311.20.2.2" }, NULL },
 		{ { .key = TESTPKI_RSA2048, .usage = "keyEncipherment" }, NULL },
 		{ { .key = TESTPKI_RSA2048, .usage = "keyAgreement" },
 		  "RFC 8550 4.4.2: keyUsage does not allow keyEncipherment" },
@@ -282,6 +292,64 @@ static void newest_usable_first(void **state)
 		assert_int_equal(list.items[i].usable, i < 3);
 		assert_int_equal(list.items[i].rank, i < 3 ? i + 1 : 0);
 		assert_int_equal(list.items[i].reason[0] == '\0', i < 3);
+	}
+}
+
+/* What is preferred in a value, and unusable, hides nothing; what is newer elsewhere goes first. */
+static void preferred_within_its_value(void **state)
+{
+	struct state *s = *state;
+	struct candidate_list list;
+
+	s->directories[0].trusted = true;
+	put(s, 0, (struct testpki_spec){ .cn = "newer", .not_before = s->now - 2 * DAY_S });
+	put(s, 0, (struct testpki_spec){ .cn = "preferred", .not_before = s->now - 9 * DAY_S });
+	put(s, 0, (struct testpki_spec){ .cn = "expired", .not_before = s->now - 9 * DAY_S, .not_after = s->now - 60 });
+	for (size_t i = 0; i < 3; i++) {
+		s->shelves[0].values[i] = 7;
+		s->shelves[0].preferred[i] = i > 0;
+	}
+	list = ask(s);
+	assert_has(cert_info(list.items[0].cert)->subject, "CN=preferred");
+	assert_has(cert_info(list.items[1].cert)->subject, "CN=newer");
+	put(s, 0, (struct testpki_spec){ .cn = "renewed", .not_before = s->now - 3 * DAY_S });
+	list = ask(s);
+	assert_has(cert_info(list.items[0].cert)->subject, "CN=renewed");
+	assert_has(cert_info(list.items[1].cert)->subject, "CN=preferred");
+	assert_has(cert_info(list.items[2].cert)->subject, "CN=newer");
+	assert_has(list.items[3].reason, "expired");
+}
+
+/* The signing certificate says what the one to be encrypted to reads, if both are the recipient's. */
+static void capabilities_of_the_signing_certificate(void **state)
+{
+	static const struct { const char *san; bool ours, same_value, known; } cases[] = {
+		{ NULL, true, true, true }, { NULL, true, false, false }, { NULL, false, true, false },
+		{ "email:mallory@example.com", true, true, false },
+	};
+	struct state *s = *state;
+	struct shelf *shelf = &s->shelves[0];
+
+	add_collection(s, "all", s->root, "*");
+	s->shelves[0].chain = testpki_cert(s->sub);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct testpki_spec signing = { .cn = "signing", .usage = "digitalSignature", .san = cases[i].san };
+		struct testpki *self = testpki_make(NULL, &(struct testpki_spec){
+			.cn = "self", .usage = "digitalSignature", .san = "email:alice@example.com" });
+		struct candidate_list list;
+
+		put(s, 0, (struct testpki_spec){ .cn = "encryption" });
+		put_cert(s, 0, cases[i].ours ? make(s, signing) : testpki_cert(self), "attr");
+		shelf->capabilities[1] = (struct capabilities){ .known = true, .ciphers = 1 << CIPHER_AES128_CBC };
+		shelf->values[1] = cases[i].same_value ? 0 : 1;
+		list = ask(s);
+		assert_int_equal(list.status, DIRECTORY_FOUND);
+		assert_has(cert_info(list.items[0].cert)->subject, "CN=encryption");
+		assert_int_equal(list.items[0].capabilities.known, cases[i].known);
+		cert_free(shelf->certs[0]);
+		cert_free(shelf->certs[1]);
+		shelf->n = 0;
+		testpki_free(self);
 	}
 }
 
@@ -664,7 +732,8 @@ static void no_memory_is_an_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(reasons_name_the_rule), TEST(usages_decide), TEST(newest_usable_first), TEST(sources_are_joined),
+		TEST(reasons_name_the_rule), TEST(usages_decide), TEST(newest_usable_first), TEST(preferred_within_its_value),
+		TEST(capabilities_of_the_signing_certificate), TEST(sources_are_joined),
 		TEST(collections_vouch), TEST(collections_vouch_for_their_domains_only),
 		TEST(collections_vouch_for_the_owners_other_addresses), TEST(whole_address_before_its_base),
 		TEST(base_and_whole_that_could_not_be_asked), TEST(chain_of_the_directory_helps), TEST(revoked_ones_are_refused),
