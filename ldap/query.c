@@ -74,7 +74,7 @@ static int escape_into(struct buf *out, struct slice value)
 	return 0;
 }
 
-const char *query_filter(struct arena *arena, const char *text, const struct address *address)
+static const char *fill_in(struct arena *arena, const char *text, const struct address *address)
 {
 	const char *filter = NULL;
 	struct buf out;
@@ -95,6 +95,19 @@ const char *query_filter(struct arena *arena, const char *text, const struct add
 		filter = arena_string(arena, buf_slice(&out));
 	buf_clear(&out);
 	return filter;
+}
+
+const char *query_filter(struct arena *arena, const char *text, const struct address *address)
+{
+	const char *filter = fill_in(arena, text, address), *other = NULL;
+	struct address unicode;
+
+	if (filter == NULL || address_unicode(arena, address, &unicode) != 0)
+		return NULL;
+	if (slice_equal(unicode.domain, address->domain))
+		return filter;
+	other = fill_in(arena, text, &unicode);
+	return other != NULL ? arena_printf(arena, "(|%s%s)", filter, other) : NULL;
 }
 
 static int check_placeholders(const char *text, struct err *err)

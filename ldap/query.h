@@ -25,7 +25,8 @@ struct query_item {
 	bool done;			/* answer is final: found, none, or the server's refusal of this search */
 };
 
-/* The filter with %{address}, %{local} and %{domain} replaced, escaped by RFC 4515. NULL: arena exhausted. */
+/* The filter with %{address}, %{local} and %{domain} replaced, escaped by RFC 4515; for a domain that may be written in
+ * U-labels, both filters in one. NULL: arena exhausted. */
 const char *query_filter(struct arena *arena, const char *text, const struct address *address);
 /* Is it a filter that asks for an address? Checks RFC 4515's grammar, the placeholders and that there is at least one of
  * them. An address can make nothing else of a filter that passes. 0, or -1 with *err (ERR_CONFIG). */

@@ -585,6 +585,20 @@ int address_base(struct arena *arena, const struct address *address, const char 
 	return base->text.p != NULL ? 0 : -1;
 }
 
+int address_unicode(struct arena *arena, const struct address *address, struct address *unicode)
+{
+	struct slice domain = idn_to_unicode(arena, address->domain);
+
+	*unicode = *address;
+	if (domain.p == NULL)
+		return -1;
+	if (domain.n == 0)
+		return 0;
+	unicode->domain = domain;
+	unicode->text = address_text(arena, address->local, domain);
+	return unicode->text.p != NULL ? 0 : -1;
+}
+
 static bool is_domain_character(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';

@@ -45,6 +45,10 @@ bool address_equal(const struct address *a, const struct address *b);
  * NULL: nothing is cut). One that has to be written in quotes stays as it is. 0, or -1: arena exhausted. */
 int address_base(struct arena *arena, const struct address *address, const char *delimiter, struct address *base);
 
+/* The address with its domain in U-labels, text too, as programs that know nothing of A-labels store it; never for
+ * address_equal. Where there is no such spelling, the address itself. 0, or -1: arena exhausted. */
+int address_unicode(struct arena *arena, const struct address *address, struct address *unicode);
+
 /* domain as A-labels, lower case; p == NULL: not a domain, or the arena is exhausted. */
 struct slice domain_ascii(struct arena *arena, struct slice domain);
 

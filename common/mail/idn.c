@@ -1,4 +1,4 @@
-/* idn.c - U-labels to A-labels by libidn2, which no other file knows. Called by address.c. Non-transitional, so that
+/* idn.c - U-labels to A-labels and back by libidn2, which no other file knows. Called by address.c. Non-transitional, so that
  * sharp s and final sigma name the domains they name in today's registries.
  */
 #include "mail/idn.h"
@@ -24,17 +24,31 @@ struct slice idn_to_ascii(struct arena *arena, struct slice domain)
 	return result;
 }
 
+static bool has_a_labels(struct slice domain)
+{
+	return domain.n > 0 && memmem(domain.p, domain.n, "xn--", 4) != NULL;
+}
+
+struct slice idn_to_unicode(struct arena *arena, struct slice domain)
+{
+	struct slice none = { NULL, 0 }, result = none, back;
+	char *text = arena_string(arena, domain), *unicode = NULL;
+	int rc;
+
+	if (text == NULL || !has_a_labels(domain))
+		return slice_make(text, 0);
+	rc = idn2_to_unicode_8z8z(text, &unicode, 0);
+	if (rc != IDN2_OK)
+		return rc == IDN2_MALLOC ? none : slice_make(text, 0);
+	result = arena_copy(arena, slice_of(unicode));
+	back = idn_to_ascii(arena, result);
+	if (result.p != NULL && !slice_equal(back, domain))
+		result.n = 0;
+	idn2_free(unicode);
+	return result;
+}
+
 bool idn_is_sound(struct arena *arena, struct slice domain)
 {
-	char *text = NULL, *unicode = NULL;
-	bool sound = false;
-
-	if (domain.n == 0 || memmem(domain.p, domain.n, "xn--", 4) == NULL)
-		return true;
-	text = arena_string(arena, domain);
-	if (text == NULL || idn2_to_unicode_8z8z(text, &unicode, 0) != IDN2_OK)
-		return false;
-	sound = slice_equal(idn_to_ascii(arena, slice_of(unicode)), domain);
-	idn2_free(unicode);
-	return sound;
+	return !has_a_labels(domain) || idn_to_unicode(arena, domain).n > 0;
 }

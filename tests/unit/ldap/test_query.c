@@ -44,20 +44,23 @@ static size_t unescape(struct slice text, char *out)
 	return n;
 }
 
-/* What a filter makes of the value. */
-static struct slice escape(struct arena *arena, struct slice value)
+/* What the filter makes of the value, for which it has one placeholder. */
+static struct slice escape(struct arena *arena, const char *filter, struct slice value)
 {
-	const struct address address = { .local = value };
-	const char *filter = query_filter(arena, "%{local}", &address);
+	const struct address address = { .text = value, .local = value, .domain = value };
 
-	return slice_of(filter);
+	return slice_of(query_filter(arena, filter, &address));
 }
 
+/* RFC 4515 3: NUL, '(', ')', '*', '\' and whatever is no UTF-8 must be escaped, everything may be. */
 static void every_byte_comes_back_and_none_is_grammar(void **state)
 {
-	for (unsigned c = 0; c < 256; c++) {
+	static const char *const filters[] = { "%{local}", "%{domain}", "%{address}" };
+
+	for (unsigned i = 0; i < 3 * 256; i++) {
+		unsigned c = i % 256;
 		char byte = (char)c, back[4];
-		struct slice escaped = escape(*state, slice_make(&byte, 1));
+		struct slice escaped = escape(*state, filters[i / 256], slice_make(&byte, 1));
 
 		assert_non_null(escaped.p);
 		assert_int_equal(unescape(escaped, back), 1);
@@ -69,13 +72,64 @@ static void every_byte_comes_back_and_none_is_grammar(void **state)
 	}
 }
 
+/* As addresses come: whatever parses, in the local part as in the domain, is found again behind the first '('. */
+static void every_byte_in_an_address(void **state)
+{
+	for (unsigned i = 0; i < 3 * 256; i++) {
+		static const char *const forms[] = { "a%sb@c.example", "\"a\\%sb\"@c.example", "a@c%sd.example" };
+		char text[64], byte[2] = { (char)(i % 256), '\0' }, back[200];
+		const char *filter;
+		struct address address;
+		struct err err;
+		size_t n;
+
+		snprintf(text, sizeof(text), forms[i / 256], byte);
+		if (address_parse(*state, slice_of(text), &address, &err) != 0)
+			continue;
+		filter = query_filter(*state, "(x=%{address})", &address);
+		n = strlen(filter);
+		assert_int_equal(strcspn(filter + 1, "()*"), n - 2);
+		n = unescape(slice_make(filter + 3, n - 4), back);
+		assert_true(slice_equal(slice_make(back, n), address.text));
+	}
+}
+
+static void both_spellings_of_a_domain(void **state)
+{
+	static const char *const same[] = { "j\xc3\xb6@m\xc3\xbcller.example", "j\xc3\xb6@XN--mller-kva.example" };
+	struct address address;
+	struct err err;
+
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(address_parse(*state, slice_of(same[i]), &address, &err), 0);
+		assert_string_equal(query_filter(*state, "(|(mail=%{address})(x=%{local}%{domain}))", &address),
+				    "(|(|(mail=j\\c3\\b6@xn--mller-kva.example)(x=j\\c3\\b6xn--mller-kva.example))"
+				    "(|(mail=j\\c3\\b6@m\\c3\\bcller.example)(x=j\\c3\\b6m\\c3\\bcller.example)))");
+	}
+	/* What only looks like an A-label has no other spelling. */
+	address = (struct address){ slice_of("a@xn--a-.example"), slice_of("a"), slice_of("xn--a-.example") };
+	assert_string_equal(query_filter(*state, "(mail=%{address})", &address), "(mail=a@xn--a-.example)");
+}
+
+static void quotes_are_in_the_address_alone(void **state)
+{
+	struct address address;
+	struct err err;
+
+	assert_int_equal(address_parse(*state, slice_of("\"john smith\"@c.example"), &address, &err), 0);
+	assert_string_equal(query_filter(*state, "(|(mail=%{address})(uid=%{local}))", &address),
+			    "(|(mail=\\22john\\20smith\\22@c.example)(uid=john\\20smith))");
+	assert_int_equal(address_parse(*state, slice_of("\"john\"@c.example"), &address, &err), 0);
+	assert_string_equal(query_filter(*state, "(mail=%{address})", &address), "(mail=john@c.example)");
+}
+
 static void escaped_is_hex_of_the_bytes(void **state)
 {
 	const char bytes[] = "a\0*)(\\\xc3\xa4";
-	struct slice escaped = escape(*state, slice_make(bytes, sizeof(bytes) - 1));
+	struct slice escaped = escape(*state, "%{local}", slice_make(bytes, sizeof(bytes) - 1));
 
 	assert_true(slice_is(escaped, "a\\00\\2a\\29\\28\\5c\\c3\\a4"));
-	assert_int_equal(escape(*state, slice_of("")).n, 0);
+	assert_int_equal(escape(*state, "%{local}", slice_of("")).n, 0);
 }
 
 static struct address address_of(const char *text, const char *local, const char *domain)
@@ -141,7 +195,8 @@ static void no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(every_byte_comes_back_and_none_is_grammar), TEST(escaped_is_hex_of_the_bytes),
+		TEST(every_byte_comes_back_and_none_is_grammar), TEST(every_byte_in_an_address),
+		TEST(both_spellings_of_a_domain), TEST(quotes_are_in_the_address_alone), TEST(escaped_is_hex_of_the_bytes),
 		TEST(placeholders_are_replaced), TEST(addresses_cannot_change_the_filter),
 		TEST(filters_are_checked), TEST(no_memory),
 	};
