@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A directory that goes away, with a real slapd: what it found before serves for stale_s, and the audit log says so; what
-it never was asked, and that it had nothing, is "try later". Envelopes are opened by openssl.
+"""A directory that goes away, with a real slapd: what it found before serves for stale_s, and the audit log says so;
+what it never was asked, and that it had nothing, is "try later". Envelopes are opened by openssl.
 
 Usage: tests/e2e/stale.py [BUILDDIR] [-k PATTERN]; default ".".
 """
@@ -71,12 +71,12 @@ class Stale(Case):
         super().tearDown()
         self.slapd.stop()
 
-    def start(self, ldap):
+    def start(self, ldap, more=""):
         self.daemon = Daemon(self.directory, """workers = 1; audit = { path = "%s"; };
 internal_hosts = [ "192.0.2.0/24" ];
 collections = ( { name = "all"; files = [ "%s/ca/root.crt", "%s/ca/ca.crt" ]; } );
-directories = ( { type = "ldap"; uri = "ldap://127.0.0.1:%d/"; base = "dc=example,dc=com"; timeout_ms = 2000; %s } );
-""" % (self.log, self.directory, self.directory, self.slapd.port, ldap) + self.RULES).start()
+directories = ( { type = "ldap"; uri = "ldap://127.0.0.1:%d/"; base = "dc=example,dc=com"; timeout_ms = 2000; %s }%s );
+""" % (self.log, self.directory, self.directory, self.slapd.port, ldap, more) + self.RULES).start()
 
     def send(self, to):
         with MilterClient(self.daemon.target) as client:
@@ -157,6 +157,20 @@ directories = ( { type = "ldap"; uri = "ldap://127.0.0.1:%d/"; base = "dc=exampl
         self.send_encrypted()
         self.slapd.stop()
         self.put_off(CAROL)
+
+    def test_another_directory_has_one(self):
+        self.slapd.stop()
+        self.start("", ', { type = "files"; path = "%s/ca/carol.crt"; }' % self.directory)
+        line = self.send_encrypted()
+        self.assertRegex(line["reason"], r"^could not ask ldap://")
+        self.assertRegex(line["asked"][0], r"^ldap://\S+: could not ask: ")
+        self.assertRegex(line["asked"][1], r"^files:\S+: 1 certificate$")
+        command = [os.path.join(os.path.dirname(daemon.MILTER), "smimectl"), "-c", self.daemon.conf, "explain",
+                   "--from", "a@example.com", "--rcpt", CAROL, "--client", "192.0.2.1"]
+        told = subprocess.run(command, input=MAIL % CAROL.encode(), capture_output=True, timeout=60).stdout.decode()
+        self.assertRegex(told, r"outcome: accept")
+        self.assertRegex(told, r"asked: ldap://\S+: could not ask: ")
+        self.assertRegex(told, r"could not ask ldap://")
 
 
 if __name__ == "__main__":
