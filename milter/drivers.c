@@ -5,10 +5,12 @@
 #include <stdio.h>
 
 #include "ldap/ldap_driver.h"
+#include "milter/harvest_directory.h"
 
 static const struct directory_driver *const directories[] = {
 	&directory_files_driver,
 	&ldap_directory_driver,
+	&harvest_directory_driver,
 	NULL
 };
 

@@ -1,25 +1,17 @@
-/* journal_sqlite.c - the journal as a SQLite database, the only file that knows SQLite. Called by drivers.c and the tests.
+/* journal_sqlite.c - the journal as a SQLite database (sqlite_file.h). Called by drivers.c and the tests.
  *
- * Write-ahead log with synchronous=FULL: a commit is one fsync, and survives kill -9 and power loss. The database is made
- * under another name and linked into place whole, so that one without tables is never a new one, but one that lost them.
+ * Write-ahead log with synchronous=FULL: a commit is one fsync, and survives kill -9 and power loss.
  */
 #include "milter/journal.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sqlite3.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
-#define PATH_BYTES 4096
+#include "milter/sqlite_file.h"
+
 #define BUSY_MS 5000		/* while another generation's recorder commits */
 #define PRUNE "64"		/* old entries that an attempt takes away, at most */
 
 static const char schema[] =
-	"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
 	"BEGIN;"
 	"CREATE TABLE attempt(number INTEGER PRIMARY KEY AUTOINCREMENT, lease INTEGER NOT NULL);"
 	"CREATE TABLE copy(id BLOB PRIMARY KEY, attempt INTEGER, kept INTEGER NOT NULL, queue_id TEXT,"
@@ -75,7 +67,7 @@ static const char *const texts[QUERY_COUNT] = {
 };
 
 struct driver {
-	char path[PATH_BYTES];
+	struct sqlite_file file;
 	struct journal_env env;
 	sqlite3 *db;
 	sqlite3_stmt *queries[QUERY_COUNT];
@@ -87,7 +79,8 @@ struct driver {
 static int failed(struct driver *driver, struct err *err)
 {
 	driver->broken = true;
-	return err_set(err, ERR_TEMP, "journal %s: %s", driver->path, sqlite3_errmsg(driver->db));
+	return err_set(err, ERR_TEMP, "journal %s/%s: %s", driver->file.state_dir, driver->file.name,
+		       sqlite3_errmsg(driver->db));
 }
 
 static void rollback(struct driver *driver)
@@ -135,12 +128,9 @@ static int run(struct driver *driver, enum query query, int64_t argument, struct
 /* A journal that was removed while open would swallow entries and lose them. */
 static int start(struct driver *driver, struct err *err)
 {
-	int moved = 0;
-
 	driver->broken = false;
-	(void)sqlite3_file_control(driver->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-	if (moved != 0)
-		return err_set(err, ERR_TEMP, "journal %s: the file was removed or replaced", driver->path);
+	if (sqlite_file_in_place(&driver->file, driver->db, err) != 0)
+		return -1;
 	return run(driver, START, 0, err);
 }
 
@@ -149,7 +139,8 @@ static int commit(struct driver *driver, struct err *err)
 	int rc = -1;
 
 	if (driver->broken)
-		err_set(err, ERR_TEMP, "journal %s: a query of the group failed", driver->path);
+		err_set(err, ERR_TEMP, "journal %s/%s: a query of the group failed", driver->file.state_dir,
+			driver->file.name);
 	else
 		rc = run(driver, COMMIT, 0, err);
 	rollback(driver);
@@ -427,121 +418,10 @@ static const struct journal_class sqlite_class = { driver_look, driver_begin, dr
 						   driver_remember, driver_recall, driver_start, driver_commit,
 						   driver_close };
 
-/* The database file, made whole under another name: 0, or -1. */
-static int make_file(const char *path, struct err *err)
+static int open_database(struct driver *driver, bool *made, struct err *err)
 {
-	sqlite3 *db = NULL;
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	int rc = -1;
-
-	if (fd < 0)
-		return err_set(err, ERR_TEMP, "journal %s: %s", path, strerror(errno));
-	close(fd);
-	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
-	    sqlite3_exec(db, schema, NULL, NULL, NULL) != SQLITE_OK)
-		err_set(err, ERR_TEMP, "journal %s: %s", path, db != NULL ? sqlite3_errmsg(db) : "out of memory");
-	else
-		rc = 0;
-	/* Closing brings the write-ahead log home. */
-	if (sqlite3_close(db) != SQLITE_OK && rc == 0)
-		rc = err_set(err, ERR_TEMP, "journal %s: cannot be closed", path);
-	return rc;
-}
-
-static void remove_beside(const char *path, const char *suffix)
-{
-	char beside[PATH_BYTES + 16];
-
-	snprintf(beside, sizeof(beside), "%s%s", path, suffix);
-	(void)unlink(beside);
-}
-
-/* Called with the directory locked. A write-ahead log without its database is of one that somebody removed: SQLite would
- * take it for the new one's. */
-static int make(const char *path, int directory, struct err *err)
-{
-	char new[PATH_BYTES + 8];
-	int rc = -1;
-
-	snprintf(new, sizeof(new), "%s.new", path);
-	(void)unlink(new);
-	remove_beside(new, "-wal");
-	remove_beside(new, "-shm");
-	remove_beside(path, "-wal");
-	remove_beside(path, "-shm");
-	if (make_file(new, err) != 0)
-		goto out;
-	if (link(new, path) != 0 || fsync(directory) != 0)
-		err_set(err, ERR_TEMP, "journal %s: %s", path, strerror(errno));
-	else
-		rc = 0;
-out:
-	(void)unlink(new);
-	return rc;
-}
-
-/* Two generations may start at the same time. */
-static int make_missing(const char *path, const char *state_dir, bool *made, struct err *err)
-{
-	int directory = -1, rc = -1;
-
-	if (access(path, F_OK) == 0)
-		return 0;
-	directory = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (directory < 0 || flock(directory, LOCK_EX) != 0) {
-		err_set(err, ERR_TEMP, "journal %s: %s", path, strerror(errno));
-		goto out;
-	}
-	rc = 0;
-	if (access(path, F_OK) != 0) {
-		rc = make(path, directory, err);
-		*made = rc == 0;
-	}
-out:
-	if (directory >= 0)
-		close(directory);
-	return rc;
-}
-
-/* The first row of a query without arguments; "" for none. */
-static int ask(struct driver *driver, const char *sql, char *out, size_t size, struct err *err)
-{
-	sqlite3_stmt *statement = NULL;
-	int rc = -1;
-
-	out[0] = '\0';
-	if (sqlite3_prepare_v2(driver->db, sql, -1, &statement, NULL) != SQLITE_OK || sqlite3_step(statement) != SQLITE_ROW) {
-		failed(driver, err);
-		goto out;
-	}
-	snprintf(out, size, "%s", (const char *)sqlite3_column_text(statement, 0));
-	rc = 0;
-out:
-	(void)sqlite3_finalize(statement);
-	return rc;
-}
-
-static int check(struct driver *driver, struct err *err)
-{
-	char text[200];
-
-	if (ask(driver, "PRAGMA user_version", text, sizeof(text), err) != 0)
-		return -1;
-	if (strcmp(text, "1") != 0)
-		return err_set(err, ERR_TEMP, "journal %s: damaged, or made by another version", driver->path);
-	if (ask(driver, "PRAGMA quick_check(1)", text, sizeof(text), err) != 0)
-		return -1;
-	if (strcmp(text, "ok") != 0)
-		return err_set(err, ERR_TEMP, "journal %s: damaged: %s", driver->path, text);
-	return 0;
-}
-
-static int open_database(struct driver *driver, struct err *err)
-{
-	if (sqlite3_open_v2(driver->path, &driver->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
-		return failed(driver, err);
-	(void)sqlite3_busy_timeout(driver->db, BUSY_MS);
-	if (check(driver, err) != 0)
+	driver->db = sqlite_file_open(&driver->file, made, err);
+	if (driver->db == NULL)
 		return -1;
 	if (sqlite3_exec(driver->db, "PRAGMA synchronous=FULL", NULL, NULL, NULL) != SQLITE_OK ||
 	    sqlite3_exec(driver->db, mail_schema, NULL, NULL, NULL) != SQLITE_OK)
@@ -562,12 +442,9 @@ int journal_sqlite_open(const struct journal_env *env, struct journal *journal, 
 	if (driver == NULL)
 		return err_memory(err);
 	driver->env = *env;
-	if (snprintf(driver->path, sizeof(driver->path), "%s/journal.sqlite", env->state_dir) >=
-	    (int)sizeof(driver->path)) {
-		free(driver);
-		return err_set(err, ERR_TEMP, "state_dir: the path is too long");
-	}
-	if (make_missing(driver->path, env->state_dir, made, err) != 0 || open_database(driver, err) != 0) {
+	driver->file = (struct sqlite_file){ .what = "journal", .name = "journal.sqlite", .state_dir = env->state_dir,
+					     .schema = schema, .busy_ms = BUSY_MS };
+	if (open_database(driver, made, err) != 0) {
 		driver_close(driver);
 		return -1;
 	}

@@ -15,6 +15,7 @@
 #include "milter/audit_file.h"
 #include "milter/drivers.h"
 #include "milter/fault.h"
+#include "milter/harvester.h"
 #include "milter/kept_evidence.h"
 #include "milter/recorder_wire.h"
 #include "policy/policy.h"
@@ -48,6 +49,7 @@ struct recorder {
 	struct audit_file *audit;
 	int64_t journal_due_ms, audit_due_ms;	/* when to try to open again */
 	struct err journal_err, audit_err;	/* why it is not open */
+	struct harvester harvester;
 	struct connection connections[CONNECTIONS];
 	size_t connection_count;
 	size_t first;				/* whose question is taken first: everybody's turn comes */
@@ -65,7 +67,7 @@ static bool wants_journal(const struct site *site)
 
 bool recorder_is_wanted(const struct site *site)
 {
-	return site->settings.audit.path != NULL || wants_journal(site);
+	return site->settings.audit.path != NULL || wants_journal(site) || policy_harvests(site->rules, site->rule_count);
 }
 
 /* Opening */
@@ -203,6 +205,7 @@ static bool is_valid(const struct recorder_request *head)
 	case RECORDER_SEEN:
 		return head->count == 1 && head->text_bytes == 0;
 	case RECORDER_AUDIT:
+	case RECORDER_HARVEST:
 		return head->count == 0 && head->text_bytes > 0;
 	case RECORDER_EVIDENCE_HAS:
 		return head->count == 0 && head->text_bytes % CRYPT_SHA256_BYTES == 0 &&
@@ -281,7 +284,7 @@ static void ask_journal(const struct journal *journal, struct question *question
 		err->class = ERR_BUG;
 }
 
-enum shelf { SHELF_JOURNAL, SHELF_AUDIT, SHELF_EVIDENCE };	/* where it belongs */
+enum shelf { SHELF_JOURNAL, SHELF_AUDIT, SHELF_EVIDENCE, SHELF_HARVEST };	/* where it belongs */
 
 static enum shelf shelf_of(const struct question *question)
 {
@@ -291,6 +294,8 @@ static enum shelf shelf_of(const struct question *question)
 	case RECORDER_EVIDENCE_HAS:
 	case RECORDER_EVIDENCE_PUT:
 		return SHELF_EVIDENCE;
+	case RECORDER_HARVEST:
+		return SHELF_HARVEST;
 	default:
 		return SHELF_JOURNAL;
 	}
@@ -405,6 +410,11 @@ static void do_evidence(const struct recorder *recorder, struct question *questi
 			question->done[i] = kept_evidence_has(recorder->env.state_dir, text + i * CRYPT_SHA256_BYTES);
 }
 
+static void do_harvest(struct recorder *recorder, struct question *question)
+{
+	(void)harvester_learn(&recorder->harvester, slice_make(question->text, question->head.text_bytes), &question->err);
+}
+
 /* How many flags the answer has. */
 static size_t flag_count(const struct question *question)
 {
@@ -450,6 +460,8 @@ static void do_questions(struct recorder *recorder)
 		journal |= shelf == SHELF_JOURNAL;
 		if (shelf == SHELF_EVIDENCE)
 			do_evidence(recorder, &recorder->questions[i]);
+		if (shelf == SHELF_HARVEST)
+			do_harvest(recorder, &recorder->questions[i]);
 	}
 	if (journal)
 		do_journal(recorder);
@@ -511,6 +523,7 @@ static struct recorder *recorder_new(const struct recorder_env *env)
 	if (recorder == NULL)
 		return NULL;
 	recorder->env = *env;
+	harvester_init(&recorder->harvester, env->state_dir, env->sink);
 	buf_init(&recorder->lines, 0);
 	return recorder;
 }
@@ -519,6 +532,7 @@ static void recorder_free(struct recorder *recorder)
 {
 	journal_close(&recorder->journal);
 	audit_file_close(recorder->audit);
+	harvester_close(&recorder->harvester);
 	buf_clear(&recorder->lines);
 	free(recorder);
 }
@@ -539,6 +553,8 @@ void recorder_serve(const struct recorder_env *env)
 		(void)open_audit(recorder, &err);
 		kept_evidence_tidy(env->state_dir);
 	}
+	if (env->harvest)
+		(void)harvester_open(&recorder->harvester, &err);
 	while (!recorder->alone || recorder->connection_count > 0) {
 		gather(recorder);
 		do_questions(recorder);
@@ -556,6 +572,7 @@ _Noreturn void recorder_run(struct site *site, const struct event_sink *sink, in
 	struct buf password = site->journal_password;
 	const struct recorder_env env = { .state_dir = state_dir, .audit_path = audit_path,
 		.audit_chain = settings->audit.chain, .journal = wants_journal(site),
+		.harvest = policy_harvests(site->rules, site->rule_count),
 		.journal_url = url, .journal_password = buf_slice(&password),
 		.lease_s = settings->limits.deadline_s + LEASE_MARGIN_S, .sink = sink, .requests = requests };
 

@@ -1,8 +1,8 @@
-/* recorder.h - the process that remembers: audit lines and the journal, for all workers of a generation. It answers "on
- * disk"; questions that wait together share one commit. It holds no keys and sees no mail: digests, queue ids and audit
- * lines are all it is told.
+/* recorder.h - the process that remembers: audit lines, the journal and the certificates that mail has taught, for all
+ * workers of a generation. It answers "on disk"; questions that wait together share one commit. It holds no keys and sees
+ * no mail: digests, queue ids, audit lines and certificates are all it is told.
  *
- * One for each generation whose configuration wants an audit log, sends copies, or asks what is answered; forked by
+ * One for each generation whose configuration wants an audit log, sends copies, asks what is answered, or harvests; forked by
  * the keeper, who forks another when it dies. It serves until nobody is left who could ask. While a generation drains
  * there are two of them.
  */
@@ -17,6 +17,7 @@ struct recorder_env {
 	const char *audit_path;		/* NULL: no audit log */
 	bool audit_chain;
 	bool journal;			/* is there anything to remember? */
+	bool harvest;			/* does a rule want certificates kept? */
 	const char *journal_url;	/* NULL or "": in state_dir */
 	struct slice journal_password;
 	int64_t lease_s;		/* of the journal's attempts */

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "milter/recorder_wire.h"
+#include "pki/directory_driver.h"
 
 struct question {
 	struct recorder_request head;
@@ -233,6 +234,45 @@ int recorder_client_put(const struct recorder_client *client, const unsigned cha
 		rc = ask(client->channel, &question, &answer, NULL, 0, err);
 		question.head.number += (int64_t)piece.n;
 	}
+	buf_clear(&text);
+	return rc;
+}
+
+static int write_harvest(const struct harvest *harvest, struct slice address, struct buf *out)
+{
+	const struct slice der = cert_info(harvest->cert)->der, collection = slice_of(harvest->collection);
+	const struct recorder_harvest head = {
+		.signed_at = (int64_t)harvest->signed_at, .address_bytes = (uint32_t)address.n,
+		.collection_bytes = (uint32_t)collection.n, .cert_bytes = (uint32_t)der.n,
+		.ciphers = harvest->capabilities.ciphers, .ciphers_known = harvest->capabilities.known,
+		.at_once = harvest->at_once,
+	};
+	int rc = buf_append(out, &head, sizeof(head));
+
+	rc |= buf_append_slice(out, address) | buf_append_slice(out, collection) | buf_append_slice(out, der);
+	for (size_t i = 0; i < harvest->chain_count; i++)
+		rc |= buf_append_slice(out, cert_info(harvest->chain[i])->der);
+	return rc;
+}
+
+int recorder_client_harvest(const struct recorder_client *client, struct arena *arena, const struct harvest *harvest,
+			    struct err *err)
+{
+	const struct slice address = directory_key(arena, &harvest->address);
+	struct question question = { { .operation = RECORDER_HARVEST }, NULL, NULL };
+	struct recorder_answer answer;
+	struct buf text;
+	int rc = -1;
+
+	buf_init(&text, 0);
+	if (address.p == NULL || write_harvest(harvest, address, &text) != 0) {
+		err_memory(err);
+		goto out;
+	}
+	question.text = (const char *)text.p;
+	question.head.text_bytes = (uint32_t)text.n;
+	rc = ask(client->channel, &question, &answer, NULL, 0, err);
+out:
 	buf_clear(&text);
 	return rc;
 }

@@ -7,6 +7,7 @@
 #include "base/crypt.h"
 #include "milter/channel.h"
 #include "milter/journal.h"
+#include "smime/harvest.h"
 
 #define RECORDER_TIMEOUT_MS 10000
 
@@ -27,5 +28,8 @@ int recorder_client_has(const struct recorder_client *client, const unsigned cha
 /* Has one kept; on disk when it returns 0. */
 int recorder_client_put(const struct recorder_client *client, const unsigned char sha256[CRYPT_SHA256_BYTES],
 			struct slice content, struct err *err);
+/* A certificate to be kept as milter/harvest_store.h says. -1: it is not, and the next mail may teach it again. */
+int recorder_client_harvest(const struct recorder_client *client, struct arena *arena, const struct harvest *harvest,
+			    struct err *err);
 
 #endif

@@ -399,6 +399,18 @@ static void remember(struct transaction *transaction, struct outcome *outcome, s
 		gate_postpone(outcome, REPLY_RECORDER, "it cannot be remembered now, try again later", err->text);
 }
 
+/* What an accepted message has taught. Nothing hangs on it: the next one teaches it again. */
+static void harvest(struct transaction *transaction, const struct outcome *outcome)
+{
+	struct err why = { .class = ERR_NONE };
+
+	for (size_t i = 0; outcome->action == ACTION_ACCEPT && transaction->env.recorder != NULL &&
+			   i < outcome->harvest_count; i++)
+		if (recorder_client_harvest(transaction->env.recorder, transaction->arena, &outcome->harvests[i], &why) != 0)
+			event_log(transaction->env.site->sink, EVENT_WARNING, "%s: harvest: not kept: %s",
+				  transaction->envelope.queue_id, why.text);
+}
+
 void transaction_settle(struct transaction *transaction, const struct settlement *settlement, struct outcome *outcome,
 			struct err *err)
 {
@@ -409,6 +421,7 @@ void transaction_settle(struct transaction *transaction, const struct settlement
 	remember(transaction, outcome, err);
 	give_account(transaction, settlement, outcome, err);
 	delivery_end(transaction->env.delivery, &transaction->delivery, outcome, err);
+	harvest(transaction, outcome);
 }
 
 const struct envelope *transaction_envelope(const struct transaction *transaction)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gate/facts.h"
+#include "gate/harvest.h"
 #include "gate/judge.h"
 #include "gate/plan.h"
 #include "gate/step.h"
@@ -60,7 +61,7 @@ static void observe_message(const struct message *before, struct outcome *outcom
 {
 	outcome->observed = true;
 	outcome->message = *before;
-	outcome->edits.n = outcome->copy_count = 0;
+	outcome->edits.n = outcome->copy_count = outcome->harvest_count = 0;
 	outcome->changed = outcome->body_changed = false;
 	for (size_t i = 0; i < outcome->recipient_count; i++)
 		outcome->recipients[i].message = 0;
@@ -122,7 +123,8 @@ static int process(const struct gate_env *env, const struct envelope *envelope, 
 		refuse_message(&plan, outcome);
 		return 0;
 	}
-	if (make_messages(site, &facts, &plan, message, arena, outcome, err) != 0)
+	if (make_messages(site, &facts, &plan, message, arena, outcome, err) != 0 ||
+	    harvest_gather(site, &facts, &plan, arena, outcome, err) != 0)
 		return -1;
 	accept_message(message, outcome);
 	return 0;
@@ -162,7 +164,7 @@ static void forget_plan(struct outcome *outcome)
 {
 	size_t i;
 
-	outcome->edits.n = outcome->copy_count = 0;
+	outcome->edits.n = outcome->copy_count = outcome->harvest_count = 0;
 	outcome->changed = outcome->body_changed = false;
 	for (i = 0; i < outcome->recipient_count; i++) {
 		outcome->recipients[i].action = action_names[outcome->action];

@@ -8,7 +8,7 @@
 #include "mail/edit.h"
 #include "pki/candidate.h"
 #include "policy/rule.h"
-#include "smime/verdict.h"
+#include "smime/harvest.h"
 
 enum action { ACTION_TEMPFAIL, ACTION_ACCEPT, ACTION_REJECT };	/* zero is the safe one */
 
@@ -76,6 +76,8 @@ struct outcome {
 	struct verdict verdict;		/* of inbound and internal mail; of the first group that was looked at */
 	bool verified;			/* the verdict was made */
 	const struct rule *verified_by;	/* by this rule's settings; NULL: no rule matched */
+	struct harvest *harvests;	/* what its signature teaches, and a rule wants kept if it is accepted */
+	size_t harvest_count;
 	enum kind kind;
 	bool encryption_asked;		/* by `triggers` */
 	struct recipient_outcome *recipients;

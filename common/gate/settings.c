@@ -101,7 +101,7 @@ static const struct conf_row top_rows[] = {
 };
 
 /* Types of drivers that come with later versions. */
-static const char *const later_directories[] = { "smimea", "harvested", NULL };
+static const char *const later_directories[] = { "smimea", NULL };
 static const char *const later_keystores[] = { "pkcs11", NULL };
 
 /* The i-th driver as the reader of the configuration wants it; type NULL: there are no more. */

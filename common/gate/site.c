@@ -186,7 +186,8 @@ static const struct keystore_driver *keystore_driver_find(const struct site_driv
 
 static int load_directories(struct site *site, const struct site_env *env, struct err *err)
 {
-	const struct directory_env directory_env = { &site->clock, site->sink, site->arena };
+	const struct directory_env directory_env = { &site->clock, site->sink, site->arena,
+							site->settings.state_dir };
 	const struct conf_groups *groups = &site->settings.directories;
 	const struct directory_settings *settings = NULL;
 	const struct directory_driver *driver = NULL;

@@ -562,9 +562,33 @@ bool cert_has_issuer(const struct cert *cert, struct slice issuer)
 	return same;
 }
 
+size_t cert_der_bytes(struct slice bytes)
+{
+	const unsigned char *start = (const unsigned char *)bytes.p, *p = start;
+	int tag = 0, class = 0, form;
+	long n = 0;
+
+	if (bytes.n == 0 || bytes.n > LONG_MAX)
+		return 0;
+	form = ASN1_get_object(&p, &n, &tag, &class, (long)bytes.n);
+	ERR_clear_error();
+	if (form != V_ASN1_CONSTRUCTED || tag != V_ASN1_SEQUENCE || class != V_ASN1_UNIVERSAL)
+		return 0;
+	return (size_t)(p - start) + (size_t)n;
+}
+
 bool cert_equal(const struct cert *a, const struct cert *b)
 {
 	return a == b || slice_equal(a->info.der, b->info.der);
+}
+
+bool cert_same_key(const struct cert *a, const struct cert *b)
+{
+	const EVP_PKEY *first = X509_get0_pubkey(a->x509), *second = X509_get0_pubkey(b->x509);
+	bool same = first != NULL && second != NULL && EVP_PKEY_eq(first, second) == 1;
+
+	ERR_clear_error();
+	return same;
 }
 
 bool cert_signed_weakly(const struct cert *cert)

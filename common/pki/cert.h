@@ -50,6 +50,8 @@ struct cert_info {
 
 /* Exactly one DER certificate, nothing behind it; ERR_MESSAGE else. */
 struct cert *cert_from_der(struct slice der, struct err *err);
+/* How many bytes the DER object (SEQUENCE, definite length) takes that bytes begin with; 0: there is none. */
+size_t cert_der_bytes(struct slice bytes);
 struct cert *cert_ref(struct cert *cert);
 void cert_free(struct cert *cert);	/* gives one reference back; NULL is fine */
 /* Hands the caller's reference to the arena, which gives it back when it dies. -1: memory, and it is given back at
@@ -64,6 +66,7 @@ bool cert_has_address(const struct cert *cert, const struct address *address);
 /* Does it bear this issuer (a Name's DER, compared as RFC 5280 7.1 says)? */
 bool cert_has_issuer(const struct cert *cert, struct slice issuer);
 bool cert_equal(const struct cert *a, const struct cert *b);
+bool cert_same_key(const struct cert *a, const struct cert *b);	/* the same public key, whoever certified it */
 /* Did its issuer sign it with SHA-1, MD5 or the like (which path.h calls bad)? A root's own signature does not matter:
  * false. */
 bool cert_signed_weakly(const struct cert *cert);

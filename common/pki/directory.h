@@ -99,6 +99,7 @@ struct directory_env {			/* what a driver may use; outlives the directory */
 	const struct clock *clock;
 	const struct event_sink *sink;
 	struct arena *arena;		/* for the site's lifetime */
+	const char *state_dir;		/* where the program keeps what it has learned */
 };
 
 struct directory_driver {

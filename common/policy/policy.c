@@ -103,3 +103,13 @@ bool policy_asks_what_is_answered(const struct rule *rules, size_t n)
 			return true;
 	return false;
 }
+
+bool policy_harvests(const struct rule *rules, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (rules[i].settings->harvest != HARVEST_OFF)
+			return true;
+	return false;
+}

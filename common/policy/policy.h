@@ -22,4 +22,7 @@ const struct rule *policy_match(const struct rule *rules, size_t n, const struct
 /* Does a rule ask whether the message that is answered was encrypted? Then that has to be remembered. */
 bool policy_asks_what_is_answered(const struct rule *rules, size_t n);
 
+/* Does a rule want certificates kept that signed mail teaches? */
+bool policy_harvests(const struct rule *rules, size_t n);
+
 #endif

@@ -105,7 +105,6 @@ static int refuse_later(const struct rule_settings *s, struct conf *conf, struct
 {
 	const struct { const char *key; const void *member; bool wanted; } keys[] = {
 		{ "header_protection", &s->header_protection, s->header_protection != 0 },
-		{ "harvest", &s->harvest, s->harvest != 0 },
 		{ "cbc_unsigned", &s->cbc_unsigned, s->cbc_unsigned != 0 },
 	};
 	int rc = 0;
@@ -326,6 +325,9 @@ int rule_compile(struct arena *arena, const struct rule_settings *settings, stru
 	if (settings->remove_signature && settings->verify == VERIFY_OFF)
 		bad |= conf_finding(conf, &settings->remove_signature, err,
 				    "remove_signature needs verify: what was proven would be told nowhere");
+	if (settings->harvest != HARVEST_OFF && settings->verify == VERIFY_OFF)
+		bad |= conf_finding(conf, &settings->harvest, err,
+				    "harvest needs verify: certificates are learned from signatures that pass");
 	bad |= refuse_later(settings, conf, err);
 	return bad == 0 ? 0 : -1;
 }

@@ -10,7 +10,7 @@
 #define ATTRIBUTE_LIMIT 64
 
 enum known {
-	CONTENT_TYPE, MESSAGE_DIGEST, SIGNING_TIME, CAPABILITIES, KEY_PREFERENCE, SIGNING_CERTIFICATE,
+	CONTENT_TYPE, MESSAGE_DIGEST, SIGNING_TIME, CAPABILITIES, KEY_PREFERENCE, OUTLOOK_PREFERENCE, SIGNING_CERTIFICATE,
 	SIGNING_CERTIFICATE_V2, ALGORITHM_PROTECTION, KNOWN_COUNT
 };
 
@@ -23,6 +23,8 @@ static const struct {
 	[SIGNING_TIME] = { "signingTime", { "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x05", 9 } },
 	[CAPABILITIES] = { "SMIMECapabilities", { "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0f", 9 } },
 	[KEY_PREFERENCE] = { "SMIMEEncryptionKeyPreference", { "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02\x0b", 11 } },
+	[OUTLOOK_PREFERENCE] = { "szOID_MICROSOFT_Encryption_Key_Preference",
+				 { "\x2b\x06\x01\x04\x01\x82\x37\x10\x04", 9 } },
 	[SIGNING_CERTIFICATE] = { "signingCertificate", { "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02\x0c", 11 } },
 	[SIGNING_CERTIFICATE_V2] = { "signingCertificateV2", { "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02\x2f", 11 } },
 	[ALGORITHM_PROTECTION] = { "CMSAlgorithmProtection", { "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x34", 9 } },
@@ -107,6 +109,12 @@ static int take_values(const struct der_item *values, const bool *seen, struct a
 	attributes->message_digest = values[MESSAGE_DIGEST].content;
 	if (seen[SIGNING_TIME])
 		attributes->signing_time = read_time(&values[SIGNING_TIME]);
+	if (seen[CAPABILITIES])
+		attributes->capabilities = values[CAPABILITIES].whole;
+	if (seen[KEY_PREFERENCE])
+		attributes->key_preference = values[KEY_PREFERENCE].whole;
+	else if (seen[OUTLOOK_PREFERENCE])
+		attributes->key_preference = values[OUTLOOK_PREFERENCE].whole;
 	if (seen[SIGNING_CERTIFICATE])
 		attributes->signing_certificate = values[SIGNING_CERTIFICATE].whole;
 	if (seen[SIGNING_CERTIFICATE_V2])

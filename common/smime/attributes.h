@@ -15,6 +15,8 @@ struct attributes {
 	struct slice signing_certificate;	/* the values, whole items; n == 0: not there */
 	struct slice signing_certificate_v2;
 	struct slice algorithm_protection;
+	struct slice capabilities;
+	struct slice key_preference;		/* SMIMEEncryptionKeyPreference, else Outlook's own attribute */
 	time_t signing_time;			/* 0: none, or not readable */
 };
 

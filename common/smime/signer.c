@@ -189,6 +189,8 @@ static void check_attributes(struct signer_work *work)
 	}
 	good(work, CHECK_SIGNED_ATTRIBUTES, "");
 	work->layer->signed_at = work->attributes.signing_time;
+	work->layer->capabilities = work->attributes.capabilities;
+	work->layer->key_preference = work->attributes.key_preference;
 	judge_attributes(work);
 	judge_content(work);
 }
@@ -270,6 +272,7 @@ static int describe_cert(struct signer_work *work, const struct cert *cert, stru
 	const struct address *address = NULL;
 
 	layer->cert = cert;
+	layer->certs = &work->object->certs;
 	layer->subject = info->subject;
 	layer->issuer = info->issuer;
 	layer->serial = info->serial;

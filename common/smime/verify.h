@@ -63,6 +63,10 @@ struct layer {			/* one signer of one layer, or one envelope; all text printable
 	const char *cipher;		/* envelopes: "aes256-cbc" …, or NULL */
 	const struct cert *cert;	/* the signer's, or NULL */
 	const struct path_proof *proof;	/* what chain and revocation rest on, where that was asked for; NULL: not */
+	/* what the signer tells of himself under his signature, for those who encrypt to him: SMIMECapabilities and
+	 * SMIMEEncryptionKeyPreference, DER, unread; n == 0: not told. And the certificates beside it, unchecked */
+	struct slice capabilities, key_preference;
+	const struct cert_list *certs;	/* NULL: no signer's certificate found */
 	struct layer_attribute *mismatch;	/* mismatch_attributes that the signer's name has, if not From's */
 	size_t mismatch_count;
 	/* what was signed, as an entity: a part of that message; NULL: none that could be read */

@@ -37,16 +37,116 @@ static void add_ess(CMS_SignerInfo *info, const struct craft_signer *signer)
 	ESS_SIGNING_CERT_V2_free(value);
 }
 
+/* tag and length in front of it. */
+static void enclose(struct buf *content, int constructed, int tag, int class)
+{
+	unsigned char *der = malloc((size_t)ASN1_object_size(constructed, (int)content->n, tag)), *p = der;
+	struct buf whole;
+
+	buf_init(&whole, 0);
+	need(der != NULL, "memory");
+	ASN1_put_object(&p, constructed, (int)content->n, tag, class);
+	need(buf_append(&whole, der, (size_t)(p - der)) == 0 && buf_append_slice(&whole, buf_slice(content)) == 0, "memory");
+	free(der);
+	buf_clear(content);
+	*content = whole;
+}
+
+static void write_serial(const X509 *x509, struct buf *out)
+{
+	unsigned char *name = NULL, *serial = NULL;
+	int n = i2d_X509_NAME(X509_get_issuer_name(x509), &name);
+	int m = i2d_ASN1_INTEGER(X509_get0_serialNumber(x509), &serial);
+
+	need(n > 0 && m > 0 && buf_append(out, name, (size_t)n) == 0 && buf_append(out, serial, (size_t)m) == 0, "serial");
+	OPENSSL_free(name);
+	OPENSSL_free(serial);
+}
+
+static void write_preference(const struct craft_signer *signer, struct buf *out)
+{
+	X509 *x509 = signer->prefers->x509;
+	const ASN1_OCTET_STRING *key_id = X509_get0_subject_key_id(x509);
+	const bool by_id = signer->preference == CRAFT_PREFERS_KEY_ID || signer->preference == CRAFT_PREFERS_ALT_KEY_ID;
+
+	if (by_id)
+		need(buf_append(out, ASN1_STRING_get0_data(key_id), (size_t)ASN1_STRING_length(key_id)) == 0, "memory");
+	else
+		write_serial(x509, out);
+	if (signer->preference == CRAFT_PREFERS_KEY_ID) {
+		enclose(out, 0, V_ASN1_OCTET_STRING, V_ASN1_UNIVERSAL);
+		enclose(out, 1, 1, V_ASN1_CONTEXT_SPECIFIC);
+	} else if (signer->preference == CRAFT_PREFERS_ALT_KEY_ID) {
+		enclose(out, 0, 2, V_ASN1_CONTEXT_SPECIFIC);
+	} else if (signer->preference == CRAFT_PREFERS_OUTLOOK) {
+		enclose(out, 1, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+	} else {
+		enclose(out, 1, signer->preference == CRAFT_PREFERS_JUNK ? 7 : 0, V_ASN1_CONTEXT_SPECIFIC);
+	}
+}
+
+/* OpenSSL makes no attribute whose value has a context tag, but reads one. */
+static void add_preference(CMS_SignerInfo *info, const struct craft_signer *signer)
+{
+	const char *name = signer->preference == CRAFT_PREFERS_OUTLOOK ? "1.3.6.1.4.1.311.16.4" :
+			   "1.2.840.113549.1.9.16.2.11";
+	ASN1_OBJECT *object = OBJ_txt2obj(name, 1);
+	unsigned char *oid = NULL;
+	int n = i2d_ASN1_OBJECT(object, &oid);
+	const unsigned char *p = NULL;
+	X509_ATTRIBUTE *attribute;
+	struct buf der, value;
+
+	buf_init(&der, 0);
+	buf_init(&value, 0);
+	write_preference(signer, &value);
+	enclose(&value, 1, V_ASN1_SET, V_ASN1_UNIVERSAL);
+	need(n > 0 && buf_append(&der, oid, (size_t)n) == 0 && buf_append_slice(&der, buf_slice(&value)) == 0, "memory");
+	enclose(&der, 1, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+	p = der.p;
+	attribute = d2i_X509_ATTRIBUTE(NULL, &p, (long)der.n);
+	need(attribute != NULL && CMS_signed_add1_attr(info, attribute) == 1, "key preference");
+	X509_ATTRIBUTE_free(attribute);
+	OPENSSL_free(oid);
+	ASN1_OBJECT_free(object);
+	buf_clear(&der);
+	buf_clear(&value);
+}
+
+static void add_gcm(CMS_SignerInfo *info)
+{
+	STACK_OF(X509_ALGOR) *list = NULL;
+
+	need(CMS_add_simple_smimecap(&list, NID_aes_256_gcm, -1) == 1 &&
+	     CMS_add_simple_smimecap(&list, NID_aes_256_cbc, -1) == 1 && CMS_add_smimecap(info, list) == 1, "capabilities");
+	sk_X509_ALGOR_pop_free(list, X509_ALGOR_free);
+}
+
+static void add_time(CMS_SignerInfo *info, time_t at)
+{
+	ASN1_TIME *time = X509_time_adj(NULL, 0, &at);
+
+	need(time != NULL && CMS_signed_add1_attr_by_NID(info, NID_pkcs9_signingTime, time->type, time, -1) == 1,
+	     "signing time");
+	ASN1_TIME_free(time);
+}
+
 static void add_signer(CMS_ContentInfo *cms, const struct craft_signer *signer)
 {
 	const EVP_MD *md = signer->md == NULL ? EVP_sha256() : signer->md;
-	unsigned flags = signer->flags | (signer->pss ? CMS_KEY_PARAM : 0);
+	unsigned flags = signer->flags | (signer->pss ? CMS_KEY_PARAM : 0) | (signer->gcm ? CMS_NOSMIMECAP : 0);
 	CMS_SignerInfo *info = CMS_add1_signer(cms, signer->pki->x509, signer->pki->pkey, md, flags);
 	EVP_PKEY_CTX *context;
 
 	need(info != NULL, "CMS_add1_signer");
 	if (signer->ess != NULL)
 		add_ess(info, signer);
+	if (signer->prefers != NULL)
+		add_preference(info, signer);
+	if (signer->gcm)
+		add_gcm(info);
+	if (signer->signed_at != 0)
+		add_time(info, signer->signed_at);
 	if (!signer->pss)
 		return;
 	context = CMS_SignerInfo_get0_pkey_ctx(info);
@@ -108,7 +208,7 @@ void craft_cms(const struct craft *craft, struct slice content, struct buf *der)
 		need(CMS_set1_eContentType(cms, OBJ_nid2obj(craft->content_type)) == 1, "CMS_set1_eContentType");
 	for (size_t i = 0; i < 4 && craft->signers[i].pki != NULL; i++)
 		add_signer(cms, &craft->signers[i]);
-	for (size_t i = 0; i < 4 && craft->extra[i] != NULL; i++)
+	for (size_t i = 0; i < 8 && craft->extra[i] != NULL; i++)
 		need(CMS_add1_cert(cms, craft->extra[i]->x509) == 1, "CMS_add1_cert");
 	if (craft->crl_file != NULL)
 		add_crls(cms, craft->crl_file);

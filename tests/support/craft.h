@@ -11,6 +11,9 @@
 
 enum craft_ess { CRAFT_ESS_NO_SERIAL, CRAFT_ESS_SERIAL, CRAFT_ESS_WRONG_SERIAL };
 
+enum craft_preference { CRAFT_PREFERS_SERIAL, CRAFT_PREFERS_KEY_ID, CRAFT_PREFERS_ALT_KEY_ID, CRAFT_PREFERS_OUTLOOK,
+			CRAFT_PREFERS_JUNK };
+
 struct craft_signer {
 	const struct testpki *pki;
 	const EVP_MD *md;		/* NULL: SHA-256 */
@@ -19,11 +22,15 @@ struct craft_signer {
 	int salt_bytes;			/* 0: the digest's length */
 	const struct testpki *ess;	/* signingCertificateV2 names this one; NULL: no such attribute of ours */
 	enum craft_ess ess_serial;	/* its IssuerSerial */
+	const struct testpki *prefers;	/* SMIMEEncryptionKeyPreference names this one; NULL: no such attribute */
+	enum craft_preference preference;	/* how; OUTLOOK: in Outlook's own attribute */
+	bool gcm;			/* SMIMECapabilities has AES-256-GCM and AES-256-CBC; else what OpenSSL says */
+	time_t signed_at;		/* 0: now */
 };
 
 struct craft {
 	struct craft_signer signers[4];	/* the first without pki ends them */
-	const struct testpki *extra[4];	/* further certificates in the message */
+	const struct testpki *extra[8];	/* further certificates in the message */
 	const char *crl_file;		/* PEM, whose CRLs the message brings along; NULL: none */
 	int content_type;		/* NID of eContentType; 0: id-data */
 	bool detached;

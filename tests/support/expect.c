@@ -229,6 +229,59 @@ static const char *d_layer(struct expect *expect, const struct words *words)
 	return same(expect, layer_value(expect, &layers->items[i - 1], words->items[2]), words->items[3]);
 }
 
+static const char *ciphers_of(struct expect *expect, const struct capabilities *capabilities)
+{
+	const char *text = "";
+
+	for (unsigned i = 0; i < CIPHER_COUNT; i++)
+		if ((capabilities->ciphers & 1U << i) != 0)
+			text = arena_printf(expect->arena, "%s%s%s", text, *text != '\0' ? " " : "", cipher_names[i]);
+	return capabilities->known ? text : "unknown";
+}
+
+static const char *harvest_is(struct expect *expect, const struct harvest *harvest, const char *what,
+			      const char *wanted)
+{
+	const struct testpki *pki = NULL;
+	struct cert *cert = NULL;
+	bool same_cert = false;
+
+	if (strcmp(what, "address") == 0)
+		return same(expect, arena_string(expect->arena, harvest->address.text), wanted);
+	if (strcmp(what, "mode") == 0)
+		return same(expect, harvest->at_once ? "on" : "pending", wanted);
+	if (strcmp(what, "rule") == 0)
+		return same(expect, harvest->rule, wanted);
+	if (strcmp(what, "collection") == 0)
+		return same(expect, harvest->collection, wanted);
+	if (strcmp(what, "chain") == 0)
+		return same_number(expect, harvest->chain_count, wanted);
+	if (strcmp(what, "ciphers") == 0)
+		return same(expect, ciphers_of(expect, &harvest->capabilities), wanted);
+	pki = strcmp(what, "of") == 0 ? people_find(expect->people, wanted) : NULL;
+	if (pki == NULL)
+		return "nobody, or nothing, is called so";
+	cert = testpki_cert(pki);
+	same_cert = cert_equal(cert, harvest->cert);
+	cert_free(cert);
+	return same_cert ? NULL : WHY(expect, "is serial %s", cert_info(harvest->cert)->serial);
+}
+
+static const char *d_harvest(struct expect *expect, const struct words *words)
+{
+	const struct outcome *outcome = &expect->passage->outcome;
+	size_t i = strtoul(words->items[1], NULL, 10);
+
+	if (i < 1 || i > outcome->harvest_count)
+		return WHY(expect, "there are %zu", outcome->harvest_count);
+	return harvest_is(expect, &outcome->harvests[i - 1], words->items[2], words->items[3]);
+}
+
+static const char *d_harvests(struct expect *expect, const struct words *words)
+{
+	return same_number(expect, expect->passage->outcome.harvest_count, words->items[1]);
+}
+
 /* --- the message that goes on --- */
 
 static bool has_field(struct slice entity, const char *name, const char *text)
@@ -631,7 +684,7 @@ static const struct row {
 	{ "unchanged", 0, d_unchanged }, { "body-unchanged", 0, d_body_unchanged }, { "kind", 1, d_kind },
 	{ "edits", 1, d_edits }, { "recipient", 3, d_recipient }, { "copies", 1, d_copies }, { "message", 1, d_message },
 	{ "result", 1, d_result }, { "unverified", 0, d_unverified }, { "reason", 1, d_reason },
-	{ "layers", 1, d_layers }, { "layer", 3, d_layer },
+	{ "layers", 1, d_layers }, { "layer", 3, d_layer }, { "harvests", 1, d_harvests }, { "harvest", 3, d_harvest },
 	{ "header-has", 1, d_header_has }, { "header-lacks", 1, d_header_lacks }, { "header-count", 2, d_header_count },
 	{ "header-top", 1, d_header_top }, { "header-kept", 1, d_header_kept },
 	{ "output-has", 1, d_output_has }, { "output-lacks", 1, d_output_lacks },
@@ -655,29 +708,32 @@ static const char *check_line(struct expect *expect, const struct words *words)
 	return "no such demand, or words are missing";
 }
 
-/* Copies that nobody expected are a failure, so this is asked of every case. */
-static const char *check_copies(struct expect *expect, struct slice demands)
+/* What nobody expected is a failure, so these are asked of every case. */
+static const char *check_number(struct expect *expect, struct slice demands, const char *what, size_t n)
 {
 	struct words words;
 	struct slice line;
 	const char *wanted = "0";
 
 	while (words_next_line(&demands, &line))
-		if (words_parse(expect->arena, line, &words) == 0 && words.n == 2 &&
-		    strcmp(words.items[0], "copies") == 0)
+		if (words_parse(expect->arena, line, &words) == 0 && words.n == 2 && strcmp(words.items[0], what) == 0)
 			wanted = words.items[1];
-	return same_number(expect, expect->passage->outcome.copy_count, wanted);
+	return same_number(expect, n, wanted);
 }
 
 const char *expect_demands(struct expect *expect, struct slice demands)
 {
 	struct words words;
 	struct slice line;
-	const char *why = check_copies(expect, demands);
+	const struct outcome *outcome = &expect->passage->outcome;
+	const char *why = check_number(expect, demands, "copies", outcome->copy_count);
 	size_t checked = 0;
 
 	if (why != NULL)
 		return WHY(expect, "copies: %s", why);
+	why = check_number(expect, demands, "harvests", outcome->harvest_count);
+	if (why != NULL)
+		return WHY(expect, "harvests: %s", why);
 	buf_init(&expect->output, 0);
 	buf_init(&expect->inner, 0);
 	why = show_message(expect, 0);

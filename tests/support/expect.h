@@ -12,6 +12,9 @@
  * The verdict
  *	result NAME | unverified		reason TEXT (in it)
  *	layers N				layer I NAME VALUE	(I from 1; NAME as in X-SMIME-Layer, or part)
+ *	harvests N (there are none where this does not stand)
+ *	harvest I address|of|mode|rule|collection|chain|ciphers VALUE	(of: NAME whose certificate it is; chain: number
+ *		of CAs; ciphers "unknown")
  * The message that goes on, and after `message N` the N. copy (0: the original again); "inner" is all of it at first
  *	header-has NAME [TEXT]			header-lacks NAME [TEXT]	header-count NAME N
  *	header-top NAME…			the first fields, in that order

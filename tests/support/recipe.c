@@ -40,14 +40,59 @@ static void part_fields(struct slice message, struct buf *outer, struct buf *inn
 		abort();
 }
 
-/* The first signer's issuers: without the self-signed one, or with it. */
-static void add_issuers(struct craft *craft, bool root)
+static void add_extra(struct craft *craft, const struct testpki *pki)
 {
 	size_t n = 0;
 
-	for (const struct testpki *up = craft->signers[0].pki->issuer; up != NULL && n < 4; up = up->issuer)
+	while (n < 8 && craft->extra[n] != NULL)
+		n++;
+	if (n < 8)
+		craft->extra[n] = pki;
+}
+
+/* The first signer's issuers: without the self-signed one, or with it. */
+static void add_issuers(struct craft *craft, bool root)
+{
+	for (const struct testpki *up = craft->signers[0].pki->issuer; up != NULL; up = up->issuer)
 		if (root || up->issuer != NULL)
-			craft->extra[n++] = up;
+			add_extra(craft, up);
+}
+
+static int read_preference(struct recipe *recipe, const char *how, const char *name, struct craft_signer *signer)
+{
+	static const char *const words[] = { [CRAFT_PREFERS_SERIAL] = "serial", [CRAFT_PREFERS_KEY_ID] = "key-id",
+					     [CRAFT_PREFERS_ALT_KEY_ID] = "alt-key-id",
+					     [CRAFT_PREFERS_OUTLOOK] = "outlook", [CRAFT_PREFERS_JUNK] = "junk" };
+
+	signer->prefers = people_find(recipe->people, name);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]) && signer->prefers != NULL; i++) {
+		if (strcmp(how, words[i]) != 0)
+			continue;
+		signer->preference = (enum craft_preference)i;
+		return 0;
+	}
+	return wrong(recipe, "prefers", how);
+}
+
+/* What the signer tells of himself. 1: word was none of it. */
+static int read_announcement(struct recipe *recipe, const struct words *words, size_t *i, struct craft *craft)
+{
+	struct craft_signer *signer = &craft->signers[0];
+	const char *word = words->items[*i];
+
+	if (strcmp(word, "with") == 0)
+		add_extra(craft, people_find(recipe->people, words->items[++*i]));
+	else if (strcmp(word, "gcm") == 0)
+		signer->gcm = true;
+	else if (strcmp(word, "signed-at") == 0)
+		signer->signed_at = time(NULL) + strtol(words->items[++*i], NULL, 10);
+	else if (strcmp(word, "prefers") != 0)
+		return 1;
+	else if (read_preference(recipe, words->items[*i + 1], words->items[*i + 2], signer) != 0)
+		return -1;
+	else
+		*i += 2;
+	return 0;
 }
 
 static int read_flags(struct recipe *recipe, const struct words *words, struct craft *craft)
@@ -84,7 +129,7 @@ static int read_flags(struct recipe *recipe, const struct words *words, struct c
 						       words->items[++i]);
 		else if (strcmp(word, "twice") == 0)
 			craft->signers[1].pki = people_find(recipe->people, words->items[++i]);
-		else
+		else if (read_announcement(recipe, words, &i, craft) != 0)
 			return wrong(recipe, "sign", word);
 	}
 	return 0;

@@ -5,7 +5,10 @@
  *					keyid pss, chain (the issuers' certificates too, but the root's), root (that too),
  *					content "TEXT" (another eContent), receipt (eContentType is no id-data),
  *					crls FILE (of the people's directory: its CRLs go along),
- *					twice NAME (a second signer), field "TEXT" (a field more inside)
+ *					twice NAME (a second signer), field "TEXT" (a field more inside),
+ *					with NAME (his certificate too), gcm (SMIMECapabilities: AES-256-GCM and -CBC),
+ *					signed-at SECONDS (from now), prefers HOW NAME (SMIMEEncryptionKeyPreference
+ *					names his: serial, key-id, alt-key-id, outlook; junk)
  *					"none" for NAME: no signer at all
  *	mix "TEXT"			multipart/mixed: that text, unsigned, and then what was the message's entity
  *	forward "FROM"			what was the message, as message/rfc822 in one from there

@@ -265,7 +265,6 @@ static void test_refused_with_line(void **state)
 		{ "\nkeystores = ( { type = \"pkcs11\"; uri = \"pkcs11:token=x\"; } );\n", ":2: ",
 		  "pkcs11\": known, but not available" },
 		{ "\ndirectories = ( { type = \"smimea\"; } );\n", ":2: ", "smimea\": known, but not available" },
-		{ "\ndirectories = ( { type = \"harvested\"; } );\n", ":2: ", "harvested\": known, but not available" },
 		{ "\nkeystores = ( { type = \"pkcs1\"; } );\n", ":2: ", "is none of pem, pkcs12; did" },
 		{ "keystores = ( { type = \"pem\"; path = \"/nonexistent\";\n hardware_only = true; } );\n", ":2: ",
 		  "hardware_only: known, but not available" },

@@ -210,10 +210,23 @@ static void test_reply_to_encrypted_mail(void **state)
 	assert_false(policy_asks_what_is_answered(f->rules + 1, 2));
 }
 
+static void test_harvest(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, "{ id = \"x\"; }, { id = \"y\"; harvest = \"off\"; }"), 0);
+	assert_false(policy_harvests(f->rules, 2));
+	assert_int_equal(load(f, "{ id = \"x\"; }, { id = \"y\"; harvest = \"pending\"; }"), 0);
+	assert_true(policy_harvests(f->rules, 2));
+	assert_int_equal(f->rules[1].settings->harvest, HARVEST_PENDING);
+	assert_int_equal(load(f, "{ id = \"x\"; verify = \"off\";\n harvest = \"on\"; }"), -1);
+	assert_non_null(strstr(f->findings, ":3: harvest needs verify"));
+}
+
 static void test_what_comes_later_is_refused(void **state)
 {
 	static const char *const keys[] = {
-		"header_protection = \"cipher\";", "harvest = \"on\";",
+		"header_protection = \"cipher\";", "cbc_unsigned = \"keep-encrypted\";",
 	};
 	struct fixture *f = *state;
 	char rule[200];
@@ -277,6 +290,7 @@ int main(void)
 		cmocka_unit_test(test_reply_to_encrypted_mail),
 		cmocka_unit_test(test_unclear_from_matches_no_pattern),
 		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_harvest),
 		cmocka_unit_test(test_what_comes_later_is_refused),
 		cmocka_unit_test(test_bad_values_name_their_line),
 		cmocka_unit_test(test_accept_signer_forms),
