@@ -1,5 +1,5 @@
-/* idn.c - U-labels to A-labels and back by libidn2, which no other file knows. Called by address.c. Non-transitional, so that
- * sharp s and final sigma name the domains they name in today's registries.
+/* idn.c - U-labels to A-labels and back by libidn2, which no other file knows. Called by address.c. Non-transitional, so
+ * that sharp s and final sigma name the domains they name in today's registries.
  */
 #include "mail/idn.h"
 
