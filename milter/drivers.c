@@ -11,6 +11,9 @@ static const struct directory_driver *const directories[] = {
 	&directory_files_driver,
 	&ldap_directory_driver,
 	&harvest_directory_driver,
+#ifdef HAVE_UNBOUND
+	&directory_smimea_driver,
+#endif
 	NULL
 };
 

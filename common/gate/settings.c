@@ -100,7 +100,7 @@ static const struct conf_row top_rows[] = {
 	{ .name = NULL }
 };
 
-/* Types of drivers that come with later versions. */
+/* Types of drivers that come with later versions, or that this program was built without. */
 static const char *const later_directories[] = { "smimea", NULL };
 static const char *const later_keystores[] = { "pkcs11", NULL };
 
@@ -119,6 +119,13 @@ static struct conf_variant keystore_variant(const struct site_drivers *drivers, 
 	return driver != NULL ? (struct conf_variant){ driver->type, driver->table } : (struct conf_variant){ NULL, NULL };
 }
 
+static bool is_among(const struct conf_variant *list, const char *type)
+{
+	while (list->type != NULL && strcmp(list->type, type) != 0)
+		list++;
+	return list->type != NULL;
+}
+
 static const struct conf_variant *variants(struct arena *arena, const struct site_drivers *drivers,
 					   struct conf_variant (*at)(const struct site_drivers *, size_t),
 					   const char *const *later)
@@ -134,7 +141,8 @@ static const struct conf_variant *variants(struct arena *arena, const struct sit
 	for (i = 0; list != NULL && i < n; i++)
 		list[i] = at(drivers, i);
 	for (i = 0; list != NULL && i < later_n; i++)
-		list[n + i].type = later[i];
+		if (!is_among(list, later[i]))
+			list[n++].type = later[i];
 	return list;
 }
 

@@ -196,6 +196,31 @@ static int add_entry(struct gathering *g, size_t number, const struct directory_
 	return 0;
 }
 
+static bool has_entry(const struct directory_answer *answer, const struct cert *cert)
+{
+	for (size_t i = 0; i < answer->n; i++)
+		if (cert_equal(answer->entries[i].cert, cert))
+			return true;
+	return false;
+}
+
+/* What the answer says of all that was gathered. */
+static int associate(struct gathering *g, const struct directory *directory, const struct directory_answer *answer)
+{
+	for (size_t i = 0; i < g->list->n; i++) {
+		struct candidate *item = &g->list->items[i];
+		const struct smimea *by = claim_associate(&g->claims[i], directory, answer, item->cert);
+
+		if (by == NULL || has_entry(answer, item->cert))
+			continue;
+		item->source = arena_printf(g->arena, "%s, confirmed by %s SMIMEA %d %d %d", item->source, directory->name,
+					    (int)by->usage, (int)by->selector, (int)by->matching);
+		if (item->source == NULL)
+			return -1;
+	}
+	return 0;
+}
+
 /* Arrays large enough for all that was answered. */
 static int make_room(struct gathering *g, const struct asking *askings, size_t address)
 {
@@ -234,6 +259,11 @@ static int gather(struct gathering *g, const struct asking *askings, size_t addr
 		}
 		for (size_t j = 0; j < answer->chain.n; j++)
 			g->chain.items[g->chain.n++] = answer->chain.items[j];
+	}
+	for (size_t i = 0; i < g->query->directory_count; i++) {
+		if (askings[i].asked[address] &&
+		    associate(g, &g->query->directories[i], &askings[i].answers[address]) != 0)
+			return -1;
 	}
 	for (size_t i = 0; i < g->query->collection_count; i++) {
 		if (collection_covers(g->query->collections[i], g->address))

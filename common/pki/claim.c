@@ -44,7 +44,7 @@ void claim_add(struct claim *claim, const struct address *recipient, const struc
 	else if (owned && own == NULL)
 		named = first_named(entry->cert, owner->addresses, owner->n);
 	if (named != NULL) {
-		claim->trusted |= directory->trusted;
+		claim->trusted |= directory->trusted && !directory->by_association;
 		if (claim->named == NULL || named == own)
 			claim->named = named;
 	} else if (claim->wanted == NULL) {
@@ -55,10 +55,33 @@ void claim_add(struct claim *claim, const struct address *recipient, const struc
 	}
 }
 
+const struct smimea *claim_associate(struct claim *claim, const struct directory *directory,
+				     const struct directory_answer *answer, const struct cert *cert)
+{
+	const struct smimea *by = NULL;
+	bool persons_only = answer->association_count > 0;
+
+	for (size_t i = 0; i < answer->association_count; i++) {
+		const struct smimea *record = &answer->associations[i];
+
+		persons_only &= smimea_is_person(record);
+		if (smimea_is_person(record) && smimea_matches(record, cert) &&
+		    (by == NULL || record->usage == SMIMEA_DANE_EE))
+			by = record;
+	}
+	if (directory->trusted && by != NULL)
+		claim->trusted |= by->usage == SMIMEA_DANE_EE;
+	else if (directory->trusted && persons_only)
+		claim->refused_by = directory->name;
+	return by;
+}
+
 const char *claim_objection(struct arena *arena, const struct claim *claim, const struct cert *cert)
 {
 	char wanted[200];
 
+	if (claim->named != NULL && claim->refused_by != NULL)
+		return arena_printf(arena, "RFC 8162: %s names other certificates for the address", claim->refused_by);
 	if (claim->named != NULL)
 		return "";
 	if (cert_info(cert)->address_count == 0)

@@ -88,6 +88,7 @@ struct directory {
 	void *self;
 	const char *name;		/* "files:/path", "ldap://host": named in explain, log, audit; no secret */
 	bool trusted;			/* what it returns needs no collection */
+	bool by_association;		/* of that, what its associations name by usage 3 alone (RFC 8162) */
 	bool secondary_addresses;	/* a certificate may have any address of its owner, not the primary one alone */
 	struct pattern_list domains;	/* whose addresses it is asked for; empty: all */
 	int64_t timeout_ms;		/* find and probe are done within it, for all addresses of a question together */
@@ -121,6 +122,7 @@ struct directory_settings {		/* common to all drivers */
 };
 
 extern const struct directory_driver directory_files_driver;
+extern const struct directory_driver directory_smimea_driver;	/* where libunbound is (HAVE_UNBOUND) */
 
 /* directory_open: the driver's open, domains parsed, wrapped into a cache (directory_cache.h) when cache_s or
  * negative_cache_s is set. */
