@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -23,6 +24,43 @@ static void test_clocks(void **state)
 	assert_true(clock_now(&clock_system) > 1700000000);
 	before = clock_monotonic_ms(&clock_system);
 	assert_true(clock_monotonic_ms(&clock_system) >= before);
+}
+
+/* As far away from the system's clock now as it is from another one's. */
+static void test_moment(void **state)
+{
+	const int64_t day_ms = 24 * 60 * 60 * 1000;
+	const struct { int64_t deadline_ms, wait_ms; } cases[] = {
+		{ 1000000 + 1234, 1234 }, { 1000000, 0 }, { 5, 0 }, { INT64_MIN, 0 }, { INT64_MAX, day_ms },
+	};
+	time_t at = 1000;
+	struct clock clock = clock_fixed(&at);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int64_t before = clock_monotonic_ms(&clock_system), after;
+		struct timespec moment = clock_moment(&clock, cases[i].deadline_ms);
+		int64_t moment_ms = (int64_t)moment.tv_sec * 1000 + moment.tv_nsec / 1000000;
+
+		after = clock_monotonic_ms(&clock_system);
+		assert_in_range(moment_ms - cases[i].wait_ms, before, after);
+		assert_in_range(moment.tv_nsec, 0, 999999999);
+	}
+}
+
+/* A wait ends. */
+static void test_condition(void **state)
+{
+	pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t condition;
+	struct timespec until = clock_moment(&clock_system, clock_monotonic_ms(&clock_system) + 10);
+
+	(void)state;
+	assert_int_equal(clock_condition(&condition), 0);
+	pthread_mutex_lock(&mutex);
+	assert_int_equal(pthread_cond_timedwait(&condition, &mutex, &until), ETIMEDOUT);
+	pthread_mutex_unlock(&mutex);
+	pthread_cond_destroy(&condition);
 }
 
 static void test_format(void **state)
@@ -84,8 +122,8 @@ static void test_parse_refuses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_clocks), cmocka_unit_test(test_format), cmocka_unit_test(test_parse),
-		cmocka_unit_test(test_parse_refuses),
+		cmocka_unit_test(test_clocks), cmocka_unit_test(test_moment), cmocka_unit_test(test_condition),
+		cmocka_unit_test(test_format), cmocka_unit_test(test_parse), cmocka_unit_test(test_parse_refuses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
