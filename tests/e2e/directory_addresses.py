@@ -19,10 +19,12 @@ import tempfile
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 SUPPORT = os.path.join(TOP, "tests", "support")
-sys.path.insert(0, SUPPORT)
+sys.path[:0] = [SUPPORT, os.path.dirname(os.path.abspath(__file__))]
 sys.dont_write_bytecode = True
 import checks  # noqa: E402
+import daemon  # noqa: E402
 from checks import must, run, say  # noqa: E402
+from milter_client import MilterClient, join_message, send_message  # noqa: E402
 
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else ".")
 SEED = int(os.environ.get("SEED", random.randrange(100000)))
@@ -91,14 +93,17 @@ class World:
         return ('{ type = "ldap"; uri = "ldap://127.0.0.1:%s/"; base = "dc=example,dc=com"; cache_s = 0; '
                 'negative_cache_s = 0; %s }' % (self.port, more))
 
+    def settings(self, directory, domains="*"):
+        return ('recipient_delimiter = "+";\n'
+                'collections = ( { name = "all"; files = [ "%s", "%s" ]; revocation = "off"; domains = "%s"; } );\n'
+                'directories = ( %s );\n'
+                'rules = ( { id = "out"; encrypt = "require"; } );\n' %
+                (self.at("ca", "root.crt"), self.at("ca", "ca.crt"), domains, directory))
+
     def site(self, directory, domains="*"):
         with open(self.at("site.conf"), "w", encoding="utf-8") as f:
-            f.write('socket = "inet:127.0.0.1:1"; state_dir = "%s"; local_domains = [ "local.example" ]; '
-                    'recipient_delimiter = "+";\n'
-                    'collections = ( { name = "all"; files = [ "%s", "%s" ]; revocation = "off"; domains = "%s"; } );\n'
-                    'directories = ( %s );\n'
-                    'rules = ( { id = "out"; direction = "outbound"; encrypt = "require"; } );\n' %
-                    (self.path, self.at("ca", "root.crt"), self.at("ca", "ca.crt"), domains, directory))
+            f.write('socket = "inet:127.0.0.1:1"; state_dir = "%s"; local_domains = [ "local.example" ];\n' % self.path +
+                    self.settings(directory, domains))
 
     def ctl(self, *arguments, data=b""):
         return run(os.path.join(BUILD, "smimectl"), "-c", self.at("site.conf"), *arguments, data=data)
@@ -238,6 +243,36 @@ def make_quoted(w):
     w.entry("john", "john", ['"john smith%s"@example.com' % w.tag])
 
 
+def test_daemon(w):
+    """Workers ask through the lookup process, and have to know the same."""
+    daemon.MILTER = os.path.join(BUILD, "smime-milter")
+    for more, owner in ("secondary_addresses = true;", "carol"), ("secondary_addresses = false;", None):
+        gateway = daemon.Daemon(w.path, 'workers = 1; internal_hosts = [ "192.0.2.0/24" ];\n' +
+                                w.settings(w.directory(more)))
+        try:
+            gateway.start()
+            for address, name in ((w.address("rob"), "bob"), (w.address("carol"), owner), (w.address("erin+x"), "erin"),
+                                  (w.address("frank+lists"), "frank-lists"), (w.address("Jörg1", w.unicode), "joerg1"),
+                                  (w.address("Jörg3+x", w.unicode), "joerg3")):
+                got = through(w, gateway, address)
+                say(got == name, "daemon, %s: %s" % (more, address.replace(w.tag, "")), "%s, not %s" % (got, name))
+        finally:
+            gateway.stop()
+
+
+def through(w, gateway, address):
+    """Who can read what leaves; None: refused."""
+    with MilterClient(gateway.target) as client:
+        client.connect(ip="192.0.2.1")
+        client.helo()
+        result, headers, body = send_message(client, MAIL, "x@example.com", [address], mail_args=("SMTPUTF8",))
+    if not result.accepted():
+        return None if result.reply.startswith("550 5.7.5") else result.reply
+    with open(w.at("sent.eml"), "wb") as f:
+        f.write(join_message(*result.apply(headers, body)))
+    return w.readers(w.at("sent.eml"))
+
+
 def main():
     checks.line("seed %d" % SEED)
     path = tempfile.mkdtemp()
@@ -254,6 +289,7 @@ def main():
         test_delimited(w, "ldap")
         w.expect("ldap: an alias with recipient_delimiter", w.address("h.alias+x"), "^hugo$")
         w.expect("ldap: in quotes", '"john smith%s"@example.com' % w.tag, "^john$")
+        test_daemon(w)
         shell('cp "$1"/ca/*.der "$1"/certs; rm "$1"/certs/ca.der 2> /dev/null || true', path)
         w.site('{ type = "files"; path = "%s"; }' % w.at("certs"))
         test_delimited(w, "files")
