@@ -41,7 +41,8 @@ write_configuration()
 		echo "rootpw secret"
 		echo "directory $dir/db"
 		echo "dbnosync"
-		echo "index objectClass,mail eq"
+		echo "maxsize 4294967296"	# it is sparse
+		echo "index objectClass,mail,proxyAddresses eq"
 		echo "access to attrs=userPassword by anonymous auth by * none"
 		echo "access to * ${SLAPD_ACCESS:-by * read}"
 	} > "$dir/slapd.conf"
