@@ -6,6 +6,7 @@
 #include "ldap/connection.h"
 
 #include <openldap.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "ldap/bind.h"
@@ -206,12 +207,19 @@ enum outcome connection_collect(const struct connection *connection, int message
 /* The server's name is checked in it: see set_tls. */
 static enum outcome shake_hands(const struct connection *connection, struct err *err)
 {
+	enum outcome outcome;
 	struct timeval left;
 
 	if (!deadline_left(&connection->deadline, &left) ||
 	    ldap_set_option(connection->ld, LDAP_OPT_NETWORK_TIMEOUT, &left) != LDAP_OPT_SUCCESS)
 		return connection_timed_out(err);
-	return ldap_install_tls(connection->ld) == LDAP_SUCCESS ? OUTCOME_DONE : connection_failed(connection, err);
+	if (ldap_install_tls(connection->ld) == LDAP_SUCCESS)
+		return OUTCOME_DONE;
+	outcome = connection_failed(connection, err);
+	/* That is all that libldap says over GnuTLS when it does not like the server's certificate. */
+	if (strstr(err->text, "unknown error code") != NULL)
+		err_set(err, ERR_TEMP, "no certificate of the server's name by a CA that is trusted here");
+	return outcome;
 }
 
 static enum outcome start_tls(const struct connection *connection, struct err *err)

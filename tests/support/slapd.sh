@@ -10,7 +10,8 @@
 # Suffix dc=example,dc=com, administrator cn=admin,dc=example,dc=com with the password "secret", anybody may read. An
 # extensibleObject may have proxyAddresses.
 # Environment for start: SLAPD_TLS_CERT, SLAPD_TLS_KEY (PEM): StartTLS, and ldaps:// on PORT + 1;
-# SLAPD_ACCESS: "by …" clauses instead of "by * read"; SLAPD_SIZELIMIT: what slapd.conf(5) has after sizelimit.
+# SLAPD_ACCESS: "by …" clauses instead of "by * read"; SLAPD_SIZELIMIT: what slapd.conf(5) has after sizelimit;
+# SLAPD_MORE: further lines of slapd.conf(5), for all databases; SLAPD_LDAPI: a socket to listen on, too.
 set -eu
 
 suffix=dc=example,dc=com
@@ -35,6 +36,7 @@ write_configuration()
 			echo "TLSCertificateFile $SLAPD_TLS_CERT"
 			echo "TLSCertificateKeyFile $SLAPD_TLS_KEY"
 		fi
+		[ -z "${SLAPD_MORE:-}" ] || echo "$SLAPD_MORE"
 		echo "database mdb"
 		echo "suffix $suffix"
 		echo "rootdn cn=admin,$suffix"
@@ -66,6 +68,7 @@ start()
 	write_configuration
 	uris="ldap://127.0.0.1:$port/"
 	[ -z "${SLAPD_TLS_CERT:-}" ] || uris="$uris ldaps://127.0.0.1:$((port + 1))/"
+	[ -z "${SLAPD_LDAPI:-}" ] || uris="$uris ldapi://$(echo "$SLAPD_LDAPI" | sed 's,/,%2f,g')"
 	echo "$uris" > "$dir/uris"
 	"$(dirname "$slapd")/slapadd" -q -f "$dir/slapd.conf" -l "$ldif"
 	run
@@ -115,5 +118,5 @@ stop) stop "$@" ;;
 again) dir=$1; run ;;
 top) top ;;
 person) person "$@" ;;
-*) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+*) sed -n '2,15s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
