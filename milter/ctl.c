@@ -83,6 +83,16 @@ static const struct ctl_command commands[] = {
 	{ "keys test", ctl_keys_test, OPTION_JSON, 0, 0, 1, "[ADDRESS] [--json]",
 	  "a round trip with each own key, or with those of an address",
 	  "Exit status: 1 when a key fails, or there is none.\n" },
+	{ "harvest list", ctl_harvest_list, OPTION_JSON, 0, 0, 0, "[--json]", "the certificates that signed mail has taught",
+	  "State (active, pending, replaced), address, sha256, issuer, first and last seen, signing time, ciphers, who said\n"
+	  "so, collection.\n" },
+	{ "harvest approve", ctl_harvest_approve, 0, 0, 1, 1, "ADDRESS|SHA256", "use a certificate that waits for approval",
+	  "ADDRESS: the one of its certificates that waits; SHA256: that certificate, one that was replaced too.\n"
+	  "Exit status: 1 when none waits, or several do.\n" },
+	{ "harvest import", ctl_harvest_import, 0, 0, 1, ANY_NUMBER, "FILE ...",
+	  "learn from signed messages, or from files of certificates",
+	  "Messages are verified as if they came now. Certificates in PEM, DER, P7B and SST files are used from now on.\n"
+	  "Exit status: 1 when a file taught nothing.\n" },
 	{ "import-exchange", ctl_import_exchange, OPTION_OUT, 0, 1, 1, "FILE [--out DIR]",
 	  "the configuration that does what Exchange's does",
 	  "FILE is what Get-SmimeConfig | ConvertTo-Json prints. The configuration goes to standard output, what has no\n"

@@ -55,11 +55,20 @@ int ctl_collection_list(struct ctl *ctl, struct err *err);
 int ctl_collection_check(struct ctl *ctl, struct err *err);
 int ctl_keys_list(struct ctl *ctl, struct err *err);
 int ctl_keys_test(struct ctl *ctl, struct err *err);
+int ctl_harvest_list(struct ctl *ctl, struct err *err);
+int ctl_harvest_approve(struct ctl *ctl, struct err *err);
+int ctl_harvest_import(struct ctl *ctl, struct err *err);
 int ctl_import_exchange(struct ctl *ctl, struct err *err);
 int ctl_demo_ca(struct ctl *ctl, struct err *err);
 
 /* ctl.c: a word on stderr about how the command was called. Returns CTL_USAGE. */
 int ctl_usage(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ctl_verify.c: the verdict on a message by env, without a rule. 0, or -1. */
+struct verify_env;
+struct verdict;
+int ctl_judge(struct ctl *ctl, const struct message *message, const struct verify_env *env, struct verdict *verdict,
+	      struct err *err);
 
 /* ctl_io.c */
 

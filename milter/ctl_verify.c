@@ -10,8 +10,8 @@
 #include "smime/verdict.h"
 
 /* A skeleton over a limit has no layers that could be trusted: neutral, as in the gate. */
-static int judge(struct ctl *ctl, const struct message *message, const struct verify_env *env,
-		 struct verdict *verdict, struct err *err)
+int ctl_judge(struct ctl *ctl, const struct message *message, const struct verify_env *env, struct verdict *verdict,
+	      struct err *err)
 {
 	struct layer_list layers = { NULL, 0 };
 	struct err why = { ERR_BUG, "" };
@@ -91,7 +91,7 @@ int ctl_verify(struct ctl *ctl, struct err *err)
 	if (ctl_settings(ctl, err) != 0 || ctl_collections(ctl, &env.collections, &env.collection_count, err) != 0)
 		return -1;
 	judge_limits(&ctl->settings->limits, &env);
-	if (ctl_read_message(ctl, &message, err) != 0 || judge(ctl, &message, &env, &verdict, err) != 0)
+	if (ctl_read_message(ctl, &message, err) != 0 || ctl_judge(ctl, &message, &env, &verdict, err) != 0)
 		return -1;
 	if (ctl->json && report_verdict(stdout, &verdict, explain, err) != 0)
 		return -1;

@@ -434,6 +434,44 @@ static json_t *messages_json(const struct outcome *outcome)
 	return unless(bad, array);
 }
 
+static json_t *ciphers_json(const struct capabilities *capabilities)
+{
+	json_t *array = json_array();
+	int bad = array == NULL;
+
+	if (!capabilities->known) {
+		json_decref(array);
+		return json_null();
+	}
+	for (unsigned i = 0; i < CIPHER_COUNT; i++)
+		if ((capabilities->ciphers & 1U << i) != 0)
+			bad |= json_array_append_new(array, json_string(cipher_names[i]));
+	return unless(bad, array);
+}
+
+/* What the signature teaches. */
+static json_t *harvests_json(const struct outcome *outcome)
+{
+	json_t *array = json_array();
+	int all = array == NULL;
+
+	for (size_t i = 0; i < outcome->harvest_count; i++) {
+		const struct harvest *harvest = &outcome->harvests[i];
+		json_t *object = json_object();
+		int bad = object == NULL;
+
+		bad |= set(object, "address", bytes(harvest->address.text));
+		bad |= set_cert(object, harvest->cert);
+		bad |= set(object, "signed_at", time_string(harvest->signed_at));
+		bad |= set(object, "ciphers", ciphers_json(&harvest->capabilities));
+		bad |= set(object, "collection", string(harvest->collection));
+		bad |= set(object, "rule", string(harvest->rule));
+		bad |= set(object, "harvest", string(harvest->at_once ? "on" : "pending"));
+		all |= json_array_append_new(array, unless(bad, object));
+	}
+	return unless(all, array);
+}
+
 static json_t *outcome_json(const struct outcome *outcome, const char *reply, bool explain)
 {
 	const struct layer_list none = { NULL, 0 };
@@ -452,6 +490,8 @@ static json_t *outcome_json(const struct outcome *outcome, const char *reply, bo
 	bad |= set(object, "result", string(result_names[result]));
 	bad |= set(object, "layers", layers_json(outcome->verified ? &outcome->verdict.layers : &none,
 						 outcome->verified_by != NULL ? outcome->verified_by->id : "none", explain));
+	if (outcome->harvest_count > 0)
+		bad |= set(object, "harvests", harvests_json(outcome));
 	bad |= set(object, "recipients", recipients_json(outcome, explain));
 	bad |= set(object, "messages", messages_json(outcome));
 	return unless(bad, object);
@@ -517,6 +557,34 @@ int report_keys(FILE *to, const struct report_key *keys, size_t n, struct err *e
 
 	for (i = 0; i < n; i++)
 		bad |= json_array_append_new(array, key_json(&keys[i]));
+	return print(to, unless(bad, array), err);
+}
+
+static json_t *harvested_json(const struct harvested *row)
+{
+	json_t *object = json_object();
+	int bad = object == NULL;
+
+	bad |= set(object, "address", string(row->address));
+	bad |= set(object, "state", string(harvest_state_names[row->state]));
+	bad |= set(object, "sha256", string(row->sha256));
+	bad |= set(object, "issuer", string(row->issuer));
+	bad |= set(object, "first_seen", time_string(row->first_seen));
+	bad |= set(object, "last_seen", time_string(row->last_seen));
+	bad |= set(object, "signed_at", time_string(row->signed_at));
+	bad |= set(object, "ciphers", ciphers_json(&row->capabilities));
+	bad |= set(object, "how", string(row->how));
+	bad |= set(object, "collection", row->collection[0] != '\0' ? string(row->collection) : json_null());
+	return unless(bad, object);
+}
+
+int report_harvested(FILE *to, const struct harvested *rows, size_t n, struct err *err)
+{
+	json_t *array = json_array();
+	int bad = array == NULL;
+
+	for (size_t i = 0; i < n; i++)
+		bad |= json_array_append_new(array, harvested_json(&rows[i]));
 	return print(to, unless(bad, array), err);
 }
 

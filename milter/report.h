@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "gate/outcome.h"
+#include "milter/harvest_store.h"
 #include "pki/bundle.h"
 #include "pki/key.h"
 
@@ -31,6 +32,9 @@ struct report_key {
 
 /* keys list --json, keys test --json */
 int report_keys(FILE *to, const struct report_key *keys, size_t n, struct err *err);
+
+/* harvest list --json */
+int report_harvested(FILE *to, const struct harvested *rows, size_t n, struct err *err);
 
 struct report_entry {
 	const char *file;

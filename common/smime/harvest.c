@@ -109,8 +109,8 @@ static bool may_have_issued(const struct cert *ca, const struct cert *cert)
 	       cert_has_issuer(cert, info->subject_der);
 }
 
-/* The CAs above the certificate, level by level, as far as the message has them. */
-static void take_chain(const struct cert_list *certs, struct harvest *harvest)
+/* Level by level. */
+void harvest_take_chain(const struct cert_list *certs, struct harvest *harvest)
 {
 	const struct cert *below = harvest->cert;
 
@@ -185,6 +185,6 @@ int harvest_find(struct arena *arena, const struct harvest_query *query, struct 
 	harvest->collection = s.signer->collection;
 	if (s.signer->capabilities.n > 0)
 		(void)capabilities_parse(s.signer->capabilities, &harvest->capabilities, NULL);
-	take_chain(s.signer->certs, harvest);
+	harvest_take_chain(s.signer->certs, harvest);
 	return 1;
 }

@@ -39,4 +39,7 @@ struct harvest_query {
 int harvest_find(struct arena *arena, const struct harvest_query *query, struct harvest *harvest, const char **why,
 		 struct err *err);
 
+/* The CAs above harvest->cert, as far as certs has them: becomes harvest->chain. certs outlives it. */
+void harvest_take_chain(const struct cert_list *certs, struct harvest *harvest);
+
 #endif
