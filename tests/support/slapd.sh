@@ -12,6 +12,7 @@
 # Environment for start: SLAPD_TLS_CERT, SLAPD_TLS_KEY (PEM): StartTLS, and ldaps:// on PORT + 1;
 # SLAPD_ACCESS: "by …" clauses instead of "by * read"; SLAPD_SIZELIMIT: what slapd.conf(5) has after sizelimit;
 # SLAPD_MORE: further lines of slapd.conf(5), for all databases; SLAPD_LDAPI: a socket to listen on, too.
+# SLAPD_OVERLAY: lines behind the database.
 set -eu
 
 suffix=dc=example,dc=com
@@ -47,6 +48,7 @@ write_configuration()
 		echo "index objectClass,mail,proxyAddresses eq"
 		echo "access to attrs=userPassword by anonymous auth by * none"
 		echo "access to * ${SLAPD_ACCESS:-by * read}"
+		echo "${SLAPD_OVERLAY:-}"
 	} > "$dir/slapd.conf"
 }
 
@@ -118,5 +120,5 @@ stop) stop "$@" ;;
 again) dir=$1; run ;;
 top) top ;;
 person) person "$@" ;;
-*) sed -n '2,15s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+*) sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
