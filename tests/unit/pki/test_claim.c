@@ -192,12 +192,70 @@ static void trusted_only_where_it_is_his(void **state)
 	assert_true(claim.trusted);
 }
 
+/* What records of a domain do to certificates, by the one that is named and another one. */
+static void domains_have_a_say(void **state)
+{
+	static const struct {
+		struct { int usage, selector, matching; bool other; } records[2];
+		size_t n;
+		bool trusted;
+		int confirmed;		/* usage; -1: not */
+		bool vouched, refused;
+	} rows[] = {
+		{ { { 0 } }, 0, true, -1, false, false },
+		{ { { 3, 0, 0, false } }, 1, true, 3, true, false },
+		{ { { 3, 0, 1, false } }, 1, true, 3, true, false },
+		{ { { 3, 1, 2, false } }, 1, true, 3, true, false },
+		{ { { 3, 1, 2, false } }, 1, false, 3, false, false },
+		{ { { 1, 0, 0, false } }, 1, true, 1, false, false },
+		{ { { 1, 0, 0, false } }, 1, false, 1, false, false },
+		{ { { 1, 1, 1, false }, { 3, 1, 1, false } }, 2, true, 3, true, false },
+		{ { { 3, 1, 1, false }, { 1, 1, 1, false } }, 2, true, 3, true, false },
+		{ { { 3, 0, 0, true } }, 1, true, -1, false, true },
+		{ { { 1, 1, 2, true } }, 1, true, -1, false, true },
+		{ { { 3, 0, 0, true } }, 1, false, -1, false, false },
+		{ { { 3, 0, 0, true }, { 1, 0, 1, false } }, 2, true, 1, false, false },
+		/* CAs confirm nobody, and who else they may have meant is not known */
+		{ { { 0, 0, 0, false } }, 1, true, -1, false, false },
+		{ { { 2, 0, 1, false } }, 1, true, -1, false, false },
+		{ { { 2, 0, 1, true }, { 3, 0, 0, true } }, 2, true, -1, false, false },
+	};
+	struct state *s = *state;
+	struct cert *cert = make(s, (struct testpki_spec){ .san = "email:bob@a" });
+	struct cert *other = make(s, (struct testpki_spec){ .san = "email:bob@a" });
+	struct address bob = testdir_address(s->arena, "bob@a");
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct directory files = { .name = "files" }, smimea = { .name = "smimea", .trusted = rows[i].trusted,
+									 .by_association = true };
+		struct directory_entry entry = { .cert = cert };
+		struct smimea records[2];
+		struct directory_answer answer = { .associations = records, .association_count = rows[i].n };
+		struct claim claim = { .named = NULL };
+		const struct smimea *by = NULL;
+
+		for (size_t k = 0; k < rows[i].n; k++)
+			assert_int_equal(smimea_make(s->arena, rows[i].records[k].other ? other : cert,
+						     (enum smimea_usage)rows[i].records[k].usage,
+						     (enum smimea_selector)rows[i].records[k].selector,
+						     (enum smimea_matching)rows[i].records[k].matching, &records[k], NULL),
+					 0);
+		claim_add(&claim, &bob, NULL, i % 2 == 0 ? &files : &smimea, &entry);
+		by = claim_associate(&claim, &smimea, &answer, cert);
+		assert_int_equal(by == NULL ? -1 : (int)by->usage, rows[i].confirmed);
+		assert_int_equal(claim.trusted, rows[i].vouched);
+		assert_string_equal(claim_objection(s->arena, &claim, cert),
+				    rows[i].refused ? "RFC 8162: smimea names other certificates for the address" : "");
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(decides), TEST(spellings), TEST(local_parts_are_bytes), TEST(trusted_only_where_it_is_his),
+		TEST(decides), TEST(domains_have_a_say), TEST(spellings), TEST(local_parts_are_bytes),
+		TEST(trusted_only_where_it_is_his),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
