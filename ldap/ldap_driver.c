@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "ldap/expand.h"
 #include "ldap/publish.h"
 #include "ldap/settings.h"
 #include "pki/directory_driver.h"
@@ -151,11 +152,19 @@ static enum outcome ask(const struct question *question, struct err *all)
 	return outcome;
 }
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t latest(const struct ldap_directory *ldap, int64_t deadline_ms)
+{
+	return earlier(deadline_ms, clock_monotonic_ms(ldap->clock) + ldap->timeout_ms);
+}
+
 static enum outcome run(struct ldap_directory *ldap, const struct search *search, int64_t deadline_ms, struct err *all)
 {
-	int64_t latest_ms = clock_monotonic_ms(ldap->clock) + ldap->timeout_ms;
-	const struct question question = { .ldap = ldap, .search = search,
-					   .deadline_ms = deadline_ms < latest_ms ? deadline_ms : latest_ms };
+	const struct question question = { .ldap = ldap, .search = search, .deadline_ms = deadline_ms };
 	enum outcome outcome;
 	struct pipe_guard guard;
 
@@ -163,6 +172,29 @@ static enum outcome run(struct ldap_directory *ldap, const struct search *search
 	outcome = ask(&question, all);
 	guard_end(&guard);
 	return outcome;
+}
+
+static enum outcome run_again(void *self, const struct search *search, int64_t deadline_ms, struct err *err)
+{
+	return run(self, search, deadline_ms, err);
+}
+
+/* Those of the addresses that are groups. 0, or -1: the arena is exhausted. */
+static int expand(struct ldap_directory *ldap, const struct search *search, int64_t deadline_ms)
+{
+	const struct expand_env env = {
+		.query = &ldap->query, .base = ldap->base_key, .run = run_again, .self = ldap,
+		.deadline_ms = earlier(deadline_ms, clock_monotonic_ms(ldap->clock) + ldap->expand_ms),
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < search->n && rc == 0; i++) {
+		const struct query_item *item = &search->items[i];
+
+		if (item->done && item->answer->status != DIRECTORY_FAILED && expand_is_group(item->found))
+			rc = expand_groups(&env, search->arena, item->found, item->answer);
+	}
+	return rc;
 }
 
 static int ldap_find(void *self, struct arena *arena, const struct address *addresses, size_t n, int64_t deadline_ms,
@@ -174,6 +206,7 @@ static int ldap_find(void *self, struct arena *arena, const struct address *addr
 
 	if (n == 0)
 		return 0;
+	deadline_ms = latest(ldap, deadline_ms);
 	search.items = arena_array(arena, n, sizeof(*search.items));
 	if (search.items == NULL)
 		return err_memory(err);
@@ -189,7 +222,7 @@ static int ldap_find(void *self, struct arena *arena, const struct address *addr
 		if (!search.items[i].done && directory_answer_fail(arena, &answers[i], all.text) != 0)
 			return err_memory(err);
 	}
-	return 0;
+	return expand(ldap, &search, deadline_ms) == 0 ? 0 : err_memory(err);
 }
 
 /* Is the base there, for us? */
@@ -205,7 +238,7 @@ static int probe_base(struct ldap_directory *ldap, struct arena *arena, struct e
 	struct search search = { .query = &query, .arena = arena, .items = &item, .n = 1 };
 	struct err all = { .class = ERR_NONE };
 
-	run(ldap, &search, INT64_MAX, &all);
+	run(ldap, &search, latest(ldap, INT64_MAX), &all);
 	if (!item.done)
 		return err_set(err, ERR_TEMP, "%s", all.text);
 	return answer.status == DIRECTORY_FAILED ? err_set(err, ERR_TEMP, "%s", answer.failure) : 0;

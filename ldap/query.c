@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "ldap/entry.h"
 #include "ldap/owner.h"
 #include "pki/directory_driver.h"
@@ -62,7 +61,7 @@ static bool is_plain(unsigned char c)
 	       (c != '\0' && strchr("@.-_+!#$%'/?^`{}~&=,:;", c) != NULL);
 }
 
-static int escape_into(struct buf *out, struct slice value)
+int query_escape(struct buf *out, struct slice value)
 {
 	for (size_t i = 0; i < value.n; i++) {
 		unsigned char c = (unsigned char)value.p[i];
@@ -88,7 +87,7 @@ static const char *fill_in(struct arena *arena, const char *text, const struct a
 			rc = buf_append_char(&out, *text++);
 			continue;
 		}
-		rc = escape_into(&out, placeholder->value(address));
+		rc = query_escape(&out, placeholder->value(address));
 		text += strlen(placeholder->name);
 	}
 	if (rc == 0)
@@ -186,6 +185,11 @@ static int page_control(const struct search *search, const struct connection *co
 	return ldap_create_page_control(connection->ld, search->query->page_entries, &cookie, 0, control);
 }
 
+static const char *base_of(const struct search *search, const struct query_item *item)
+{
+	return item->base != NULL ? item->base : search->query->base;
+}
+
 static enum outcome send_search(const struct search *search, const struct connection *connection,
 				struct query_item *item, struct err *err)
 {
@@ -200,7 +204,7 @@ static enum outcome send_search(const struct search *search, const struct connec
 		code = page_control(search, connection, item, &controls[0]);
 	/* The limit of a request would end all pages together: receive counts them. */
 	if (code == LDAP_SUCCESS)
-		code = ldap_search_ext(connection->ld, query->base, query->scope, item->filter, query->attributes, 0,
+		code = ldap_search_ext(connection->ld, base_of(search, item), query->scope, item->filter, query->attributes, 0,
 				       controls, NULL, &left, query->page_entries > 0 ? 0 : SIZE_LIMIT,
 				       &item->message_id);
 	ldap_control_free(controls[0]);
@@ -284,8 +288,9 @@ static enum outcome finish(const struct search *search, const struct connection 
 	item->sent = false;
 	if (outcome == OUTCOME_DONE && item->cookie.n > 0)
 		return next_page(search, connection, item, err);
-	if (code == LDAP_NO_SUCH_OBJECT)
-		err_set(err, ERR_TEMP, "%s: base \"%s\"", ldap_err2string(code), search->query->base);
+	item->absent = code == LDAP_NO_SUCH_OBJECT;
+	if (item->absent)
+		err_set(err, ERR_TEMP, "%s: base \"%s\"", ldap_err2string(code), base_of(search, item));
 	if (outcome == OUTCOME_REFUSED)
 		return refuse(search, item, err->text);
 	if (item->part)
@@ -294,15 +299,58 @@ static enum outcome finish(const struct search *search, const struct connection 
 	return OUTCOME_DONE;
 }
 
+static int read_dn(const struct search *search, const struct connection *connection, LDAPMessage *message,
+		   struct query_entry *entry)
+{
+	char *dn = ldap_get_dn(connection->ld, message);
+
+	if (dn == NULL)
+		return ENTRY_UNDECODABLE;
+	entry->dn = arena_strdup(search->arena, dn);
+	ldap_memfree(dn);
+	return entry->dn != NULL ? 0 : -1;
+}
+
+/* As entry_walk. */
+static int keep_entry(const struct search *search, const struct connection *connection, LDAPMessage *message,
+		      struct query_item *item, struct query_entry *entry)
+{
+	int rc = read_dn(search, connection, message, entry);
+
+	if (rc == 0)
+		rc = group_read(search->arena, connection->ld, message, &entry->group);
+	if (item->last != NULL)
+		item->last->next = entry;
+	else
+		item->found = entry;
+	item->last = entry;
+	return rc;
+}
+
+static int read_entry(const struct search *search, const struct connection *connection, LDAPMessage *message,
+		      struct query_item *item)
+{
+	const struct query *query = search->query;
+	struct query_entry *entry = arena_alloc(search->arena, sizeof(*entry));
+	int rc;
+
+	if (entry == NULL)
+		return -1;
+	*entry = (struct query_entry){ .answer.status = DIRECTORY_NONE };
+	rc = owner_read(search->arena, connection->ld, message, query->address_names, &entry->owner);
+	if (rc == 0)
+		rc = entry_read(search->arena, connection->ld, message, query->names, entry->owner,
+				query->apart ? &entry->answer : item->answer);
+	if (rc == 0 && query->groups)
+		rc = keep_entry(search, connection, message, item, entry);
+	return rc;
+}
+
 static enum outcome take_entry(const struct search *search, const struct connection *connection, LDAPMessage *message,
 			       struct query_item *item, struct err *err)
 {
-	const struct query *query = search->query;
-	const struct directory_owner *owner = NULL;
-	int rc = owner_read(search->arena, connection->ld, message, query->address_names, &owner);
+	int rc = read_entry(search, connection, message, item);
 
-	if (rc == 0)
-		rc = entry_read(search->arena, connection->ld, message, query->names, owner, item->answer);
 	if (rc == ENTRY_UNDECODABLE)
 		return connection_failed(connection, err);
 	if (rc == ENTRY_PART)
@@ -361,7 +409,8 @@ static enum outcome begin(const struct search *search, const struct connection *
 {
 	item->cookie = slice_make(NULL, 0);
 	item->entries = 0;
-	item->part = false;
+	item->part = item->absent = false;
+	item->found = item->last = NULL;
 	*item->answer = (struct directory_answer){ .status = DIRECTORY_NONE };
 	return send_search(search, connection, item, err);
 }

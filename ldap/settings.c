@@ -198,12 +198,15 @@ static int read_names(struct opening *o, const struct conf_strings *given, const
 	return 0;
 }
 
+static const char *const no_names[] = { NULL };
+
 /* Those with certificates are asked for with and without ";binary": servers know the one, the other, or both (see
  * entry.c). */
 static int open_attributes(struct opening *o, struct err *err)
 {
 	const struct conf_strings *certs = &o->given->attributes, *addresses = &o->given->address_attributes;
 	struct query *query = &o->ldap->query;
+	const char *const *group = query->groups ? group_names : no_names;
 	size_t n = 0;
 
 	if (certs->n == 0)
@@ -211,7 +214,8 @@ static int open_attributes(struct opening *o, struct err *err)
 	if (read_names(o, certs, "attributes", &query->names, err) != 0 ||
 	    read_names(o, addresses, "address_attributes", &query->address_names, err) != 0)
 		return -1;
-	query->attributes = arena_array(o->env->arena, 2 * certs->n + addresses->n + 1, sizeof(*query->attributes));
+	query->attributes = arena_array(o->env->arena, 2 * certs->n + addresses->n + GROUP_NAMES + 1,
+					sizeof(*query->attributes));
 	if (query->attributes == NULL)
 		return err_memory(err);
 	for (size_t i = 0; i < certs->n; i++) {
@@ -220,6 +224,8 @@ static int open_attributes(struct opening *o, struct err *err)
 	}
 	for (size_t i = 0; i < addresses->n; i++)
 		query->attributes[n++] = arena_strdup(o->env->arena, query->address_names[i]);
+	for (; *group != NULL; group++)
+		query->attributes[n++] = arena_strdup(o->env->arena, *group);
 	while (n > 0)
 		if (query->attributes[--n] == NULL)
 			return err_memory(err);
@@ -229,13 +235,18 @@ static int open_attributes(struct opening *o, struct err *err)
 static int open_query(struct opening *o, struct err *err)
 {
 	struct err why;
+	int rc;
 
 	if (query_check_filter(o->given->filter, &why) != 0)
 		return conf_finding(o->conf, &o->given->filter, err, "filter: %s", why.text);
 	o->ldap->filter = o->given->filter;
 	o->ldap->query.base = o->base == NULL || conf_given(o->conf, &o->given->base) ? o->given->base : o->base;
 	o->ldap->query.scope = LDAP_SCOPE_SUBTREE;
-	return open_attributes(o, err);
+	o->ldap->query.groups = o->given->expand_groups;
+	rc = group_key(o->env->arena, o->ldap->query.base, &o->ldap->base_key);
+	if (rc > 0)
+		return conf_finding(o->conf, &o->given->base, err, "base: \"%s\" is no DN", o->ldap->query.base);
+	return rc == 0 ? open_attributes(o, err) : err_memory(err);
 }
 
 /* What the settings of a source come to, without a server. */
@@ -320,6 +331,7 @@ struct ldap_directory *settings_open(const struct ldap_settings *given, struct c
 	buf_init(&o.ldap->password, SECRET_MAX_BYTES);
 	o.ldap->clock = env->clock;
 	o.ldap->timeout_ms = given->timeout_ms;
+	o.ldap->expand_ms = given->expand_ms;
 	if (open_uris(&o, err) != 0 || open_credentials(&o, err) != 0 || open_query(&o, err) != 0 ||
 	    open_connections(&o, err) != 0) {
 		settings_close(o.ldap);
@@ -348,7 +360,7 @@ static const struct conf_row ldap_rows[] = {
 	{ ROW(timeout_ms, CONF_INT), .preset = "2000", .min = 10, .max = 600000 },
 	{ ROW(connections, CONF_INT), .preset = "8", .min = 1, .max = 1000 },
 	{ ROW(expand_groups, CONF_BOOL), .preset = "true" },
-	{ ROW(expand_ms, CONF_INT), .preset = "2000" },
+	{ ROW(expand_ms, CONF_INT), .preset = "2000", .min = 1, .max = 600000 },
 	{ ROW(secondary_addresses, CONF_BOOL), .preset = "true" },
 	{ .name = NULL }
 };

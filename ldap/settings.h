@@ -28,8 +28,8 @@ struct ldap_settings {
 	struct conf_strings address_attributes;	/* whose entry it is: preset mail, proxyAddresses and what others use */
 	int64_t timeout_ms;		/* for all addresses and servers of a question together; preset 2000 */
 	int64_t connections;		/* to each server at most at a time; preset 8 */
-	bool expand_groups;		/* accepted; not done yet: a group without certificates has none */
-	int64_t expand_ms;		/* goes with expand_groups */
+	bool expand_groups;		/* a group without a certificate of its own is its members; preset true */
+	int64_t expand_ms;		/* for finding the members of all groups of a question; preset 2000 */
 	bool secondary_addresses;	/* see struct directory; preset true */
 };
 
@@ -41,8 +41,9 @@ struct ldap_directory {			/* immutable but for servers and resolver */
 	struct connection_settings connection;
 	struct buf password;
 	struct query query;
+	struct slice base_key;		/* of query.base: see group_key */
 	const char *filter;
-	int64_t timeout_ms;
+	int64_t timeout_ms, expand_ms;
 	struct resolver *resolver;
 	struct servers *servers;
 };
