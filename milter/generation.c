@@ -50,6 +50,7 @@ struct keeper {
 	int requests;		/* the end that the fetch process reads */
 	/* channel.h; both ends, so that the process can be replaced; -1: there is none */
 	int recorder[2], lookup[2];
+	int predecessor;	/* the clients' end of the former generation's lookup channel, until it was asked; -1 */
 	struct slot *slots;
 	unsigned count;
 	bool draining;
@@ -77,18 +78,18 @@ static int open_requests(struct keeper *keeper, struct err *err)
 	return 0;
 }
 
-static void close_end(int ends[2], enum channel_end end)
+static void close_fd(int *fd)
 {
-	if (ends[end] >= 0)
-		close(ends[end]);
-	ends[end] = -1;
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 }
 
 static void close_channels(struct keeper *keeper)
 {
 	for (int end = CHANNEL_CLIENT; end <= CHANNEL_SERVICE; end++) {
-		close_end(keeper->recorder, (enum channel_end)end);
-		close_end(keeper->lookup, (enum channel_end)end);
+		close_fd(&keeper->recorder[end]);
+		close_fd(&keeper->lookup[end]);
 	}
 }
 
@@ -116,8 +117,8 @@ static void run_worker(struct keeper *keeper)
 
 	buf_clear(&keeper->site->journal_password);	/* the recorder's alone */
 	close(keeper->requests);
-	close_end(keeper->recorder, CHANNEL_SERVICE);
-	close_end(keeper->lookup, CHANNEL_SERVICE);
+	close_fd(&keeper->recorder[CHANNEL_SERVICE]);
+	close_fd(&keeper->lookup[CHANNEL_SERVICE]);
 	if (replace_directories(keeper, &lookup, &err) != 0) {
 		event_log(keeper->env->sink, EVENT_ERROR, "worker cannot start: %s", err.text);
 		_exit(1);
@@ -163,7 +164,9 @@ static void run_recorder(struct keeper *keeper)
 
 static void run_lookup(struct keeper *keeper)
 {
-	lookup_run(keeper->site, keeper->env->sink, become_service(keeper, keeper->lookup));
+	const int requests = become_service(keeper, keeper->lookup);
+
+	lookup_run(keeper->site, keeper->env->sink, requests, keeper->predecessor);
 }
 
 static const struct role role_worker = { "worker", run_worker };
@@ -179,11 +182,8 @@ static int add_slots(struct keeper *keeper, struct err *err)
 			return -1;
 		keeper->slots[keeper->count++].role = &role_recorder;
 	}
-	if (lookup_is_wanted(keeper->site)) {
-		if (channel_pair(keeper->lookup, err) != 0)
-			return -1;
+	if (lookup_is_wanted(keeper->site))
 		keeper->slots[keeper->count++].role = &role_lookup;
-	}
 	for (unsigned i = 0; i < keeper->env->setup->workers; i++)
 		keeper->slots[keeper->count++].role = &role_worker;
 	if (fetch_is_wanted(keeper->site))
@@ -236,7 +236,9 @@ static int start_child(struct keeper *keeper, struct slot *slot)
 	slot->pid = fork();
 	if (slot->pid == 0) {
 		close(keeper->signals);
-		close(keeper->ready);	/* still open in the first ones */
+		close(keeper->ready);	/* still open in the first ones, as is the next */
+		if (slot->role != &role_lookup)
+			close_fd(&keeper->predecessor);
 		slot->role->run(keeper);
 		_exit(1);
 	}
@@ -383,13 +385,15 @@ static void leave_terminal(void)
 		close(null);
 }
 
-static _Noreturn void keeper_run(const struct generation_env *env, int control, int ready)
+static _Noreturn void keeper_run(const struct generation_env *env, int control, int ready, const int lookup[2])
 {
 	struct keeper keeper = { .env = env, .control = control, .ready = ready, .requests = -1,
-				 .recorder = { -1, -1 }, .lookup = { -1, -1 } };
+				 .recorder = { -1, -1 }, .lookup = { lookup[0], lookup[1] }, .predecessor = -1 };
 	struct err err = { 0 };
 
 	(void)setpgid(0, 0);
+	if (env->predecessor >= 0)
+		keeper.predecessor = fcntl(env->predecessor, F_DUPFD_CLOEXEC, 0);
 	env->forget(env->forget_self);
 	keeper.signals = prepare_signals(&err);
 	keeper.slots = calloc((size_t)env->setup->workers + 3, sizeof(*keeper.slots));	/* fetch, recorder, lookup */
@@ -402,6 +406,7 @@ static _Noreturn void keeper_run(const struct generation_env *env, int control, 
 	if (!env->foreground)
 		leave_terminal();
 	start_due(&keeper);
+	close_fd(&keeper.predecessor);
 	record_start(&keeper);
 	(void)!write(ready, "R", 1);
 	close(ready);
@@ -414,10 +419,12 @@ static _Noreturn void keeper_run(const struct generation_env *env, int control, 
 
 int generation_start(const struct generation_env *env, struct generation *generation, struct err *err)
 {
-	int control[2] = { -1, -1 }, ready[2] = { -1, -1 };
+	int control[2] = { -1, -1 }, ready[2] = { -1, -1 }, lookup[2] = { -1, -1 };
 
 	if (control_open(control, err) != 0)
 		return -1;
+	if (channel_pair(lookup, err) != 0)
+		goto fail;
 	if (pipe2(ready, O_CLOEXEC) != 0) {
 		err_set(err, ERR_TEMP, "pipe: %s", strerror(errno));
 		goto fail;
@@ -426,7 +433,7 @@ int generation_start(const struct generation_env *env, struct generation *genera
 	if (generation->pid == 0) {
 		close(control[0]);
 		close(ready[0]);
-		keeper_run(env, control[1], ready[1]);
+		keeper_run(env, control[1], ready[1], lookup);
 	}
 	if (generation->pid < 0) {
 		err_set(err, ERR_TEMP, "fork: %s", strerror(errno));
@@ -435,14 +442,16 @@ int generation_start(const struct generation_env *env, struct generation *genera
 	(void)setpgid(generation->pid, generation->pid);
 	close(control[1]);
 	close(ready[1]);
+	close(lookup[CHANNEL_SERVICE]);
 	generation->control = control[0];
 	generation->ready = ready[0];
+	generation->lookup = lookup[CHANNEL_CLIENT];
 	return 0;
 fail:
 	for (int i = 0; i < 2; i++) {
-		close(control[i]);
-		if (ready[i] >= 0)
-			close(ready[i]);
+		close_fd(&control[i]);
+		close_fd(&ready[i]);
+		close_fd(&lookup[i]);
 	}
 	return -1;
 }
@@ -473,11 +482,14 @@ void generation_kill(const struct generation *generation)
 	(void)kill(-generation->pid, SIGKILL);
 }
 
+void generation_release(struct generation *generation)
+{
+	close_fd(&generation->lookup);
+}
+
 void generation_clear(struct generation *generation)
 {
-	if (generation->control >= 0)
-		close(generation->control);
-	if (generation->ready >= 0)
-		close(generation->ready);
-	generation->control = generation->ready = -1;
+	close_fd(&generation->control);
+	close_fd(&generation->ready);
+	close_fd(&generation->lookup);
 }

@@ -20,6 +20,7 @@ struct generation_env {
 	int listener;			/* libmilter's listening descriptor */
 	bool foreground;
 	struct audit_event asked;	/* why it is started, and by whom; its config is filled in */
+	int predecessor;		/* the former generation's `lookup`, to inherit from; -1: there is none */
 	void (*forget)(void *self);	/* called in the new process: closes what is the master's alone */
 	void *forget_self;
 };
@@ -28,6 +29,7 @@ struct generation {
 	pid_t pid;			/* of the keeper, and the group */
 	int control;			/* the master's end */
 	int ready;			/* readable when the workers serve (one byte) or the keeper has failed (none) */
+	int lookup;			/* the clients' end of its lookup process's channel, for the next generation; -1 */
 };
 
 /* Exit status of a keeper whose configuration was refused. */
@@ -40,6 +42,8 @@ int generation_ready(struct generation *generation);
 /* Is any of its processes there? */
 bool generation_alive(const struct generation *generation);
 void generation_kill(const struct generation *generation);
+/* Closes `lookup`: from now on its lookup process ends when its workers have. */
+void generation_release(struct generation *generation);
 /* Closes the descriptors. */
 void generation_clear(struct generation *generation);
 

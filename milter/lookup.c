@@ -11,18 +11,21 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "milter/lookup_wire.h"
+#include "milter/lookup_inherit.h"
 #include "milter/privileges.h"
 
 #define ARENA_BYTES ((size_t)64 << 20)	/* for one question */
+#define INHERIT_MS 10000		/* for a former process to tell what it remembers */
+#define INHERIT_FIRST_MS 1000		/* of which nobody is answered */
 #define GIVE_MS 5000			/* for a client to take an answer */
 #define LONGEST_MS (600 * 1000)		/* that a question may take, whatever it says itself */
 
 struct service {
 	const struct lookup_env *env;
 	pthread_mutex_t mutex;
-	pthread_cond_t ended;		/* a connection was */
+	pthread_cond_t ended;		/* a connection was, or inheriting */
 	size_t connections;
+	bool inheriting;
 };
 
 struct connection {
@@ -58,11 +61,35 @@ static int find(const struct directory *directory, const struct lookup_question 
 	return 0;
 }
 
+/* The directory of that identity, or NULL. */
+static const struct directory *identified(const struct lookup_env *env, const struct lookup_identity *identity)
+{
+	for (size_t i = 0; env->identities != NULL && i < env->n; i++)
+		if (memcmp(&env->identities[i], identity, sizeof(*identity)) == 0)
+			return &env->directories[i];
+	return NULL;
+}
+
+/* What a successor wants to know: all that is remembered of a directory that is configured as his. */
+static int bequeath(const struct lookup_env *env, const struct lookup_question *question, struct arena *arena,
+		    struct buf *out, struct err *err)
+{
+	const struct directory *directory = identified(env, &question->identity);
+	struct directory_remembered *items = NULL;
+	size_t n = 0;
+
+	if (directory != NULL && directory_cache_list(directory, arena, &items, &n, err) != 0)
+		return -1;
+	return lookup_write_remembered(items, n, LOOKUP_ANSWER_BYTES, out) == 0 ? 0 : err_memory(err);
+}
+
 static int carry_out(const struct lookup_env *env, const struct lookup_question *question, struct arena *arena,
 		     struct buf *out, struct err *err)
 {
 	const struct directory *directory = &env->directories[question->directory];
 
+	if (question->operation == LOOKUP_INHERIT)
+		return bequeath(env, question, arena, out, err);
 	if (question->operation == LOOKUP_FIND)
 		return find(directory, question, arena, out, err);
 	if (directory->class->probe(directory->self, err) != 0)
@@ -189,6 +216,56 @@ static void wait_for_fewer(struct service *service, size_t than)
 	(void)pthread_mutex_unlock(&service->mutex);
 }
 
+/* The former generation's process */
+
+static void inherit_one(const struct lookup_env *env, size_t i, int64_t end_ms)
+{
+	const struct directory *directory = &env->directories[i];
+	struct err err = { .class = ERR_NONE };
+	ssize_t n = lookup_inherit(env->predecessor, &env->identities[i], directory, end_ms, &err);
+
+	if (n < 0)
+		event_log(env->sink, EVENT_WARNING, "%s: nothing is inherited: %s", directory->name, err.text);
+	else if (n > 0)
+		event_log(env->sink, EVENT_DEBUG, "%s: %zd answers inherited", directory->name, n);
+}
+
+static void *inherit(void *arg)
+{
+	struct service *service = arg;
+	const struct lookup_env *env = service->env;
+	const int64_t end_ms = now_ms() + INHERIT_MS;
+
+	for (size_t i = 0; i < env->n; i++)
+		inherit_one(env, i, end_ms);
+	close(env->predecessor);
+	(void)pthread_mutex_lock(&service->mutex);
+	service->inheriting = false;
+	(void)pthread_cond_broadcast(&service->ended);
+	(void)pthread_mutex_unlock(&service->mutex);
+	return NULL;
+}
+
+/* True: the thread has to be joined. */
+static bool begin_inheriting(struct service *service, pthread_t *thread)
+{
+	const struct timespec until = clock_moment(&clock_system, now_ms() + INHERIT_FIRST_MS);
+	int rc = 0;
+
+	if (service->env->predecessor < 0)
+		return false;
+	service->inheriting = true;
+	if (service->env->identities == NULL || pthread_create(thread, NULL, inherit, service) != 0) {
+		close(service->env->predecessor);
+		return false;
+	}
+	(void)pthread_mutex_lock(&service->mutex);
+	while (service->inheriting && rc == 0)
+		rc = pthread_cond_timedwait(&service->ended, &service->mutex, &until);
+	(void)pthread_mutex_unlock(&service->mutex);
+	return true;
+}
+
 static void serve(struct service *service)
 {
 	struct pollfd wait = { .fd = service->env->requests, .events = POLLIN };
@@ -210,29 +287,49 @@ static void serve(struct service *service)
 int lookup_serve(const struct lookup_env *env, struct err *err)
 {
 	struct service service = { .env = env };
+	pthread_t thread;
+	bool inherits;
 
 	if (pthread_mutex_init(&service.mutex, NULL) != 0)
 		return err_memory(err);
-	if (pthread_cond_init(&service.ended, NULL) != 0) {
+	if (clock_condition(&service.ended) != 0) {
 		(void)pthread_mutex_destroy(&service.mutex);
 		return err_memory(err);
 	}
+	inherits = begin_inheriting(&service, &thread);
 	serve(&service);
+	if (inherits)
+		(void)pthread_join(thread, NULL);
 	(void)pthread_cond_destroy(&service.ended);
 	(void)pthread_mutex_destroy(&service.mutex);
 	return 0;
 }
 
-_Noreturn void lookup_run(struct site *site, const struct event_sink *sink, int requests)
+static struct lookup_identity *identify_all(const struct site *site, struct err *err)
 {
-	const struct lookup_env env = { .directories = site->directories, .n = site->directory_count, .sink = sink,
-					.requests = requests };
+	struct lookup_identity *identities = arena_array(site->arena, site->directory_count, sizeof(*identities));
+
+	if (identities == NULL) {
+		err_memory(err);
+		return NULL;
+	}
+	for (size_t i = 0; i < site->directory_count; i++)
+		if (lookup_identify(site, i, &identities[i], err) != 0)
+			return NULL;
+	return identities;
+}
+
+_Noreturn void lookup_run(struct site *site, const struct event_sink *sink, int requests, int predecessor)
+{
+	struct lookup_env env = { .directories = site->directories, .n = site->directory_count, .sink = sink,
+				  .requests = requests, .predecessor = predecessor };
 	struct err err = { .class = ERR_NONE };
 
 	(void)prctl(PR_SET_NAME, "smime-lookup");
 	process_ignore_signals();
 	site_keep_directories(site);
-	if (lookup_serve(&env, &err) != 0) {
+	env.identities = identify_all(site, &err);
+	if (env.identities == NULL || lookup_serve(&env, &err) != 0) {
 		event_log(sink, EVENT_ERROR, "lookup process cannot start: %s", err.text);
 		_exit(1);
 	}

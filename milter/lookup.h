@@ -10,6 +10,7 @@
 
 #include "base/event.h"
 #include "gate/site.h"
+#include "milter/lookup_wire.h"
 
 #define LOOKUP_CONNECTIONS 256	/* at a time, each with its thread; further ones wait */
 #define LOOKUP_IDLE_MS 1000	/* then a connection gives its thread back: clients make another */
@@ -17,14 +18,19 @@
 struct lookup_env {
 	const struct directory *directories;	/* the site's, in its order */
 	size_t n;
+	/* Of each of them; NULL: nothing is inherited, neither by this process nor from it. */
+	const struct lookup_identity *identities;
 	const struct event_sink *sink;
 	int requests;			/* the service's end of a channel */
+	int predecessor;		/* the clients' end of a former generation's, closed when it is done; -1: none */
 };
 
 bool lookup_is_wanted(const struct site *site);
-/* Serves until no client is left. -1: it cannot. */
+/* Serves until no client is left. Begins with what its predecessor remembers, for which it waits a second before it
+ * answers anybody; what comes later is taken all the same. -1: it cannot. */
 int lookup_serve(const struct lookup_env *env, struct err *err);
-/* The process: gives back of the site what is no directory, keys and all, serves, and ends. */
-_Noreturn void lookup_run(struct site *site, const struct event_sink *sink, int requests);
+/* The process: gives back of the site what is no directory, keys and all, serves, and ends. requests and predecessor: as
+ * in lookup_env. */
+_Noreturn void lookup_run(struct site *site, const struct event_sink *sink, int requests, int predecessor);
 
 #endif

@@ -7,7 +7,7 @@
 #include "milter/lookup_wire.h"
 #include "pki/directory_driver.h"
 
-#define WAY_BACK_MS 100		/* of a caller's time that the process does not get, so that its answer arrives in time */
+#define WAY_BACK_MS 100		/* of a caller's time that the process does not get: its answer shall be in time */
 #define ATTEMPTS 2
 
 struct proxy {
@@ -64,7 +64,7 @@ static int64_t end_of(const struct proxy *proxy, int64_t deadline_ms)
 }
 
 /* The answer to a written request, in pieces put together. */
-static int exchange(const struct proxy *proxy, const struct buf *request, int64_t end_ms, struct collecting *answer,
+static int exchange(struct channel *channel, const struct buf *request, int64_t end_ms, struct collecting *answer,
 		    struct err *err)
 {
 	struct channel_question question = { .request = request->p, .n = request->n, .end_ms = end_ms,
@@ -74,27 +74,27 @@ static int exchange(const struct proxy *proxy, const struct buf *request, int64_
 	for (int i = 0; i < ATTEMPTS && rc != 0 && question.ended; i++) {
 		buf_reset(&answer->bytes);
 		answer->length = 0;
-		rc = channel_ask(proxy->client->channel, &question, err);
+		rc = channel_ask(channel, &question, err);
 	}
 	return rc;
 }
 
-/* Asks until end_ms. Returns how many of the question's addresses it is about; answer: what came back, for the caller
- * to clear whatever is returned. */
-static ssize_t ask(const struct proxy *proxy, const struct lookup_question *question, int64_t end_ms,
-		   struct collecting *answer, struct err *err)
+ssize_t lookup_ask(struct channel *channel, const struct lookup_question *question, int64_t end_ms, struct buf *answer,
+		   struct err *err)
 {
+	struct collecting collecting = { .length = 0 };
 	struct buf request;
 	ssize_t asked;
 
-	buf_init(&answer->bytes, LOOKUP_ANSWER_BYTES);
+	buf_init(&collecting.bytes, LOOKUP_ANSWER_BYTES);
 	buf_init(&request, 0);
 	asked = lookup_write_question(question, &request);
 	if (asked < 0)
 		err_set(err, ERR_LIMIT, "an address that cannot be asked for");
-	else if (exchange(proxy, &request, end_ms, answer, err) != 0)
+	else if (exchange(channel, &request, end_ms, &collecting, err) != 0)
 		asked = -1;
 	buf_clear(&request);
+	*answer = collecting.bytes;
 	return asked;
 }
 
@@ -102,9 +102,9 @@ static ssize_t ask(const struct proxy *proxy, const struct lookup_question *ques
 static ssize_t ask_find(const struct proxy *proxy, struct arena *arena, const struct lookup_question *question,
 			int64_t end_ms, struct directory_answer *answers, struct err *err)
 {
-	struct collecting answer = { .length = 0 };
-	ssize_t asked = ask(proxy, question, end_ms, &answer, err);
-	struct slice bytes = buf_slice(&answer.bytes);
+	struct buf answer;
+	ssize_t asked = lookup_ask(proxy->client->channel, question, end_ms, &answer, err);
+	struct slice bytes = buf_slice(&answer);
 	size_t count = 0;
 	int rc = -1;
 
@@ -112,7 +112,7 @@ static ssize_t ask_find(const struct proxy *proxy, struct arena *arena, const st
 		rc = lookup_read_outcome(bytes, err) == 0 ? err_set(err, ERR_BUG, "no answer") : -1;
 	else if (asked > 0)
 		rc = lookup_read_answers(bytes, arena, answers, (size_t)asked, &count, err);
-	buf_clear(&answer.bytes);
+	buf_clear(&answer);
 	return rc == 0 ? (ssize_t)count : -1;
 }
 
@@ -126,7 +126,8 @@ static int proxy_find(void *self, struct arena *arena, const struct address *add
 	size_t i = 0;
 
 	for (; i < n && count >= 0; i += count > 0 ? (size_t)count : 0) {
-		const struct lookup_question question = { LOOKUP_FIND, proxy->index, end_ms - WAY_BACK_MS, addresses + i, n - i };
+		const struct lookup_question question = { .operation = LOOKUP_FIND, .directory = proxy->index,
+			.deadline_ms = end_ms - WAY_BACK_MS, .addresses = addresses + i, .n = n - i };
 
 		count = ask_find(proxy, arena, &question, end_ms, answers + i, &why);
 	}
@@ -140,13 +141,14 @@ static int proxy_probe(void *self, struct err *err)
 {
 	const struct proxy *proxy = self;
 	const int64_t end_ms = end_of(proxy, INT64_MAX);
-	const struct lookup_question question = { LOOKUP_PROBE, proxy->index, end_ms - WAY_BACK_MS, NULL, 0 };
-	struct collecting answer = { .length = 0 };
+	const struct lookup_question question = { .operation = LOOKUP_PROBE, .directory = proxy->index,
+		.deadline_ms = end_ms - WAY_BACK_MS };
+	struct buf answer;
 	int rc = -1;
 
-	if (ask(proxy, &question, end_ms, &answer, err) == 0)
-		rc = lookup_read_outcome(buf_slice(&answer.bytes), err);
-	buf_clear(&answer.bytes);
+	if (lookup_ask(proxy->client->channel, &question, end_ms, &answer, err) == 0)
+		rc = lookup_read_outcome(buf_slice(&answer), err);
+	buf_clear(&answer);
 	return rc;
 }
 

@@ -8,8 +8,7 @@
 #ifndef MILTER_LOOKUP_CLIENT_H
 #define MILTER_LOOKUP_CLIENT_H
 
-#include "milter/channel.h"
-#include "pki/directory.h"
+#include "milter/lookup_wire.h"
 
 #define LOOKUP_MARGIN_MS 500
 
@@ -25,5 +24,10 @@ int lookup_client_open(struct lookup_client *client, int fd, const struct clock 
 int lookup_client_replace(struct lookup_client *client, uint32_t index, struct directory *directory, struct err *err);
 /* When no directory is left that uses it. */
 void lookup_client_close(struct lookup_client *client);
+
+/* Asks, until end_ms (CLOCK_MONOTONIC). Returns how many of the addresses were asked about, or -1; *answer: what came back,
+ * at most LOOKUP_ANSWER_BYTES, not read yet; for the caller to clear, whatever is returned. */
+ssize_t lookup_ask(struct channel *channel, const struct lookup_question *question, int64_t end_ms, struct buf *answer,
+		   struct err *err);
 
 #endif

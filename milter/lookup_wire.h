@@ -8,24 +8,32 @@
 #ifndef MILTER_LOOKUP_WIRE_H
 #define MILTER_LOOKUP_WIRE_H
 
-#include "base/buf.h"
+#include "base/crypt.h"
 #include "milter/channel.h"
-#include "pki/directory.h"
+#include "pki/directory_cache.h"
 
 #define LOOKUP_ANSWER_BYTES ((size_t)32 << 20)	/* of one answer; what does not fit is asked for again */
 #define LOOKUP_TEXT_BYTES 4096			/* of an address or a text, at most */
 
-enum lookup_operation { LOOKUP_FIND = 1, LOOKUP_PROBE };
+struct lookup_identity {			/* what tells a directory from one that is configured otherwise */
+	unsigned char bytes[CRYPT_SHA256_BYTES];
+};
+
+enum lookup_operation { LOOKUP_FIND = 1, LOOKUP_PROBE, LOOKUP_INHERIT };
+/* What an answer begins with, and how an entry's owner is told: the same as the entry's before it, or anew. */
+enum lookup_kind { LOOKUP_KIND_ANSWERS = 'a', LOOKUP_KIND_OUTCOME = 'o', LOOKUP_KIND_REMEMBERED = 'r' };
+enum lookup_owner { LOOKUP_OWNER_NONE, LOOKUP_OWNER_NEW, LOOKUP_OWNER_BEFORE };
 
 struct lookup_question {
 	enum lookup_operation operation;
-	uint32_t directory;		/* its index in the site */
+	uint32_t directory;		/* FIND, PROBE: its index in the site */
 	int64_t deadline_ms;		/* CLOCK_MONOTONIC, which all processes share */
-	const struct address *addresses;	/* FIND: n of them, at least one; PROBE: none */
+	const struct address *addresses;	/* FIND: n of them, at least one; else none */
 	size_t n;
+	struct lookup_identity identity;	/* INHERIT: of the directory whose memory is wanted */
 };
 
-/* Appends a question about as many of the addresses as fit into one message. Returns how many (PROBE: 0), or -1: the
+/* Appends a question about as many of the addresses as fit into one message. Returns how many (FIND alone has any), or -1: the
  * first is too long, or memory is exhausted. */
 ssize_t lookup_write_question(const struct lookup_question *question, struct buf *out);
 /* Addresses lie in the arena, their texts in bytes. ERR_BUG: not a question; ERR_TEMP: memory. That the directory
@@ -39,6 +47,14 @@ int lookup_write_answers(const struct directory_answer *answers, size_t n, size_
  * with references of their own. ERR_BUG: not answers; ERR_TEMP: memory. */
 int lookup_read_answers(struct slice bytes, struct arena *arena, struct directory_answer *answers, size_t n,
 			size_t *count, struct err *err);
+
+/* Appends what a directory's cache remembers (directory_cache_list), as far as it fits into limit_bytes: if not all, those
+ * used last. 0, or -1: memory. */
+int lookup_write_remembered(const struct directory_remembered *items, size_t n, size_t limit_bytes, struct buf *out);
+/* In the same order as it was listed. Texts of addresses lie in bytes, the rest in the arena. ERR_BUG: not that; ERR_TEMP:
+ * memory. */
+int lookup_read_remembered(struct slice bytes, struct arena *arena, struct directory_remembered **items, size_t *n,
+			   struct err *err);
 
 /* Appends what probe answered, or that find could not: why is NULL when all is well. */
 int lookup_write_outcome(const struct err *why, struct buf *out);

@@ -88,7 +88,8 @@ static int start_generation(struct master *master, const struct setup *setup)
 	struct node *node = calloc(1, sizeof(*node));
 	struct generation_env env = { .path = master->env->path, .sink = master->env->sink,
 		.listener = master->listener.fd, .foreground = master->env->foreground, .forget = forget,
-		.forget_self = master };
+		.forget_self = master,
+		.predecessor = master->current != NULL ? master->current->generation.lookup : -1 };
 	struct err err = { 0 };
 
 	if (node == NULL)
@@ -167,8 +168,15 @@ static void begin_reload(struct master *master)
 static void drain(struct master *master, struct node *node)
 {
 	control_give(node->generation.control, CONTROL_DRAIN);
+	generation_release(&node->generation);
 	node->next = master->draining;
 	master->draining = node;
+}
+
+static void stop(struct generation *generation)
+{
+	control_give(generation->control, CONTROL_STOP);
+	generation_release(generation);
 }
 
 static void activate(struct master *master)
@@ -218,7 +226,7 @@ static void look_at_starting(struct master *master)
 	else
 		activate(master);
 	if (master->stopping && master->current != NULL)
-		control_give(master->current->generation.control, CONTROL_STOP);
+		stop(&master->current->generation);
 	if (master->reload_again && !master->stopping && master->starting == NULL) {
 		master->reload_again = false;
 		begin_reload(master);
@@ -249,11 +257,11 @@ static void begin_stop(struct master *master)
 	listener_remove(&master->listener);
 	close(master->listener.fd);
 	if (master->current != NULL)
-		control_give(master->current->generation.control, CONTROL_STOP);
+		stop(&master->current->generation);
 	if (master->starting != NULL)
-		control_give(master->starting->generation.control, CONTROL_STOP);
-	for (const struct node *node = master->draining; node != NULL; node = node->next)
-		control_give(node->generation.control, CONTROL_STOP);
+		stop(&master->starting->generation);
+	for (struct node *node = master->draining; node != NULL; node = node->next)
+		stop(&node->generation);
 }
 
 static void prune(struct master *master)

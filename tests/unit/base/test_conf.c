@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/conf.h"
 #include "base/crypt.h"
 
@@ -405,6 +406,43 @@ static void test_variants(void **state)
 	       "t.conf:8: type = \"dane\": known, but not available in this version\n");
 }
 
+/* What the text's first rule says when it is written. */
+static void write_rule(const char *text, struct buf *out)
+{
+	struct settings settings;
+	struct conf *conf = load(text, &settings);
+
+	buf_reset(out);
+	assert_int_equal(conf_write(&rule_table, settings.rules.items[0], out), 0);
+	conf_free(conf);
+}
+
+static void test_write(void **state)
+{
+	static const char *const others[] = {
+		"rules = ( { id = \"b\"; recipient = [ \"x\", \"y\" ]; } );", "rules = ( { id = \"a\"; recipient = \"x,y\"; } );",
+		"rules = ( { id = \"a\"; recipient = [ \"x\" ]; } );", "rules = ( { id = \"a\"; recipient = [ \"x\", \"z\" ]; } );",
+		"rules = ( { id = \"a\"; recipient = [ \"x\", \"y\" ]; reply = \"true\"; } );",
+		"rules = ( { id = \"a\"; recipient = [ \"x\", \"y\" ]; digests = [ \"sha512\", \"sha256\" ]; } );",
+	};
+	struct buf one, other;
+
+	(void)state;
+	buf_init(&one, 0);
+	buf_init(&other, 0);
+	write_rule("rules = ( { id = \"a\"; recipient = [ \"x\", \"y\" ]; } );", &one);
+	write_rule("# the same\nworkers = 3;\nrules = (\n  { recipient = ( \"x\", \"y\" ); digests = [ \"sha256\", \"sha512\" ];\n"
+		   "    id = \"a\"; } );", &other);
+	assert_true(slice_equal(buf_slice(&one), buf_slice(&other)));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		write_rule(others[i], &other);
+		assert_false(slice_equal(buf_slice(&one), buf_slice(&other)));
+	}
+	assert_int_equal(conf_write(&top, &(struct settings){ 0 }, &other), -1);	/* it has lists of groups */
+	buf_clear(&one);
+	buf_clear(&other);
+}
+
 static void test_syntax(void **state)
 {
 	(void)state;
@@ -555,7 +593,8 @@ int main(void)
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_values), cmocka_unit_test(test_integers),
 		cmocka_unit_test(test_own_finding), cmocka_unit_test(test_all_findings),
 		cmocka_unit_test(test_range), cmocka_unit_test(test_strings), cmocka_unit_test(test_groups),
-		cmocka_unit_test(test_variants), cmocka_unit_test(test_syntax), cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_variants), cmocka_unit_test(test_write), cmocka_unit_test(test_syntax),
+		cmocka_unit_test(test_deep),
 		cmocka_unit_test(test_include), cmocka_unit_test(test_sha256), cmocka_unit_test(test_include_findings),
 		cmocka_unit_test(test_main_file), cmocka_unit_test(test_nearest),
 	};

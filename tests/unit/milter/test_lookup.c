@@ -95,17 +95,23 @@ struct fixture {
 	pid_t process;
 };
 
-static void start(struct fixture *f)
+static pid_t start_at(const struct fixture *f, const int ends[2], int predecessor, const struct lookup_identity *identities)
 {
-	const struct lookup_env env = { .directories = f->real, .n = 2, .sink = &f->sink,
-					.requests = f->ends[CHANNEL_SERVICE] };
+	const struct lookup_env env = { .directories = f->real, .n = 2, .identities = identities, .sink = &f->sink,
+					.requests = ends[CHANNEL_SERVICE], .predecessor = predecessor };
+	pid_t pid = fork();
 
-	f->process = fork();
-	if (f->process == 0) {
-		close(f->ends[CHANNEL_CLIENT]);
+	if (pid == 0) {
+		close(ends[CHANNEL_CLIENT]);
 		_exit(lookup_serve(&env, NULL) == 0 ? 0 : 1);
 	}
-	assert_true(f->process > 0);
+	assert_true(pid > 0);
+	return pid;
+}
+
+static void start(struct fixture *f)
+{
+	f->process = start_at(f, f->ends, -1, NULL);
 }
 
 static void ignore(void *self, enum event_level level, const char *line)
@@ -431,6 +437,67 @@ static void nonsense_of_a_client(void **state)
 	free(large);
 }
 
+static void give_up(struct fixture *f)
+{
+	assert_int_equal(kill(f->process, SIGKILL), 0);
+	wait_for_end(f, SIGKILL);
+	f->process = 0;
+}
+
+/* Whether the answer was remembered by the process behind the end. */
+static bool is_remembered(struct fixture *f, int end, uint32_t index, const char *text)
+{
+	struct directory proxy = { .class = &good_class, .name = "asked", .timeout_ms = LONG_MS };
+	struct address address = testdir_address(f->arena, text);
+	struct directory_answer answer = { .status = DIRECTORY_NONE };
+	struct lookup_client client;
+
+	assert_int_equal(lookup_client_open(&client, end, &clock_system, NULL), 0);
+	assert_int_equal(lookup_client_replace(&client, index, &proxy, NULL), 0);
+	assert_int_equal(proxy.class->find(proxy.self, f->arena, &address, 1, INT64_MAX, &answer, NULL), 0);
+	assert_int_equal(answer.status, DIRECTORY_FOUND);
+	directory_free(&proxy);
+	lookup_client_close(&client);
+	return answer.remembered;
+}
+
+/* The second directory is configured otherwise in the next generation. */
+static void the_next_generation_inherits(void **state)
+{
+	static const struct directory_settings settings = { .cache_s = 600, .negative_cache_s = 60, .cache_mb = 10 };
+	const struct lookup_identity before[2] = { { "one" }, { "two" } }, after[2] = { { "one" }, { "three" } };
+	struct fixture *f = *state;
+	int next[2] = { -1, -1 };
+	pid_t process;
+
+	give_up(f);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(directory_cache_wrap(&f->real[i], &settings, &clock_system, NULL), 0);
+	f->process = start_at(f, f->ends, -1, before);
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_false(is_remembered(f, f->ends[CHANNEL_CLIENT], i, "alice@x.example"));
+		assert_true(is_remembered(f, f->ends[CHANNEL_CLIENT], i, "alice@x.example"));
+	}
+	assert_int_equal(channel_pair(next, NULL), 0);
+	process = start_at(f, next, dup(f->ends[CHANNEL_CLIENT]), after);
+	assert_true(is_remembered(f, next[CHANNEL_CLIENT], 0, "Alice@x.example"));
+	assert_false(is_remembered(f, next[CHANNEL_CLIENT], 0, "bob@x.example"));
+	assert_false(is_remembered(f, next[CHANNEL_CLIENT], 1, "alice@x.example"));
+	assert_int_equal(kill(process, SIGKILL), 0);
+	assert_int_equal(waitpid(process, NULL, 0), process);
+	/* a former process that hangs is not waited for for long */
+	put_to_sleep(f);
+	process = start_at(f, next, dup(f->ends[CHANNEL_CLIENT]), before);
+	assert_false(is_remembered(f, next[CHANNEL_CLIENT], 0, "alice@x.example"));
+	assert_int_equal(kill(process, SIGKILL), 0);
+	assert_int_equal(waitpid(process, NULL, 0), process);
+	close(next[0]);
+	close(next[1]);
+	give_up(f);
+	directory_free(&f->real[0]);
+	directory_free(&f->real[1]);
+}
+
 /* More at a time than there are threads for: the others wait for theirs. */
 static void crowds_wait(void **state)
 {
@@ -462,6 +529,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_question_survives_a_death, setup, teardown),
 		cmocka_unit_test_setup_teardown(nonsense_is_could_not_ask, setup, teardown),
 		cmocka_unit_test_setup_teardown(nonsense_of_a_client, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_next_generation_inherits, setup, teardown),
 		cmocka_unit_test_setup_teardown(crowds_wait, setup, teardown),
 	};
 

@@ -257,12 +257,50 @@ static void impossible_answers_are_refused(void **state)
 	}
 }
 
+static void memory_is_handed_over(void **state)
+{
+	struct fixture *f = *state;
+	struct directory_answer answers[4];
+	struct directory_remembered items[4], *got = NULL;
+	struct err err = { .class = ERR_NONE };
+	size_t n = 0, all;
+
+	make(f, answers);
+	for (size_t i = 0; i < 4; i++)
+		items[i] = (struct directory_remembered){ slice_of("alice@x.example"), answers[i] };
+	items[2] = (struct directory_remembered){ slice_of("bob@x.example"), answers[1] };
+	assert_int_equal(lookup_write_remembered(items, 4, LOOKUP_ANSWER_BYTES, &f->bytes), 0);
+	all = f->bytes.n;
+	assert_int_equal(lookup_read_remembered(buf_slice(&f->bytes), f->arena, &got, &n, &err), 0);
+	assert_int_equal(n, 4);
+	check_alice(f, &got[0].answer);
+	assert_true(slice_is(got[2].address, "bob@x.example") && got[3].answer.group);
+	for (size_t i = 0; i < all; i++)
+		assert_int_equal(lookup_read_remembered(slice_first(buf_slice(&f->bytes), i), f->arena, &got, &n, &err), -1);
+	/* what was used last is what fits */
+	buf_reset(&f->bytes);
+	assert_int_equal(lookup_write_remembered(items, 4, all - 100, &f->bytes), 0);
+	assert_int_equal(lookup_read_remembered(buf_slice(&f->bytes), f->arena, &got, &n, &err), 0);
+	assert_true(n > 0 && n < 4 && got[n - 1].answer.group);
+	/* a failure is nothing to remember */
+	buf_reset(&f->bytes);
+	items[0].answer = (struct directory_answer){ .status = DIRECTORY_FAILED, .failure = "timed out" };
+	assert_int_equal(lookup_write_remembered(items, 1, LOOKUP_ANSWER_BYTES, &f->bytes), 0);
+	assert_int_equal(lookup_read_remembered(buf_slice(&f->bytes), f->arena, &got, &n, &err), -1);
+	assert_int_equal(err.class, ERR_BUG);
+	buf_reset(&f->bytes);
+	assert_int_equal(lookup_write_remembered(NULL, 0, LOOKUP_ANSWER_BYTES, &f->bytes), 0);
+	assert_int_equal(lookup_read_remembered(buf_slice(&f->bytes), f->arena, &got, &n, &err), 0);
+	assert_int_equal(n, 0);
+}
+
 static void questions(void **state)
 {
 	struct fixture *f = *state;
 	struct address addresses[2] = { testdir_address(f->arena, "alice@x.example"),
 		testdir_address(f->arena, "bob@x.example") };
-	struct lookup_question question = { LOOKUP_FIND, 7, 123456789012, addresses, 2 }, got;
+	struct lookup_question question = { .operation = LOOKUP_FIND, .directory = 7,
+		.deadline_ms = 123456789012, .addresses = addresses, .n = 2 }, got;
 	struct err err = { .class = ERR_NONE };
 
 	assert_int_equal(lookup_write_question(&question, &f->bytes), 2);
@@ -284,6 +322,11 @@ static void questions(void **state)
 	assert_int_equal(lookup_read_question(buf_slice(&f->bytes), f->arena, &got, &err), -1);
 	f->bytes.p[0] = 99;
 	assert_int_equal(lookup_read_question(buf_slice(&f->bytes), f->arena, &got, &err), -1);
+	buf_reset(&f->bytes);
+	question = (struct lookup_question){ .operation = LOOKUP_INHERIT, .identity.bytes = "which one" };
+	assert_int_equal(lookup_write_question(&question, &f->bytes), 0);
+	assert_int_equal(lookup_read_question(buf_slice(&f->bytes), f->arena, &got, &err), 0);
+	assert_memory_equal(&got.identity, &question.identity, sizeof(got.identity));
 }
 
 static void a_question_is_one_message(void **state)
@@ -291,7 +334,7 @@ static void a_question_is_one_message(void **state)
 	struct fixture *f = *state;
 	struct address *addresses = arena_array(f->arena, 5000, sizeof(*addresses));
 	char *text = arena_alloc(f->arena, 2 * LOOKUP_TEXT_BYTES);
-	struct lookup_question question = { LOOKUP_FIND, 0, 0, addresses, 5000 }, got;
+	struct lookup_question question = { .operation = LOOKUP_FIND, .addresses = addresses, .n = 5000 }, got;
 	ssize_t n;
 
 	for (size_t i = 0; i < 5000; i++)
@@ -338,6 +381,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(cut_or_lengthened_answers_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(changed_answers_are_harmless, setup, teardown),
 		cmocka_unit_test_setup_teardown(impossible_answers_are_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(memory_is_handed_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(questions, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_question_is_one_message, setup, teardown),
 		cmocka_unit_test_setup_teardown(outcomes, setup, teardown),
