@@ -1,5 +1,5 @@
-/* ctl_harvest.c - smimectl harvest list and approve: the store that the recorder fills, read and changed in place. Several
- * processes may do so (harvest_store.h, audit_file.h); a running gateway sees the change at its next question.
+/* ctl_harvest.c - smimectl harvest list and approve: the store that the recorder fills, read and changed in place.
+ * Several processes may do so (harvest_store.h, audit_file.h); a running gateway sees the change at its next question.
  */
 #include "milter/ctl_harvest.h"
 
@@ -101,7 +101,8 @@ static void print_row(const struct harvested *row)
 	for (unsigned i = 0, n = 0; i < CIPHER_COUNT; i++)
 		if ((row->capabilities.ciphers & 1U << i) != 0)
 			printf("%s%s", n++ > 0 ? "," : "", cipher_names[i]);
-	printf("%s\t%s\t%s\n", row->capabilities.known ? "" : "-", row->how, row->collection[0] != '\0' ? row->collection : "-");
+	printf("%s\t%s\t%s\n", row->capabilities.known ? "" : "-", row->how,
+	       row->collection[0] != '\0' ? row->collection : "-");
 }
 
 int ctl_harvest_list(struct ctl *ctl, struct err *err)

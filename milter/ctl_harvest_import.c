@@ -1,5 +1,5 @@
-/* ctl_harvest_import.c - smimectl harvest import: what signed messages teach, if they verify as mail that comes in now does,
- * and certificates that the administrator vouches for.
+/* ctl_harvest_import.c - smimectl harvest import: what signed messages teach, if they verify as mail that comes in now
+ * does, and certificates that the administrator vouches for.
  */
 #include "milter/ctl_harvest.h"
 

@@ -1,6 +1,6 @@
-/* harvest_directory.c - see harvest_directory.h. Looks into the file at each question: nothing is kept open over a fork, and
- * what the recorder or smimectl has written counts at once, without a reload. Called through pki/directory.h; thread-safe,
- * since it has no state.
+/* harvest_directory.c - see harvest_directory.h. Looks into the file at each question: nothing is kept open over a fork,
+ * and what the recorder or smimectl has written counts at once, without a reload. Called through pki/directory.h;
+ * thread-safe, since it has no state.
  */
 #include "milter/harvest_directory.h"
 

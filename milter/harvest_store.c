@@ -1,8 +1,8 @@
 /* harvest_store.c - see harvest_store.h. A SQLite database (sqlite_file.h): a row for each certificate of each address.
  *
  * Changes are decided by `decide` alone, inside a transaction that keeps all other writers out. A commit does not wait
- * for the disk (synchronous=NORMAL keeps the file whole, and gives up the last moments in a power cut): what was learned
- * comes again with the next mail.
+ * for the disk (synchronous=NORMAL keeps the file whole, and gives up the last moments in a power cut): what was
+ * learned comes again with the next mail.
  */
 #include "milter/harvest_store.h"
 
@@ -27,7 +27,8 @@ static const char schema[] =
 	"PRAGMA user_version=1;"
 	"COMMIT;";
 
-#define COLUMNS "address, sha256, der, chain, capabilities, issuer, collection, how, state, first_seen, last_seen, signed_at"
+#define COLUMNS \
+	"address, sha256, der, chain, capabilities, issuer, collection, how, state, first_seen, last_seen, signed_at"
 #define ORDER " ORDER BY address, state, signed_at DESC, sha256"
 
 /* The numbers of the first parameters are the same everywhere. */

@@ -66,9 +66,9 @@ struct harvest_change {
 	char before[65], now[65];	/* sha256; before "": there was none in use */
 };
 
-/* One certificate of an address. What is not newer (signing time) than all that is known of the address changes nothing,
- * unless it is given. On disk, or as good as on disk (a power cut may undo the last ones), when it returns 0; -1:
- * ERR_TEMP. */
+/* One certificate of an address. What is not newer (signing time) than all that is known of the address changes
+ * nothing, unless it is given. On disk, or as good as on disk (a power cut may undo the last ones), when it returns 0;
+ * -1: ERR_TEMP. */
 int harvest_store_learn(struct harvest_store *store, const struct harvest_lesson *lesson, time_t now,
 			struct harvest_change *change, struct err *err);
 

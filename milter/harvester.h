@@ -1,5 +1,5 @@
-/* harvester.h - the recorder's part in what mail teaches: takes certificates from workers into the store, and raises the
- * alarm when somebody's key changes. One thread.
+/* harvester.h - the recorder's part in what mail teaches: takes certificates from workers into the store, and raises
+ * the alarm when somebody's key changes. One thread.
  */
 #ifndef MILTER_HARVESTER_H
 #define MILTER_HARVESTER_H

@@ -57,8 +57,8 @@ static void remove_beside(const char *path, const char *suffix)
 	(void)unlink(beside);
 }
 
-/* Called with the directory locked. A write-ahead log without its database is of one that somebody removed: SQLite would
- * take it for the new one's. */
+/* Called with the directory locked. A write-ahead log without its database is of one that somebody removed: SQLite
+ * would take it for the new one's. */
 static int make(const struct sqlite_file *file, const char *path, int directory, struct err *err)
 {
 	char new[SQLITE_FILE_PATH_BYTES + 8];

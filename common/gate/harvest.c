@@ -1,5 +1,5 @@
-/* harvest.c - see harvest.h. Called by gate.c. What may be learned is decided in smime/harvest.c, what becomes of it where
- * it is kept. RFC 8551 2.7.1.
+/* harvest.c - see harvest.h. Called by gate.c. What may be learned is decided in smime/harvest.c, what becomes of it
+ * where it is kept. RFC 8551 2.7.1.
  */
 #include "gate/harvest.h"
 

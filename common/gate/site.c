@@ -352,6 +352,17 @@ static bool any_trusted_directory(const struct site *site)
 	return false;
 }
 
+static bool any_harvested_directory(const struct site *site)
+{
+	const struct conf_groups *groups = &site->settings.directories;
+	size_t i;
+
+	for (i = 0; i < groups->n; i++)
+		if (strcmp(((const struct directory_settings *)groups->items[i])->type, "harvested") == 0)
+			return true;
+	return false;
+}
+
 static bool any_never_asks(const struct rule *rule)
 {
 	size_t i;
@@ -368,14 +379,17 @@ static void warn_rule(const struct site *site, const struct rule *rule, const st
 	const struct rule_settings *s = rule->settings;
 	bool sends = rule_meets(rule, DIRECTION_OUTBOUND) || rule_meets(rule, DIRECTION_INTERNAL);
 	bool receives = rule_meets(rule, DIRECTION_INBOUND) || rule_meets(rule, DIRECTION_INTERNAL);
-	bool verifies = s->verify == VERIFY_REJECT || s->require_protection.n > 0 || s->accept_signer.n > 0;
+	bool verifies = s->verify == VERIFY_REJECT || s->require_protection.n > 0 || s->accept_signer.n > 0 ||
+			s->harvest != HARVEST_OFF;
 	const struct { const void *member; const char *text; bool wanted; } rows[] = {
 		{ &s->sign, "sign: has no effect on inbound mail, for which alone this rule is",
 		  s->sign != SIGN_NO && !sends },
 		{ &s->encrypt, "encrypt: has no effect on inbound mail, for which alone this rule is",
 		  s->encrypt != ENCRYPT_NO && !sends },
-		{ s, "verify, require_protection, accept_signer: have no effect on outbound mail, for which alone this "
-		  "rule is", verifies && !receives },
+		{ s, "verify, require_protection, accept_signer, harvest: have no effect on outbound mail, for which alone "
+		  "this rule is", verifies && !receives },
+		{ &s->harvest, "harvest: no directory of type \"harvested\" uses what is learned",
+		  s->harvest != HARVEST_OFF && !any_harvested_directory(site) },
 		{ &s->sign, "sign: no keystore is configured", s->sign != SIGN_NO && site->keystore_count == 0 },
 		{ &s->sign_for, "sign_for = \"login\" without sender_login: nothing will be signed",
 		  s->sign_for == SIGN_FOR_LOGIN && site->logins.n == 0 },

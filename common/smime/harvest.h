@@ -31,11 +31,11 @@ struct harvest_query {
 	time_t at;
 };
 
-/* 1: *harvest is filled but for rule and at_once. 0: there is nothing to learn, *why says so (one line, printable ASCII,
- * in the arena). It takes a verdict of `pass` by one signer, who covers the message and whose certificate has From's
- * address, with a signing time that is not in the future; and a certificate with that address that may be encrypted to,
- * proven by the collection that vouches for the signer: the one that SMIMEEncryptionKeyPreference names, or, where the
- * signer does not say, his own, or else another one in the message. -1: memory. */
+/* 1: *harvest is filled but for rule and at_once. 0: there is nothing to learn, *why says so (one line, printable
+ * ASCII, in the arena). It takes a verdict of `pass` by one signer, who covers the message and whose certificate has
+ * From's address, with a signing time that is not in the future; and a certificate with that address that may be
+ * encrypted to, proven by the collection that vouches for the signer: the one that SMIMEEncryptionKeyPreference names,
+ * or, where the signer does not say, his own, or else another one in the message. -1: memory. */
 int harvest_find(struct arena *arena, const struct harvest_query *query, struct harvest *harvest, const char **why,
 		 struct err *err);
 

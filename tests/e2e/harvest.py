@@ -24,7 +24,8 @@ BOB, ALICE = "bob@partner.example", "alice@example.com"
 TO_BOB = b"From: alice@example.com\nTo: bob@partner.example\nSubject: s\nContent-Type: text/plain\n\nhello\n"
 CONF = """workers = 1;
 internal_hosts = [ "192.0.2.0/24" ];
-collections = ( { name = "partners"; files = [ "%s/ca/root.crt" ]; }, { name = "others"; files = [ "%s/other/root.crt" ]; } );
+collections = ( { name = "partners"; files = [ "%s/ca/root.crt" ]; },
+                { name = "others"; files = [ "%s/other/root.crt" ]; } );
 directories = ( { type = "harvested"; } );
 rules = ( { id = "in"; direction = "inbound"; harvest = "%s"; },
           { id = "out"; direction = "outbound"; encrypt = "require"; ciphers = [ "aes128-cbc", "aes256-gcm" ]; } );
@@ -77,9 +78,9 @@ class Harvest(Case):
 
     def signed(self, who, sender=BOB, ca="ca"):
         text = b"Content-Type: text/plain\r\n\r\nDear Alice, buy.\r\n"
-        done = subprocess.run(["openssl", "cms", "-sign", "-signer", "%s/%s/%s.crt" % (self.directory, ca, who), "-inkey",
-                               "%s/%s/%s.key" % (self.directory, ca, who), "-certfile",
-                               "%s/%s/ca.crt" % (self.directory, ca)], input=text, capture_output=True)
+        person = "%s/%s/%s" % (self.directory, ca, who)
+        done = subprocess.run(["openssl", "cms", "-sign", "-signer", person + ".crt", "-inkey", person + ".key",
+                               "-certfile", "%s/%s/ca.crt" % (self.directory, ca)], input=text, capture_output=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         return ("From: %s\nTo: %s\nSubject: s\n" % (sender, ALICE)).encode() + done.stdout
 
@@ -106,16 +107,17 @@ class Harvest(Case):
 
     def assert_encrypted_to(self, who, ca="ca"):
         self.assertEqual(self.reply(), "")
-        done = subprocess.run(["openssl", "cms", "-decrypt", "-recip", "%s/%s/%s.crt" % (self.directory, ca, who), "-inkey",
-                               "%s/%s/%s.key" % (self.directory, ca, who)], input=self.raw, capture_output=True)
+        person = "%s/%s/%s" % (self.directory, ca, who)
+        done = subprocess.run(["openssl", "cms", "-decrypt", "-recip", person + ".crt", "-inkey", person + ".key"],
+                              input=self.raw, capture_output=True)
         self.assertIn(b"hello", done.stdout, done.stderr)
 
     def assert_not_sent(self):
         self.assertRegex(self.reply(), "^550 5.7.5 ")
 
     def alarms(self):
-        return re.findall(r"harvest: key of <(\S+)> changed, (in use|waits for approval): sha256=(\S+) (?:before|in_use)=(\S+)",
-                          self.daemon.logged())
+        return re.findall(r"harvest: key of <(\S+)> changed, (in use|waits for approval): "
+                          r"sha256=(\S+) (?:before|in_use)=(\S+)", self.daemon.logged())
 
     def test_learned_and_used(self):
         self.start("on")
@@ -189,7 +191,8 @@ class Harvest(Case):
         self.assertEqual(self.alarms(), [(BOB, "in use", self.sha256("new"), self.sha256("again"))])
         self.assert_encrypted_to("new")
         self.learn("foreign", ca="other")
-        self.assertEqual(self.alarms()[1:], [(BOB, "waits for approval", self.sha256("foreign", "other"), self.sha256("new"))])
+        self.assertEqual(self.alarms()[1:],
+                         [(BOB, "waits for approval", self.sha256("foreign", "other"), self.sha256("new"))])
         self.assert_encrypted_to("new")
 
     def test_older_mail(self):
@@ -213,8 +216,9 @@ class Harvest(Case):
             f.write('socket = "inet:0@127.0.0.1"; state_dir = "%s"; local_domains = "partner.example";\n'
                     'keystores = ( { type = "pem"; path = "%s/keys"; } );\nrules = ( { id = "all"; } );\n'
                     % (self.directory, self.directory))
-        done = subprocess.run([os.path.join(os.path.dirname(daemon.MILTER), "smimectl"), "-c", self.directory + "/bob.conf",
-                               "sign", "--from", BOB], input=b"From: bob@partner.example\n" + TO_BOB.partition(b"\n")[2],
+        smimectl = os.path.join(os.path.dirname(daemon.MILTER), "smimectl")
+        message = b"From: bob@partner.example\n" + TO_BOB.partition(b"\n")[2]
+        done = subprocess.run([smimectl, "-c", self.directory + "/bob.conf", "sign", "--from", BOB], input=message,
                               capture_output=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.receive(done.stdout)

@@ -1,5 +1,5 @@
-/* test_harvest_directory.c - what a directory of type "harvested" answers: what is in use and nothing else, at once; none
- * where nothing was learned, "could not ask" where that cannot be told.
+/* test_harvest_directory.c - what a directory of type "harvested" answers: what is in use and nothing else, at once;
+ * none where nothing was learned, "could not ask" where that cannot be told.
  */
 #include <setjmp.h>
 #include <stdarg.h>

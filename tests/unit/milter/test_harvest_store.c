@@ -1,5 +1,5 @@
-/* test_harvest_store.c - what becomes of a certificate that was learned, by what is known already: first ones, renewals,
- * changed keys, approval; what is older or said twice; a damaged file; several at once.
+/* test_harvest_store.c - what becomes of a certificate that was learned, by what is known already: first ones,
+ * renewals, changed keys, approval; what is older or said twice; a damaged file; several at once.
  */
 #include <setjmp.h>
 #include <stdarg.h>
