@@ -17,8 +17,8 @@ struct ctl_store {			/* open for changes */
 int ctl_store_open(struct ctl *ctl, struct ctl_store *store, struct err *err);
 void ctl_store_close(struct ctl_store *store);
 
-/* Tells of a change, and records it where another certificate is used from now on. what: as in audit_event.h. 0, or -1: it
- * was made, but could not be recorded. */
+/* Tells of a change, and records it where another certificate is used from now on. what: as in audit_event.h. 0, or -1:
+ * it was made, but could not be recorded. */
 int ctl_store_tell(struct ctl *ctl, const struct ctl_store *store, const char *what, struct slice address,
 		   const struct harvest_change *change, const struct cert *cert, struct err *err);
 

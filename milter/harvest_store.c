@@ -348,6 +348,15 @@ static int look(struct harvest_store *store, struct arena *arena, const struct h
 	return 0;
 }
 
+/* By the same issuer, as far as names tell, and the collection that vouched for the one in use. */
+static bool is_of_same_issuer(const struct known *known, const struct harvest_lesson *lesson)
+{
+	const char *collection = known->active->collection;
+
+	return cert_has_issuer(lesson->cert, cert_info(known->active_cert)->issuer_der) &&
+	       (collection[0] == '\0' || slice_is(lesson->collection, collection));
+}
+
 /* What is new about a certificate, and whether it is used from now on. */
 static enum harvest_news decide(const struct known *known, const struct harvest_lesson *lesson)
 {
@@ -361,8 +370,7 @@ static enum harvest_news decide(const struct known *known, const struct harvest_
 		return HARVEST_NEWS_FIRST;
 	if (known->active != NULL && cert_same_key(known->active_cert, lesson->cert))
 		return HARVEST_NEWS_RENEWED;
-	waits = !lesson->given && !(known->active != NULL && lesson->at_once &&
-				    cert_has_issuer(lesson->cert, cert_info(known->active_cert)->issuer_der));
+	waits = !lesson->given && !(known->active != NULL && lesson->at_once && is_of_same_issuer(known, lesson));
 	if (waits && known->same != NULL && known->same->state == HARVEST_STATE_PENDING)
 		return HARVEST_NEWS_SEEN;
 	if (known->active == NULL)

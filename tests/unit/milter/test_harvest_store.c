@@ -239,6 +239,17 @@ static void changed_key_of_the_same_issuer_at_once(void **state)
 	is(f, OTHER_CA, HARVEST_STATE_PENDING);
 }
 
+/* Of that name there may be another one, where another collection vouches. */
+static void issuers_of_other_collections_are_others(void **state)
+{
+	struct fixture *f = *state;
+	struct harvest_lesson other = lesson(f, SECOND, true, NOON + 1);
+
+	learn(f, FIRST, true, NOON);
+	other.collection = slice_of("public");
+	assert_int_equal(learn_lesson(f, &other), HARVEST_NEWS_CHANGED_WAITS);
+}
+
 static void same_key_is_a_renewal(void **state)
 {
 	struct fixture *f = *state;
@@ -455,6 +466,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(older_changes_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(changed_key_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(changed_key_of_the_same_issuer_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(issuers_of_other_collections_are_others, setup, teardown),
 		cmocka_unit_test_setup_teardown(same_key_is_a_renewal, setup, teardown),
 		cmocka_unit_test_setup_teardown(administrator_decides, setup, teardown),
 		cmocka_unit_test_setup_teardown(approves_what_there_is, setup, teardown),

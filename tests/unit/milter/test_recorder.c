@@ -16,12 +16,14 @@
 
 #include "base/file.h"
 #include "milter/audit_chain.h"
+#include "milter/harvest_store.h"
 #include "milter/kept_evidence.h"
 #include "milter/recorder.h"
 #include "milter/recorder_client.h"
 #include "milter/recorder_wire.h"
 #include "support/redis.h"
 #include "support/testdir.h"
+#include "support/testpki.h"
 
 #define THREADS 8
 #define ROUNDS 25
@@ -492,6 +494,40 @@ static void a_journal_on_a_server_outlives_connections(void **state)
 	redis_stop(&redis);
 }
 
+static void what_mail_taught_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct arena *arena = arena_new(0);
+	struct testpki *root = testpki_root("Root"), *ca = testpki_sub(root, "CA"), *bob = testpki_leaf(ca, "bob@x.example");
+	struct cert *cert = testpki_cert(bob), *chain = testpki_cert(ca);
+	const struct harvest harvest = {
+		.address = testdir_address(arena, "Bob@X.example"), .cert = cert, .chain = { chain }, .chain_count = 1,
+		.capabilities = { true, 1U << CIPHER_AES256_GCM }, .signed_at = 1795300000, .collection = "partners",
+		.rule = "in", .at_once = true,
+	};
+	struct harvest_store *store = NULL;
+	struct harvested *rows = NULL;
+	size_t n = 0;
+
+	assert_int_equal(recorder_client_harvest(&f->client, arena, &harvest, NULL), 0);
+	assert_int_equal(harvest_store_open_read(f->scratch, 0, &store, NULL), 1);
+	assert_int_equal(harvest_store_rows(store, arena, slice_of("bob@x.example"), &rows, &n, NULL), 0);
+	harvest_store_close(store);
+	assert_int_equal(n, 1);
+	assert_int_equal(rows[0].state, HARVEST_STATE_ACTIVE);
+	assert_true(slice_equal(rows[0].der, cert_info(cert)->der) && slice_equal(rows[0].chain, cert_info(chain)->der));
+	assert_true(rows[0].capabilities.known && rows[0].capabilities.ciphers == 1U << CIPHER_AES256_GCM);
+	assert_true(rows[0].signed_at == 1795300000);
+	assert_string_equal(rows[0].collection, "partners");
+	assert_string_equal(rows[0].how, "mail");
+	cert_free(cert);
+	cert_free(chain);
+	testpki_free(bob);
+	testpki_free(ca);
+	testpki_free(root);
+	arena_free(arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -505,6 +541,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_recorder_is_try_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(evidence_is_kept_by_content, setup, teardown),
 		cmocka_unit_test_setup_teardown(evidence_is_what_its_digest_says, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_mail_taught_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(nonsense_ends_a_connection_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_removed_journal_is_begun_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_damaged_journal_is_try_later_until_mended, setup, teardown),
