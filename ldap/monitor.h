@@ -19,8 +19,8 @@ void monitor_destroy(struct monitor *monitor);	/* nobody is in it */
 
 void monitor_enter(struct monitor *monitor);
 void monitor_leave(struct monitor *monitor);
-/* Inside: lets others in until one of them wakes, at the latest when the clock says deadline_ms. False: it says so. What
- * is waited for may be there nevertheless, or not yet after a wake: look, in a loop. */
+/* Inside: lets others in until one of them wakes, at the latest when the clock says deadline_ms. False: it says so.
+ * What is waited for may be there nevertheless, or not yet after a wake: look, in a loop. */
 bool monitor_wait(struct monitor *monitor, int64_t deadline_ms);
 /* Inside: wakes everybody who waits. */
 void monitor_wake(struct monitor *monitor);

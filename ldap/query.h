@@ -45,8 +45,8 @@ struct query_item {
 const char *query_filter(struct arena *arena, const char *text, const struct address *address);
 /* The value as it stands in a filter. 0, or -1: memory. */
 int query_escape(struct buf *out, struct slice value);
-/* Is it a filter that asks for an address? Checks RFC 4515's grammar, the placeholders and that there is at least one of
- * them. An address can make nothing else of a filter that passes. 0, or -1 with *err (ERR_CONFIG). */
+/* Is it a filter that asks for an address? Checks RFC 4515's grammar, the placeholders and that there is at least one
+ * of them. An address can make nothing else of a filter that passes. 0, or -1 with *err (ERR_CONFIG). */
 int query_check_filter(const char *text, struct err *err);
 
 struct search {				/* one use of a query */

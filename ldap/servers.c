@@ -1,6 +1,6 @@
 /* servers.c - the servers of one directory, written down or found in the DNS (RFC 2782), and their penalties. Names are
- * resolver.c's, connections pool.c's, and what is asked of whom for how long is ldap_driver.c's. Thread-safe; nothing is
- * locked while the DNS is asked.
+ * resolver.c's, connections pool.c's, and what is asked of whom for how long is ldap_driver.c's. Thread-safe; nothing
+ * is locked while the DNS is asked.
  */
 #include "ldap/servers.h"
 

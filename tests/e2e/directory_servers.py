@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""LDAP servers that hang, are slow, break off, refuse, have another name or do not know us, with real slapds and a proxy
-that spoils things: what is asked next, and that no look-up outlasts its time.
+"""LDAP servers that hang, are slow, break off, refuse, have another name or do not know us, with real slapds and a
+proxy that spoils things: what is asked next, and that no look-up outlasts its time.
 
 Usage: tests/e2e/directory_servers.py [BUILDDIR] [-k PATTERN]; default ".".
 """
@@ -133,16 +133,16 @@ class Wrong(Servers):
     """What every server would say the same; what is not followed."""
 
     ELSEWHERE = "dn: ou=elsewhere,%s\nobjectClass: referral\nobjectClass: extensibleObject\nou: elsewhere\nref: %s\n\n"
-    ALIAS = ("dn: ou=aliases,%s\nobjectClass: organizationalUnit\nou: aliases\n\ndn: cn=carol,ou=aliases,%s\nobjectClass: "
-             "alias\nobjectClass: extensibleObject\ncn: carol\naliasedObjectName: cn=%s,ou=people,%s\n\n")
+    ALIAS = ("dn: ou=aliases,%s\nobjectClass: organizationalUnit\nou: aliases\n\ndn: cn=carol,ou=aliases,%s\n"
+             "objectClass: alias\nobjectClass: extensibleObject\ncn: carol\naliasedObjectName: cn=%s,ou=people,%s\n\n")
+    MANY = "dn: cn=%d,ou=people,%s\nobjectClass: inetOrgPerson\ncn: %d\nsn: x\nmail: many@partner.example\n\n"
 
     @classmethod
     def make(cls):
         cls.behind = LdapProxy(cls.good.port)
         with open(cls.world.ldif) as f:
             people = f.read().split("dn: cn=dave")[0]
-        many = "".join("dn: cn=%d,ou=people,%s\nobjectClass: inetOrgPerson\ncn: %d\nsn: x\nmail: many@partner.example\n\n"
-                       % (i, BASE, i) for i in range(30))
+        many = "".join(cls.MANY % (i, BASE, i) for i in range(30))
         ldif = cls.world.write("wrong.ldif", people + many + cls.ALIAS % (BASE, BASE, CAROL, BASE) + cls.ELSEWHERE % (
             BASE, "ldap://127.0.0.1:%d/ou=people,%s" % (cls.behind.port, BASE)))
         cls.here = cls.world.slapd("here", ldif, SLAPD_SIZELIMIT="25")
@@ -223,7 +223,7 @@ class External(Servers):
 
 
 class Gateway(Case):
-    """The daemon: no mail is refused, none goes in plaintext."""
+    """The daemon in such a world."""
 
     RULES = ('rules = ( { id = "must"; direction = "outbound"; recipient = "*@partner.example"; encrypt = "require"; },'
              ' { id = "rest"; direction = "outbound"; encrypt = "if-possible"; } );\n')
@@ -260,6 +260,10 @@ class Gateway(Case):
         result, envelope = self.send(CAROL)
         self.assertTrue(result.accepted(), "%s %s\n%s" % (result.action, result.reply, self.daemon.logged()))
         self.assertTrue(envelope)
+
+
+class Mail(Gateway):
+    """No mail is refused, none goes in plaintext."""
 
     def test_restart(self):
         """One server: connections that it ended are opened again, with the mail that finds out."""
@@ -332,7 +336,8 @@ class Gateway(Case):
         slapd = self.world.slapd("slapd")
         partner, others = self.proxy(slapd), self.proxy(slapd)
         self.start(self.world.directory("ldap://127.0.0.1:%d" % partner.port, 'domains = "partner.example";'),
-                   self.world.directory("ldap://127.0.0.1:%d" % others.port, 'domains = [ "maybe.example", "other.example" ];'))
+                   self.world.directory("ldap://127.0.0.1:%d" % others.port,
+                                        'domains = [ "maybe.example", "other.example" ];'))
         result, _ = self.send("anybody@maybe.example")
         self.assertTrue(result.accepted(), result.reply)
         self.assertEqual((partner.connections, others.connections > 0), (0, True))

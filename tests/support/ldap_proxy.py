@@ -9,6 +9,7 @@
         "cut"           the connection ends in the middle of the first answer
         51              every search is answered with that result code, every StartTLS too
     proxy.connections, proxy.turns      how often somebody connected; how often a request came after an answer
+    proxy.requested             what clients sent through it
 """
 
 import socket
@@ -44,6 +45,7 @@ class LdapProxy:
         self.target = target
         self.mode = mode
         self.connections = self.turns = 0
+        self.requested = b""
         self.ended = threading.Event()
         self.socket = socket.socket()
         self.socket.bind(("127.0.0.1", 0))
@@ -114,6 +116,7 @@ class LdapProxy:
                     break
                 self.turns += answered[0]
                 answered[0] = False
+                self.requested += data
                 server.sendall(data)
             server.shutdown(socket.SHUT_RDWR)
         except OSError:

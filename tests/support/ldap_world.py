@@ -110,7 +110,8 @@ class World:
 
     @staticmethod
     def directory(uri, more="", base=BASE):
-        return '{ type = "ldap"; uri = "%s"; base = "%s"; cache_s = 0; negative_cache_s = 0; %s }' % (uri, base, more)
+        base = 'base = "%s";' % base if base is not None else ""
+        return '{ type = "ldap"; uri = "%s"; %s cache_s = 0; negative_cache_s = 0; %s }' % (uri, base, more)
 
     def settings(self, *directories):
         return 'collections = ( { name = "all"; files = [ "%s", "%s" ]; } );\ndirectories = ( %s );\n' % (
