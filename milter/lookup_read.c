@@ -308,7 +308,7 @@ static void get_age(struct reader *reader, struct directory_answer *answer)
 	reader->bad |= answer->age_ms < 0 || (answer->stale && !answer->remembered);
 }
 
-/* A group's answer is "found" with members in the place of certificates; "none" holds neither, and is never stale. */
+/* "None" holds no certificate and is never stale; a group may be one, where members have none. */
 static void get_content(struct reader *reader, struct directory_answer *answer, bool found, bool of_member)
 {
 	get_age(reader, answer);
@@ -319,7 +319,7 @@ static void get_content(struct reader *reader, struct directory_answer *answer, 
 	get_problems(reader, answer);
 	get_associations(reader, answer);
 	answer->group = get_flag(reader);
-	reader->bad |= answer->group && (!found || of_member || answer->n > 0);
+	reader->bad |= answer->group && of_member;
 	if (answer->group && !failed(reader))
 		get_members(reader, answer);
 }

@@ -173,8 +173,10 @@ static int put_answer(struct writer *writer, const struct directory_answer *answ
 /* Members are no groups themselves, so that this ends. */
 static int put_members(struct writer *writer, const struct directory_answer *answer)
 {
-	if (put_byte(writer->out, answer->group) || !answer->group)
-		return answer->group;
+	if (put_byte(writer->out, answer->group))
+		return -1;
+	if (!answer->group)
+		return 0;
 	if (put_number(writer->out, answer->member_count))
 		return -1;
 	for (size_t i = 0; i < answer->member_count; i++) {

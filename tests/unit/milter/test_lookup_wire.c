@@ -222,10 +222,36 @@ static void changed_answers_are_harmless(void **state)
 			if (read_back(f, buf_slice(&f->bytes), got, 4, &count) != 0)
 				continue;
 			for (size_t k = 0; k < count; k++)
-				assert_true(got[k].status != DIRECTORY_NONE || (got[k].n == 0 && !got[k].group));
+				assert_true(got[k].status != DIRECTORY_NONE || (got[k].n == 0 && !got[k].stale));
 		}
 		f->bytes.p[i] = before;
 	}
+}
+
+/* One with a member whose address nobody knows, so none; and one with a certificate of its own, not asked to its end. */
+static void groups_arrive(void **state)
+{
+	struct fixture *f = *state;
+	struct directory_member member = { .answer = { .status = DIRECTORY_NONE } };
+	struct directory_answer answers[2] = { { .status = DIRECTORY_NONE }, { .status = DIRECTORY_NONE } }, got[2];
+	size_t count = 0;
+
+	answers[0].group = true;
+	answers[0].members = &member;
+	answers[0].member_count = 1;
+	assert_int_equal(directory_answer_problem(f->arena, &member.answer, "cn=printer: without address"), 0);
+	add(f, &answers[1], f->alice, NULL, 0);
+	answers[1].group = true;
+	answers[1].failure = "its members: timed out";
+	assert_int_equal(lookup_write_answers(answers, 2, LOOKUP_ANSWER_BYTES, &f->bytes), 0);
+	assert_int_equal(read_back(f, buf_slice(&f->bytes), got, 2, &count), 0);
+	assert_int_equal(got[0].status, DIRECTORY_NONE);
+	assert_true(got[0].group && got[0].member_count == 1);
+	assert_int_equal(got[0].members[0].address.text.n, 0);
+	assert_string_equal(got[0].members[0].answer.problems[0], "cn=printer: without address");
+	assert_int_equal(got[1].status, DIRECTORY_FOUND);
+	assert_true(got[1].group && got[1].n == 1 && got[1].member_count == 0);
+	assert_string_equal(got[1].failure, "its members: timed out");
 }
 
 static void impossible_answers_are_refused(void **state)
@@ -380,6 +406,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_does_not_fit_is_left, setup, teardown),
 		cmocka_unit_test_setup_teardown(cut_or_lengthened_answers_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(changed_answers_are_harmless, setup, teardown),
+		cmocka_unit_test_setup_teardown(groups_arrive, setup, teardown),
 		cmocka_unit_test_setup_teardown(impossible_answers_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(memory_is_handed_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(questions, setup, teardown),
