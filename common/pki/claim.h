@@ -8,8 +8,8 @@ struct claim {				/* zero: nothing added yet */
 	const struct address *named;	/* the address in the certificate that makes it his; NULL: none does */
 	const struct address *wanted;	/* named == NULL: which should be there, */
 	const char *or_else;		/* and what would do as well, to be put behind it */
-	bool trusted;			/* a trusted directory is among those that have it under such an address, or that
-					   name it by usage 3 */
+	bool trusted;			/* a trusted directory is among those that have it under such an address, or
+					   that name it by usage 3 */
 	const char *refused_by;		/* a trusted directory by whose word it is none of the address's; NULL: none */
 };
 
@@ -19,9 +19,9 @@ struct claim {				/* zero: nothing added yet */
 void claim_add(struct claim *claim, const struct address *recipient, const struct address *also,
 	       const struct directory *directory, const struct directory_entry *entry);
 
-/* Adds what the associations in the directory's answer say of the certificate, wherever that came from (RFC 8162). A trusted
- * directory is believed: a record of usage 3 makes it trusted, and where records name persons' certificates alone (usages
- * 1 and 3), others are refused. Returns the record that names it; NULL: none does. */
+/* Adds what the associations in the directory's answer say of the certificate, wherever that came from (RFC 8162). A
+ * trusted directory is believed: a record of usage 3 makes it trusted, and where records name persons' certificates
+ * alone (usages 1 and 3), others are refused. Returns the record that names it; NULL: none does. */
 const struct smimea *claim_associate(struct claim *claim, const struct directory *directory,
 				     const struct directory_answer *answer, const struct cert *cert);
 

@@ -1,6 +1,6 @@
-/* directory_smimea.c - certificates from the DNS (RFC 8162). Proven by DNSSEC they are found, proven to be missing they are
- * none; what stands in a zone that is not signed is none, since nobody may believe it; all else could not be asked. What
- * records without a certificate say goes along for candidate.c. Who asks is dnssec.c, what records are smimea.c.
+/* directory_smimea.c - certificates from the DNS (RFC 8162). Proven by DNSSEC they are found, proven to be missing they
+ * are none; what stands in a zone that is not signed is none, since nobody may believe it; all else could not be asked.
+ * What records without a certificate say goes along for candidate.c. Who asks is dnssec.c, what records are smimea.c.
  * Called through directory.h, where libunbound is. Thread-safe: nothing here changes after the start.
  */
 #include <stdlib.h>
@@ -30,7 +30,8 @@ struct smimea_directory {
 
 struct person {				/* what is asked for one address; all NULL: it can have no record */
 	const struct dns_question *given, *lower;	/* lower NULL: the same */
-	const struct dns_question *zone;	/* is its domain signed? Broken servers of unsigned ones fail here only */
+	const struct dns_question *zone;	/* is its domain signed? Unsigned ones may have servers that fail at
+						   types they do not know, and owe nobody a proof */
 };
 
 struct asking {
@@ -156,23 +157,28 @@ static int read_records(struct asking *a, const struct dns_question *question, s
 /* The form that was given comes first, and where it says something, alone. */
 static const struct dns_question *speaker(const struct person *person)
 {
-	const struct dns_question *given = person->given;
+	bool silent = person->given->status == DNS_NONE || person->given->status == DNS_UNSIGNED;
 
-	return person->lower != NULL && (given->status == DNS_NONE || given->status == DNS_UNSIGNED) ? person->lower : given;
+	return silent && person->lower != NULL ? person->lower : person->given;
+}
+
+/* Through an alias the answer would be about another name than those below the domain. */
+static bool is_unsigned(const struct person *person, const struct dns_question *question)
+{
+	if (question->status == DNS_FAILED)
+		return person->zone->status == DNS_UNSIGNED && !person->zone->aliased;
+	return question->status == DNS_UNSIGNED;
 }
 
 static int answer_one(struct asking *a, const struct person *person, struct directory_answer *answer)
 {
 	const struct dns_question *question;
-	bool is_unsigned;
 
 	*answer = (struct directory_answer){ .status = DIRECTORY_NONE };
 	if (person->given == NULL)
 		return 0;
 	question = speaker(person);
-	is_unsigned = question->status == DNS_UNSIGNED ||
-		      (question->status == DNS_FAILED && person->zone->status == DNS_UNSIGNED && !person->zone->aliased);
-	if (is_unsigned)
+	if (is_unsigned(person, question))
 		return directory_answer_problem(a->arena, answer, "the zone is not signed");
 	if (question->status == DNS_FAILED)
 		return directory_answer_fail(a->arena, answer, question->failure);
@@ -271,7 +277,8 @@ static int smimea_open(const void *settings, struct conf *conf, const struct con
 	(void)report;
 	if (check_addresses(given, conf, err) != 0)
 		return -1;
-	directory->name = given->resolver.n == 0 ? "smimea" : arena_printf(env->arena, "smimea:%s", given->resolver.items[0]);
+	directory->name = given->resolver.n == 0 ? "smimea" :
+						   arena_printf(env->arena, "smimea:%s", given->resolver.items[0]);
 	smimea = calloc(1, sizeof(*smimea));
 	if (smimea == NULL || directory->name == NULL) {
 		free(smimea);
@@ -303,4 +310,6 @@ static const struct conf_row smimea_rows[] = {
 
 static const struct conf_table smimea_table = { .rows = smimea_rows, .size = sizeof(struct smimea_settings) };
 
-const struct directory_driver directory_smimea_driver = { .type = "smimea", .table = &smimea_table, .open = smimea_open };
+const struct directory_driver directory_smimea_driver = {
+	.type = "smimea", .table = &smimea_table, .open = smimea_open
+};

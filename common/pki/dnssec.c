@@ -314,7 +314,8 @@ static const char *failure_of(struct arena *arena, const struct flight *flight)
 		return ub_strerror(flight->error);
 	if (!flight->result->bogus)
 		return arena_printf(arena, "the resolver answers with error %d", flight->result->rcode);
-	err_set(&text, ERR_TEMP, "bogus: %s", flight->result->why_bogus != NULL ? flight->result->why_bogus : "no reason");
+	err_set(&text, ERR_TEMP, "bogus%s%s", flight->result->why_bogus != NULL ? ": " : "",
+		flight->result->why_bogus != NULL ? flight->result->why_bogus : "");
 	return arena_strdup(arena, text.text);
 }
 

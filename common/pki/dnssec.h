@@ -42,12 +42,14 @@ struct dnssec_settings {
 /* Is it ADDRESS or ADDRESS@PORT (IPv4 or IPv6)? */
 bool dnssec_may_ask(const char *address);
 
-/* Copies the settings, and has the anchors read, without asking anybody. NULL: *err; ERR_CONFIG: the anchors are none. */
+/* Copies the settings, and has the anchors read, without asking anybody. NULL: *err; ERR_CONFIG: the anchors are
+ * none. */
 struct dnssec *dnssec_new(const struct dnssec_settings *settings, struct err *err);
 void dnssec_free(struct dnssec *dnssec);	/* NULL is fine */
 
-/* Asks all n questions at once and waits until clock_monotonic_ms says deadline_ms; for those behind the first needed only
- * if one of these failed. Answers live in the arena. Thread-safe; after a fork the child asks for itself. 0, or -1: memory. */
+/* Asks all n questions at once and waits until clock_monotonic_ms says deadline_ms; for those behind the first needed
+ * ones only if one of these failed. Answers live in the arena. Thread-safe; after a fork the child asks for itself.
+ * 0, or -1: memory. */
 int dnssec_ask(struct dnssec *dnssec, struct arena *arena, struct dns_question *questions, size_t n, size_t needed,
 		 int64_t deadline_ms, struct err *err);
 

@@ -1,5 +1,5 @@
-/* smimea.c - see smimea.h: RFC 8162 3 (names), RFC 6698 2.1 and 2.2 (RDATA). Called by directory_smimea.c, candidate.c
- * and smimectl. Thread-safe. */
+/* smimea.c - see smimea.h: RFC 8162 3 (names), RFC 6698 2.1 and 2.2 (RDATA). Called by directory_smimea.c, claim.c and
+ * smimectl. Thread-safe. */
 #include "pki/smimea.h"
 
 #include <openssl/err.h>
@@ -107,8 +107,8 @@ const char *smimea_text(struct arena *arena, const struct smimea *record, size_t
 	if (hex == NULL)
 		return NULL;
 	crypt_hex((const unsigned char *)shown.p, shown.n, hex);
-	return arena_printf(arena, "%d %d %d %s%s", (int)record->usage, (int)record->selector, (int)record->matching, hex,
-			    cut ? "..." : "");
+	return arena_printf(arena, "%d %d %d %s%s", (int)record->usage, (int)record->selector, (int)record->matching,
+			    hex, cut ? "..." : "");
 }
 
 bool smimea_is_person(const struct smimea *record)
@@ -119,11 +119,12 @@ bool smimea_is_person(const struct smimea *record)
 bool smimea_matches(const struct smimea *record, const struct cert *cert)
 {
 	struct arena *arena = arena_new(0);
-	struct smimea made = { .data = { NULL, 0 } };
-	bool matches = arena != NULL && smimea_make(arena, cert, record->usage, record->selector, record->matching, &made,
-						    NULL) == 0 &&
-		       slice_equal(made.data, record->data);
+	struct smimea made;
+	bool matches = false;
 
+	if (arena != NULL &&
+	    smimea_make(arena, cert, record->usage, record->selector, record->matching, &made, NULL) == 0)
+		matches = slice_equal(made.data, record->data);
 	arena_free(arena);
 	return matches;
 }

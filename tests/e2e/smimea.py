@@ -551,7 +551,8 @@ def check_settings(world):
             f.write(content)
         os.chmod(bad, mode)
         rc, _, text = gateway.configure(anchor_file=bad).find("ee@" + ZONE)
-        say(rc == 3 and why in text and "gateway.conf:4: trust_anchor_file" in text, "trust anchors: %s" % content[:9], text)
+        say(rc == 3 and why in text and "gateway.conf:4: trust_anchor_file" in text,
+            "trust anchors: %s" % content[:9], text)
     rc, _, text = gateway.configure(anchor_file=bad + "-none").find("ee@" + ZONE)
     say(rc == 3 and "gateway.conf:4: trust_anchor_file" in text, "no trust anchors", text)
     gateway.configure()

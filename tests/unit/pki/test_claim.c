@@ -238,8 +238,8 @@ static void domains_have_a_say(void **state)
 			assert_int_equal(smimea_make(s->arena, rows[i].records[k].other ? other : cert,
 						     (enum smimea_usage)rows[i].records[k].usage,
 						     (enum smimea_selector)rows[i].records[k].selector,
-						     (enum smimea_matching)rows[i].records[k].matching, &records[k], NULL),
-					 0);
+						     (enum smimea_matching)rows[i].records[k].matching, &records[k],
+						     NULL), 0);
 		claim_add(&claim, &bob, NULL, i % 2 == 0 ? &files : &smimea, &entry);
 		by = claim_associate(&claim, &smimea, &answer, cert);
 		assert_int_equal(by == NULL ? -1 : (int)by->usage, rows[i].confirmed);

@@ -56,7 +56,8 @@ static void records_are_read_strictly(void **state)
 		size_t n;
 		const char *problem;
 	} cases[] = {
-		{ "", 0, "shorter" }, { "\3\0\0", 3, "shorter" }, { "\4\0\0x", 4, "usage" }, { "\xff\0\0x", 4, "usage" },
+		{ "", 0, "shorter" }, { "\3\0\0", 3, "shorter" },
+		{ "\4\0\0x", 4, "usage" }, { "\xff\0\0x", 4, "usage" },
 		{ "\3\2\0x", 4, "selector" }, { "\3\xff\0x", 4, "selector" }, { "\3\0\3x", 4, "matching" },
 		{ "\3\0\1x", 4, "length" }, { "\3\0\2" "0123456789abcdef0123456789abcdef", 35, "length" },
 		{ "\3\1\1" "0123456789abcdef0123456789abcdef0", 36, "length" }, { "\3\0\0x", 4, NULL },
@@ -91,7 +92,8 @@ static void all_of_one_certificate(void **state)
 
 	for (int usage = 0; usage < 4; usage++)
 		for (int kind = 0; kind < 6; kind++) {
-			assert_int_equal(smimea_make(arena, cert, (enum smimea_usage)usage, (enum smimea_selector)(kind / 3),
+			assert_int_equal(smimea_make(arena, cert, (enum smimea_usage)usage,
+						     (enum smimea_selector)(kind / 3),
 						     (enum smimea_matching)(kind % 3), &made, &err), 0);
 			rdata[0] = (char)usage;
 			rdata[1] = (char)(kind / 3);
