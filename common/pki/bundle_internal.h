@@ -38,7 +38,7 @@ bool bundle_is_outlook(struct slice bytes);
 
 /* The SignedData in der as entries at offset; it is one bad entry if it cannot be read. */
 int bundle_add_signed_data(struct bundle_reader *reader, size_t offset, struct slice der, struct err *err);
-/* Fills capabilities and preferred of the n entries, which are cms's certificates, from what the first signer signed. */
+/* Fills capabilities and preferred of the n entries, which are cms's certificates, from what the first signer says. */
 void bundle_note_signer(struct bundle_entry *entries, size_t n, CMS_ContentInfo *cms);
 
 #endif

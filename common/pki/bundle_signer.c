@@ -2,8 +2,9 @@
  * can read (RFC 8551 2.5.2), and which certificate among the value's he wants to be encrypted to (RFC 8551 2.5.3, and
  * Outlook's own attribute with the same meaning). Called by bundle_p7b.c.
  *
- * Said is what is signed: the first signer's signature over his attributes has to be good, by a certificate of the value.
- * The content is not looked at, RFC 2798 leaves it out. Whether the certificate may be trusted is candidate.h's. */
+ * Capabilities have to be signed: the first signer's signature over his attributes has to be good, by a certificate of
+ * the value. The content is not looked at, RFC 2798 leaves it out. Whether the certificate may be trusted is
+ * candidate.h's. The preferred certificate is taken from whoever wrote the value: he could leave the others out. */
 #include <openssl/cms.h>
 #include <openssl/err.h>
 
@@ -68,15 +69,15 @@ void bundle_note_signer(struct bundle_entry *entries, size_t n, CMS_ContentInfo 
 	STACK_OF(CMS_SignerInfo) *signers = CMS_get0_SignerInfos(cms);
 	CMS_SignerInfo *signer = sk_CMS_SignerInfo_num(signers) > 0 ? sk_CMS_SignerInfo_value(signers, 0) : NULL;
 	struct bundle_entry *by = NULL;
-	struct slice capabilities;
+	struct slice capabilities = { NULL, 0 };
 
-	if (signer != NULL && CMS_signed_get_attr_count(signer) > 0)
-		by = find_signer(entries, n, cms);
-	if (by != NULL) {
-		capabilities = attribute_value(signer, OBJ_nid2obj(NID_SMIMECapabilities));
-		if (capabilities.n > 0)
-			capabilities_parse(capabilities, &by->capabilities, NULL);
+	if (signer != NULL) {
 		mark_preferred(entries, n, signer);
+		capabilities = attribute_value(signer, OBJ_nid2obj(NID_SMIMECapabilities));
 	}
+	if (capabilities.n > 0)
+		by = find_signer(entries, n, cms);
+	if (by != NULL)
+		capabilities_parse(capabilities, &by->capabilities, NULL);
 	ERR_clear_error();
 }
