@@ -1,11 +1,9 @@
 /* candidate_base.c - candidates for recipients whose addresses have something behind recipient_delimiter: the address as
- * it is and what is left without that are asked for in one go, and the first counts before the second, however old. Who
- * has neither is none; an answer that could not be had for the one does not hide what is found for the other. Each of
- * them is candidate.c's.
+ * it is and what is left without that are asked for in one go, and the first counts before the second, however old; in
+ * mail that comes encrypted either may be named. Who has neither is none; an answer that could not be had for the one does
+ * not hide what is found for the other. Each of them is candidate.c's. Called by gate and smimectl.
  */
 #include "pki/candidate_internal.h"
-
-#include <string.h>
 
 struct bases {
 	struct candidate_query query;	/* of the whole addresses, then of the bases that differ */
@@ -49,40 +47,66 @@ static bool has(const struct candidate_list *list, const struct cert *cert)
 	return false;
 }
 
-/* What the whole address has and cannot be used, behind what the base has. */
-static int append(struct arena *arena, struct candidate_list *list, const struct candidate_list *whole)
+static void take(struct candidate_list *list, const struct candidate_list *from, bool usable)
 {
-	struct candidate *items = arena_array(arena, list->n + whole->n, sizeof(*items));
-	size_t n = list->n;
+	for (size_t i = 0; i < from->n; i++) {
+		struct candidate *item = &list->items[list->n];
 
-	if (items == NULL)
+		if (from->items[i].usable != usable || has(list, from->items[i].cert))
+			continue;
+		*item = from->items[i];
+		list->n++;
+		item->rank = usable ? (unsigned)list->n : 0;
+	}
+}
+
+/* The usable ones of both stand first. */
+static int join_items(struct arena *arena, struct candidate_list *list, const struct candidate_list *whole,
+		      const struct candidate_list *base)
+{
+	list->n = 0;
+	list->items = arena_array(arena, whole->n + base->n, sizeof(*list->items));
+	if (list->items == NULL)
 		return -1;
-	if (n > 0)
-		memcpy(items, list->items, n * sizeof(*items));
-	for (size_t i = 0; i < whole->n; i++)
-		if (!has(list, whole->items[i].cert))
-			items[n++] = whole->items[i];
-	list->items = items;
-	list->n = n;
+	take(list, whole, true);
+	take(list, base, true);
+	take(list, whole, false);
+	take(list, base, false);
 	return 0;
+}
+
+/* Was there somebody who could not be asked? */
+static bool has_gap(const struct candidate_list *list)
+{
+	return list->incomplete || (list->status == DIRECTORY_FAILED && !list->undecided);
+}
+
+/* What the other answer means for one that found, and for one that did not. */
+static void weigh(struct candidate_list *list, const struct candidate_list *other)
+{
+	if (list->status == DIRECTORY_FOUND && !list->incomplete && has_gap(other)) {
+		list->incomplete = true;
+		list->failure = other->failure;
+	}
+	if (other->status == DIRECTORY_FAILED &&
+	    (list->status == DIRECTORY_NONE || (list->undecided && !other->undecided))) {
+		list->status = DIRECTORY_FAILED;
+		list->failure = other->failure;
+		list->undecided = other->undecided;
+	}
 }
 
 /* *list, of the whole address, becomes that of both. */
 static int join(struct arena *arena, struct candidate_list *list, const struct candidate_list *base)
 {
-	const struct candidate_list whole = *list;
+	const struct candidate_list whole = *list, *other = base;
 
-	if (whole.status == DIRECTORY_FOUND)
-		return 0;
-	*list = *base;
-	if (whole.status == DIRECTORY_FAILED && base->status == DIRECTORY_FOUND)
-		list->incomplete = true;
-	if (whole.status == DIRECTORY_FAILED && base->status == DIRECTORY_NONE) {
-		list->status = whole.status;
-		list->failure = whole.failure;
-		list->undecided = whole.undecided;
+	if (whole.status != DIRECTORY_FOUND) {
+		*list = *base;
+		other = &whole;
 	}
-	return append(arena, list, &whole);
+	weigh(list, other);
+	return join_items(arena, list, &whole, base);
 }
 
 int candidate_find(struct arena *arena, const struct candidate_query *query, struct candidate_list *lists,

@@ -22,6 +22,7 @@ struct shelf {
 	const char *attributes[16];
 	const struct directory_owner *owners[16];
 	const char *only_for;		/* nobody else is found */
+	const char *fails_for;		/* with failure: for nobody else; NULL: for everybody */
 	struct capabilities capabilities[16];
 	size_t values[16];
 	bool preferred[16];
@@ -58,7 +59,8 @@ static int shelf_find(void *self, struct arena *arena, const struct address *add
 	for (size_t i = 0; i < n; i++) {
 		answers[i].remembered = shelf->remembered && !slice_is(addresses[i].local, "bob");
 		answers[i].age_ms = 12345;
-		if (shelf->failure != NULL) {
+		if (shelf->failure != NULL &&
+		    (shelf->fails_for == NULL || slice_is(addresses[i].text, shelf->fails_for))) {
 			assert_int_equal(directory_answer_fail(arena, &answers[i], shelf->failure), 0);
 			continue;
 		}
@@ -679,8 +681,14 @@ static void whole_address_before_its_base(void **state)
 	put(s, 0, (struct testpki_spec){ .cn = "whole", .san = "email:alice+x@example.com",
 					 .not_before = s->now - 9 * DAY_S });
 	list = ask_with(s, "alice+x@example.com", "+");
-	assert_has(cert_info(list.items[0].cert)->subject, "CN=whole");
-	assert_int_equal(list.items[0].rank, 1);
+	assert_int_equal(list.n, 4);
+	for (size_t i = 0; i < 4; i++) {
+		static const char *const names[] = { "CN=whole", "CN=also", "CN=base", "CN=expired" };
+
+		assert_has(cert_info(list.items[i].cert)->subject, names[i]);
+		assert_int_equal(list.items[i].rank, i < 3 ? i + 1 : 0);
+	}
+	assert_false(list.incomplete);
 }
 
 static void base_and_whole_that_could_not_be_asked(void **state)
@@ -699,6 +707,32 @@ static void base_and_whole_that_could_not_be_asked(void **state)
 	list = ask_with(s, "alice+x@example.com", "+");
 	assert_int_equal(list.status, DIRECTORY_FOUND);
 	assert_true(list.incomplete);
+	assert_string_equal(list.failure, "second: timed out");
+}
+
+/* One directory that fails for the one form of the address and not for the other. */
+static void base_or_whole_that_could_not_be_asked(void **state)
+{
+	static const char *const failing[] = { "alice@example.com", "alice+x@example.com" };
+	struct state *s = *state;
+
+	s->directories[0].trusted = true;
+	put(s, 0, (struct testpki_spec){ .san = "email:alice@example.com,email:alice+x@example.com" });
+	s->shelves[0].failure = "busy";
+	for (size_t i = 0; i < 2; i++) {
+		struct candidate_list list;
+
+		s->shelves[0].fails_for = failing[i];
+		list = ask_with(s, "alice+x@example.com", "+");
+		assert_int_equal(list.status, DIRECTORY_FOUND);
+		assert_true(list.incomplete);
+		assert_string_equal(list.failure, "first: busy");
+		s->shelves[0].only_for = "nobody@example.com";
+		list = ask_with(s, "alice+x@example.com", "+");
+		assert_int_equal(list.status, DIRECTORY_FAILED);
+		assert_string_equal(list.failure, "first: busy");
+		s->shelves[0].only_for = NULL;
+	}
 }
 
 static void nothing_to_ask(void **state)
@@ -736,7 +770,8 @@ int main(void)
 		TEST(capabilities_of_the_signing_certificate), TEST(sources_are_joined),
 		TEST(collections_vouch), TEST(collections_vouch_for_their_domains_only),
 		TEST(collections_vouch_for_the_owners_other_addresses), TEST(whole_address_before_its_base),
-		TEST(base_and_whole_that_could_not_be_asked), TEST(chain_of_the_directory_helps), TEST(revoked_ones_are_refused),
+		TEST(base_and_whole_that_could_not_be_asked), TEST(base_or_whole_that_could_not_be_asked),
+		TEST(chain_of_the_directory_helps), TEST(revoked_ones_are_refused),
 		TEST(unknown_revocation_is_no_none), TEST(three_answers), TEST(remembered_none_needs_the_directory),
 		TEST(an_answer_to_the_same_query_proves_that_the_directory_is_there),
 		TEST(a_stale_answer_counts_and_is_no_none),
