@@ -12,6 +12,7 @@
 #include "pki/directory_memory.h"
 
 #define SPARED_MS 2000		/* after a failure, where something stale is at hand */
+#define AWAY_MS 60000		/* after one, who asks anew is not waited for */
 #define CUT_SHORT_MS 20		/* a failure so near to the asker's deadline is its doing */
 #define NOT_IN_TIME "timed out: the answer to an earlier question about it did not come"
 
@@ -120,8 +121,10 @@ static int give(struct journey *j, size_t i, struct remembered *what, const char
 /* While the directory fails, one question every SPARED_MS finds out whether it still does, and nobody waits for it. */
 static bool is_spared(struct cache *cache, const struct remembered *what, int64_t now_ms)
 {
-	return what->failed != NULL && (now_ms < what->failed->asked_ms + SPARED_MS ||
-					flight_of(cache, directory_memory_key_of(what)) != NULL);
+	int64_t since_ms = what->failed == NULL ? INT64_MAX : now_ms - what->failed->asked_ms;
+
+	return since_ms < SPARED_MS ||
+	       (since_ms < AWAY_MS && flight_of(cache, directory_memory_key_of(what)) != NULL);
 }
 
 /* Answers from memory what counts without asking. 0, or -1: memory. The mutex is held. */

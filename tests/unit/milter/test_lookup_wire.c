@@ -228,7 +228,7 @@ static void changed_answers_are_harmless(void **state)
 	}
 }
 
-/* One with a member whose address nobody knows, so none; and one with a certificate of its own, not asked to its end. */
+/* One with a member whose address nobody knows, so none; one with a certificate of its own, not asked to its end. */
 static void groups_arrive(void **state)
 {
 	struct fixture *f = *state;

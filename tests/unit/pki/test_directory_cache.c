@@ -720,6 +720,30 @@ static void nobody_waits_for_what_is_known_to_be_away(void **state)
 	arena_free(first.arena);
 }
 
+/* A failure of long ago does not say that it is away now: who comes waits for who asks. */
+static void an_old_failure_says_nothing(void **state)
+{
+	struct state *s = *state;
+	struct asker first, second;
+
+	assert_int_equal(find(s, "alice@example.com"), DIRECTORY_FOUND);
+	s->fake.away = true;
+	s->clock.monotonic_ms += CACHE_MS;
+	assert_int_equal(find(s, "alice@example.com"), DIRECTORY_FOUND);
+	s->fake.away = false;
+	s->clock.monotonic_ms += 60000;
+	hang(s, &first, INT64_MAX);
+	start(s, &second, "alice@example.com", NULL, INT64_MAX);
+	wait_looks(s, 1 + 2);
+	set_closed(&s->fake, false);
+	end(&first);
+	end(&second);
+	assert_false(first.answers[0].stale || second.answers[0].stale);
+	assert_int_equal(s->fake.questions, 1);
+	arena_free(first.arena);
+	arena_free(second.arena);
+}
+
 struct prober {
 	struct state *s;
 	pthread_t thread;
@@ -812,8 +836,8 @@ int main(void)
 		TEST(who_waits_does_so_until_his_own_deadline),
 		TEST(a_failure_by_ones_own_deadline_is_nobody_elses),
 		TEST(who_ran_out_of_memory_leaves_the_question_to_others),
-		TEST(nobody_waits_for_what_is_known_to_be_away), TEST(probes_at_the_same_time_are_one),
-		TEST(threads_share_it),
+		TEST(nobody_waits_for_what_is_known_to_be_away), TEST(an_old_failure_says_nothing),
+		TEST(probes_at_the_same_time_are_one), TEST(threads_share_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
