@@ -26,11 +26,17 @@ struct expansion {
 	const char *failure;		/* NULL: none yet */
 };
 
-/* 0 with the failure noted, or -1. The first one counts. */
+/* 0 with the failure noted, or -1. The first one counts. What a DN has that is not ASCII is escaped. */
 static int fail(struct expansion *x, const char *text)
 {
-	if (x->failure == NULL && text != NULL)
-		x->failure = arena_printf(x->arena, "its members: %s", text);
+	struct err escaped;
+
+	if (x->failure != NULL)
+		return 0;
+	if (text == NULL)
+		return -1;
+	err_set(&escaped, ERR_TEMP, "its members: %s", text);
+	x->failure = arena_strdup(x->arena, escaped.text);
 	return x->failure != NULL ? 0 : -1;
 }
 
