@@ -5,8 +5,8 @@ PACKAGES_BUILD="gcc make autoconf automake pkg-config libc6-dev libmilter-dev li
 PACKAGES_QUICKSTART="postfix openssl"
 PACKAGES_TEST="postfix openssl slapd ldap-utils gpgsm gpg-agent libnss3-tools default-jdk-headless libbcmail-java
 	libbcpkix-java python3 python3-cryptography-vectors redis-server procps xz-utils libgmime-3.0-dev
-	opendkim python3-dkim samba-ad-dc samba-ad-provision nsd ldnsutils krb5-kdc krb5-admin-server
-	libsasl2-modules-gssapi-mit"
+	opendkim python3-dkim samba-ad-dc samba-ad-provision nsd ldnsutils dns-root-data krb5-kdc
+	krb5-admin-server libsasl2-modules-gssapi-mit"
 
 # Installs what is missing. Debian's daemons are not started by it, and Postfix gets no configuration of its own: a machine's
 # mail system is not ours to set up.
