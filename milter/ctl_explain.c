@@ -33,6 +33,18 @@ static void print_because(const struct outcome *outcome)
 		printf("because: %s\n", reason);
 }
 
+/* Whether it is news is for the store to say, which is not asked. */
+static void print_harvests(const struct outcome *outcome)
+{
+	for (size_t i = 0; i < outcome->harvest_count; i++) {
+		const struct harvest *harvest = &outcome->harvests[i];
+
+		printf("teaches: certificate of <%.*s>, serial %s, by rule \"%s\" (harvest = \"%s\")\n",
+		       SLICE_ARGS(harvest->address.text), cert_info(harvest->cert)->serial, harvest->rule,
+		       harvest->at_once ? "on" : "pending");
+	}
+}
+
 static void print_outcome(const struct ctl_passage *passage)
 {
 	const struct outcome *outcome = &passage->outcome;
@@ -45,6 +57,7 @@ static void print_outcome(const struct ctl_passage *passage)
 	if (outcome->verified)
 		printf("verdict: %s%s%s\n", result_names[outcome->verdict.result],
 		       outcome->verdict.reason[0] != '\0' ? ": " : "", outcome->verdict.reason);
+	print_harvests(outcome);
 }
 
 static void print_candidate(const struct candidate *candidate)

@@ -155,6 +155,8 @@ static int read_meaning(struct ctl *ctl, const char *text, struct meaning *meani
 	if (!is_sha256(text)) {
 		if (ctl_address(ctl, text, &address) != 0)
 			return CTL_USAGE;
+		if (address.text.n == 0)
+			return ctl_usage(ctl, "<> has no certificate");
 		meaning->address = directory_key(ctl->arena, &address);
 		return meaning->address.p != NULL ? 0 : err_memory(err);
 	}

@@ -67,6 +67,8 @@ test_usage() {
 	is 2 'no command' "$smimectl"
 	is 2 'unknown command' "$smimectl" frobnicate
 	is 2 'half a command' "$smimectl" certs
+	is 2 'approve needs to know whom' "$smimectl" harvest approve
+	is 2 'nobody has a certificate' "$smimectl" harvest approve '<>'
 	is 2 'unknown command of a group' "$smimectl" keys frobnicate
 	has 'is named' "$work/stderr" 'unknown command: keys frobnicate'
 	has 'among its own' "$work/stderr" 'keys test'

@@ -122,6 +122,9 @@ class Harvest(Case):
     def test_learned_and_used(self):
         self.start("on")
         self.assert_not_sent()
+        told = self.ctl("explain", "--from", BOB, "--rcpt", ALICE, data=self.signed("bob")).stdout.decode()
+        self.assertRegex(told, r'teaches: certificate of <bob@partner.example>, serial \w+, by rule "in" \(harvest = "on"\)')
+        self.assertEqual(self.rows(), [])
         self.learn("bob")
         self.assert_encrypted_to("bob")
         row, = self.rows()
