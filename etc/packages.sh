@@ -1,6 +1,6 @@
 # packages.sh - the Debian packages that building, trying and testing need; sourced by etc/quickstart and tests/run.
 PACKAGES_BUILD="gcc make autoconf automake pkg-config libc6-dev libmilter-dev libssl-dev libconfig-dev libldap-dev
-	libsasl2-dev libjansson-dev libidn2-dev libunistring-dev libsqlite3-dev libhiredis-dev libunbound-dev
+	libsasl2-dev libjansson-dev libidn2-dev libunistring-dev libsqlite3-dev libhiredis-dev libunbound-dev libmicrohttpd-dev
 	uthash-dev libcmocka-dev"
 PACKAGES_QUICKSTART="postfix openssl"
 PACKAGES_TEST="postfix openssl slapd ldap-utils gpgsm gpg-agent libnss3-tools default-jdk-headless libbcmail-java

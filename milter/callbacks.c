@@ -12,6 +12,7 @@
 
 #include "milter/apply.h"
 #include "milter/log.h"
+#include "milter/measure.h"
 #include "milter/reply.h"
 
 #define ACTIONS (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY | SMFIF_DELRCPT)
@@ -51,6 +52,7 @@ static struct session *session_new(SMFICTX *ctx, bool leading_blank)
 	if (session == NULL)
 		return NULL;
 	session->worker = bound;
+	metrics_session(session->worker->metrics, 1);
 	session->leading_blank = leading_blank;
 	smfi_setpriv(ctx, session);
 	return session;
@@ -212,6 +214,7 @@ static sfsistat conclude(SMFICTX *ctx, const struct session *session, const stru
 		outcome->reason = err->text;
 	reply_format(outcome, settlement->token, &line);
 	log_message(session->worker->sink, &entry);
+	measure_message(session->worker->metrics, &entry);
 	return apply_reply(ctx, outcome, &line);
 }
 
@@ -271,6 +274,7 @@ static sfsistat on_close(SMFICTX *ctx)
 	if (session == NULL)
 		return SMFIS_CONTINUE;
 	end_transaction(session);
+	metrics_session(session->worker->metrics, -1);
 	free(session->client_ip);
 	free(session->daemon_name);
 	free(session);

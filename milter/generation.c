@@ -17,6 +17,8 @@
 #include "milter/fetch_request.h"
 #include "milter/lookup.h"
 #include "milter/lookup_client.h"
+#include "milter/measure.h"
+#include "milter/metrics_http.h"
 #include "milter/recorder.h"
 #include "milter/recorder_client.h"
 #include "milter/worker.h"
@@ -50,6 +52,7 @@ struct keeper {
 	int requests;		/* the end that the fetch process reads */
 	/* channel.h; both ends, so that the process can be replaced; -1: there is none */
 	int recorder[2], lookup[2];
+	int metrics;		/* listens for whoever scrapes them; -1: nobody may */
 	int predecessor;	/* the clients' end of the former generation's lookup channel, until it was asked; -1 */
 	struct slot *slots;
 	unsigned count;
@@ -111,7 +114,7 @@ static int replace_directories(const struct keeper *keeper, struct lookup_client
 static void run_worker(struct keeper *keeper)
 {
 	const struct worker_env env = { keeper->site, &keeper->delivery, keeper->env->sink, keeper->env->listener,
-					keeper->control, keeper->recorder[CHANNEL_CLIENT] };
+					keeper->control, keeper->recorder[CHANNEL_CLIENT], keeper->env->metrics };
 	struct lookup_client lookup;
 	struct err err = { .class = ERR_NONE };
 
@@ -159,20 +162,37 @@ static int become_service(struct keeper *keeper, int channel[2])
 
 static void run_recorder(struct keeper *keeper)
 {
-	recorder_run(keeper->site, keeper->env->sink, become_service(keeper, keeper->recorder));
+	recorder_run(keeper->site, keeper->env->sink, keeper->env->metrics, become_service(keeper, keeper->recorder));
 }
 
 static void run_lookup(struct keeper *keeper)
 {
 	const int requests = become_service(keeper, keeper->lookup);
 
-	lookup_run(keeper->site, keeper->env->sink, requests, keeper->predecessor);
+	lookup_run(keeper->site, keeper->env->sink, keeper->env->metrics, requests, keeper->predecessor);
+}
+
+static void run_metrics(struct keeper *keeper)
+{
+	const int listener = keeper->metrics, control = keeper->control;
+	const struct metrics *metrics = keeper->env->metrics;
+	const struct event_sink *sink = keeper->env->sink;
+
+	keeper->metrics = -1;
+	close(keeper->env->listener);
+	close(keeper->requests);
+	close(keeper->wanted.fd);
+	close_channels(keeper);
+	delivery_close(&keeper->delivery);
+	site_free(keeper->site);
+	metrics_http_run(metrics, sink, listener, control);
 }
 
 static const struct role role_worker = { "worker", run_worker };
 static const struct role role_fetch = { "fetch process", run_fetch };
 static const struct role role_recorder = { "recorder", run_recorder };
 static const struct role role_lookup = { "lookup process", run_lookup };
+static const struct role role_metrics = { "metrics process", run_metrics };
 
 /* Services first: whoever asks finds them. */
 static int add_slots(struct keeper *keeper, struct err *err)
@@ -188,6 +208,8 @@ static int add_slots(struct keeper *keeper, struct err *err)
 		keeper->slots[keeper->count++].role = &role_worker;
 	if (fetch_is_wanted(keeper->site))
 		keeper->slots[keeper->count++].role = &role_fetch;
+	if (keeper->metrics >= 0)
+		keeper->slots[keeper->count++].role = &role_metrics;
 	return 0;
 }
 
@@ -204,7 +226,8 @@ static int load(struct keeper *keeper, struct err *err)
 	if (open_requests(keeper, err) != 0 || site_load(keeper->env->path, &env, &keeper->site, err) != 0 ||
 	    setup_state(keeper->site, true, &warnings, err) != 0 || setup_audit(keeper->site, err) != 0 ||
 	    setup_fetch(keeper->site, true, err) != 0 || delivery_check(keeper->site, err) != 0 ||
-	    delivery_open(keeper->site, &keeper->delivery, err) != 0)
+	    delivery_open(keeper->site, &keeper->delivery, err) != 0 ||
+	    metrics_http_open(keeper->site, &keeper->metrics, err) != 0)
 		return -1;
 	return add_slots(keeper, err);
 }
@@ -213,7 +236,7 @@ static int load(struct keeper *keeper, struct err *err)
 static void record_start(const struct keeper *keeper)
 {
 	struct audit_event event = keeper->env->asked;
-	struct recorder_client client = { NULL };
+	struct recorder_client client = { .channel = NULL };
 	struct err err = { 0 };
 	struct buf line;
 
@@ -239,6 +262,8 @@ static int start_child(struct keeper *keeper, struct slot *slot)
 		close(keeper->ready);	/* still open in the first ones, as is the next */
 		if (slot->role != &role_lookup)
 			close_fd(&keeper->predecessor);
+		if (slot->role != &role_metrics)
+			close_fd(&keeper->metrics);
 		slot->role->run(keeper);
 		_exit(1);
 	}
@@ -297,6 +322,7 @@ static void bury(struct keeper *keeper, struct slot *slot, int status)
 	slot->due_ms = now_ms + slot->delay_ms;
 	pid = slot->pid;
 	slot->pid = 0;
+	metrics_process_ended(keeper->env->metrics, pid);
 	if (is_missing(keeper, slot))
 		event_log(keeper->env->sink, EVENT_ERROR, "%s %ld %s %d, replaced in %lld ms", slot->role->name, (long)pid,
 			  WIFSIGNALED(status) ? "killed by signal" : "ended with status",
@@ -388,7 +414,8 @@ static void leave_terminal(void)
 static _Noreturn void keeper_run(const struct generation_env *env, int control, int ready, const int lookup[2])
 {
 	struct keeper keeper = { .env = env, .control = control, .ready = ready, .requests = -1,
-				 .recorder = { -1, -1 }, .lookup = { lookup[0], lookup[1] }, .predecessor = -1 };
+				 .recorder = { -1, -1 }, .lookup = { lookup[0], lookup[1] }, .metrics = -1,
+				 .predecessor = -1 };
 	struct err err = { 0 };
 
 	(void)setpgid(0, 0);
@@ -396,7 +423,7 @@ static _Noreturn void keeper_run(const struct generation_env *env, int control, 
 		keeper.predecessor = fcntl(env->predecessor, F_DUPFD_CLOEXEC, 0);
 	env->forget(env->forget_self);
 	keeper.signals = prepare_signals(&err);
-	keeper.slots = calloc((size_t)env->setup->workers + 3, sizeof(*keeper.slots));	/* fetch, recorder, lookup */
+	keeper.slots = calloc((size_t)env->setup->workers + 4, sizeof(*keeper.slots));	/* and the services */
 	if (keeper.signals < 0 || keeper.slots == NULL)
 		_exit(1);
 	if (load(&keeper, &err) != 0) {
@@ -407,6 +434,7 @@ static _Noreturn void keeper_run(const struct generation_env *env, int control, 
 		leave_terminal();
 	start_due(&keeper);
 	close_fd(&keeper.predecessor);
+	measure_site(env->metrics, keeper.site);
 	record_start(&keeper);
 	(void)!write(ready, "R", 1);
 	close(ready);

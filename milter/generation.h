@@ -11,6 +11,7 @@
 #include "milter/audit_event.h"
 #include "milter/control.h"
 #include "milter/log.h"
+#include "milter/metrics.h"
 #include "milter/setup.h"
 
 struct generation_env {
@@ -19,6 +20,7 @@ struct generation_env {
 	const struct event_sink *sink;
 	int listener;			/* libmilter's listening descriptor */
 	bool foreground;
+	struct metrics *metrics;	/* of all generations */
 	struct audit_event asked;	/* why it is started, and by whom; its config is filled in */
 	int predecessor;		/* the former generation's `lookup`, to inherit from; -1: there is none */
 	void (*forget)(void *self);	/* called in the new process: closes what is the master's alone */

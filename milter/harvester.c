@@ -9,9 +9,10 @@
 #define REOPEN_MS 1000
 #define ADDRESS_BYTES 1000
 
-void harvester_init(struct harvester *harvester, const char *state_dir, const struct event_sink *sink)
+void harvester_init(struct harvester *harvester, const char *state_dir, const struct event_sink *sink,
+		    struct metrics *metrics)
 {
-	*harvester = (struct harvester){ .state_dir = state_dir, .sink = sink };
+	*harvester = (struct harvester){ .state_dir = state_dir, .sink = sink, .metrics = metrics };
 }
 
 void harvester_close(struct harvester *harvester)
@@ -116,6 +117,8 @@ static void tell(const struct harvester *harvester, const struct harvest_lesson 
 	struct arena *arena = arena_new(0);
 	const char *text = arena != NULL ? harvest_news_text(arena, lesson->address, change, lesson->cert) : NULL;
 
+	if (harvest_news_alarms(change->news))
+		metrics_count(harvester->metrics, METRIC_HARVEST_CHANGED, NULL, 0);
 	if (text != NULL)
 		event_log(harvester->sink, harvest_news_alarms(change->news) ? EVENT_WARNING : EVENT_INFO, "%s", text);
 	arena_free(arena);

@@ -8,16 +8,20 @@
 
 #include "base/event.h"
 #include "milter/harvest_store.h"
+#include "milter/metrics.h"
 
 struct harvester {
 	const char *state_dir;
 	const struct event_sink *sink;
+	struct metrics *metrics;
 	struct harvest_store *store;	/* NULL: not open */
 	int64_t due_ms;			/* when to try to open it again */
 	struct err why;			/* why it is not open */
 };
 
-void harvester_init(struct harvester *harvester, const char *state_dir, const struct event_sink *sink);
+/* metrics may be NULL. */
+void harvester_init(struct harvester *harvester, const char *state_dir, const struct event_sink *sink,
+		    struct metrics *metrics);
 void harvester_close(struct harvester *harvester);
 /* Opens the store if it is not open, at most once a second; makes it where there is none. 0 or -1. */
 int harvester_open(struct harvester *harvester, struct err *err);

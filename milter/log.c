@@ -139,7 +139,7 @@ static void add_recipients(struct line *line, const struct envelope *envelope)
 }
 
 /* What was done to the recipients: one word when it was the same for all. */
-static const char *common_action(const struct outcome *outcome)
+const char *log_action(const struct outcome *outcome)
 {
 	const char *action = outcome->recipient_count > 0 ? outcome->recipients[0].action : NULL;
 
@@ -149,7 +149,7 @@ static const char *common_action(const struct outcome *outcome)
 	return action != NULL ? action : action_names[outcome->action];
 }
 
-static const char *common_rule(const struct outcome *outcome)
+const char *log_rule(const struct outcome *outcome)
 {
 	const struct rule *rule = outcome->recipient_count > 0 ? outcome->recipients[0].rule : NULL;
 
@@ -159,7 +159,7 @@ static const char *common_rule(const struct outcome *outcome)
 	return rule != NULL ? rule->id : "none";
 }
 
-static const char *result(const struct outcome *outcome)
+const char *log_result(const struct outcome *outcome)
 {
 	if (outcome->action != ACTION_ACCEPT)
 		return action_names[outcome->action];
@@ -195,8 +195,8 @@ char *log_format(const struct log_entry *entry, char out[LOG_LINE_SIZE])
 		add_untrusted(&line, slice_of(queue_id), 40);
 	else
 		add(&line, "NOQUEUE");
-	add(&line, ": action=%s result=%s rule=", common_action(entry->outcome), result(entry->outcome));
-	add_untrusted(&line, slice_of(common_rule(entry->outcome)), 64);
+	add(&line, ": action=%s result=%s rule=", log_action(entry->outcome), log_result(entry->outcome));
+	add_untrusted(&line, slice_of(log_rule(entry->outcome)), 64);
 	add(&line, " from=<");
 	add_untrusted(&line, entry->envelope->sender.text, VALUE_BYTES);
 	add(&line, ">");

@@ -19,6 +19,12 @@ struct log_entry {
 	double ms;			/* spent at the end of the message */
 };
 
+/* What was done, as one word: "mixed" where recipients differ. What came of it: "ok", a verdict, "reject" and so on. The rule
+ * that decided: "mixed", "none". */
+const char *log_action(const struct outcome *outcome);
+const char *log_result(const struct outcome *outcome);
+const char *log_rule(const struct outcome *outcome);
+
 #define LOG_LINE_SIZE 901
 
 /* The message line: queue id first, key=value, untrusted bytes escaped so that none can look like another key; at most

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "milter/lookup_inherit.h"
+#include "milter/measure.h"
 #include "milter/privileges.h"
 
 #define ARENA_BYTES ((size_t)64 << 20)	/* for one question */
@@ -46,16 +47,19 @@ static int64_t now_ms(void)
 
 /* Answering */
 
-static int find(const struct directory *directory, const struct lookup_question *question, struct arena *arena,
+static int find(const struct lookup_env *env, const struct lookup_question *question, struct arena *arena,
 		struct buf *out, struct err *err)
 {
+	const struct directory *directory = &env->directories[question->directory];
 	struct directory_answer *answers = arena_array(arena, question->n, sizeof(*answers));
+	const int64_t before_ms = now_ms();
 
 	if (answers == NULL)
 		return err_memory(err);
 	if (directory->class->find(directory->self, arena, question->addresses, question->n, question->deadline_ms,
 				   answers, err) != 0)
 		return -1;
+	measure_directory(env->metrics, directory->name, answers, question->n, (double)(now_ms() - before_ms) / 1000);
 	if (lookup_write_answers(answers, question->n, LOOKUP_ANSWER_BYTES, out) != 0)
 		return err_memory(err);
 	return 0;
@@ -91,7 +95,7 @@ static int carry_out(const struct lookup_env *env, const struct lookup_question 
 	if (question->operation == LOOKUP_INHERIT)
 		return bequeath(env, question, arena, out, err);
 	if (question->operation == LOOKUP_FIND)
-		return find(directory, question, arena, out, err);
+		return find(env, question, arena, out, err);
 	if (directory->class->probe(directory->self, err) != 0)
 		return -1;
 	return lookup_write_outcome(NULL, out);
@@ -319,10 +323,11 @@ static struct lookup_identity *identify_all(const struct site *site, struct err 
 	return identities;
 }
 
-_Noreturn void lookup_run(struct site *site, const struct event_sink *sink, int requests, int predecessor)
+_Noreturn void lookup_run(struct site *site, const struct event_sink *sink, struct metrics *metrics, int requests,
+			  int predecessor)
 {
 	struct lookup_env env = { .directories = site->directories, .n = site->directory_count, .sink = sink,
-				  .requests = requests, .predecessor = predecessor };
+				  .metrics = metrics, .requests = requests, .predecessor = predecessor };
 	struct err err = { .class = ERR_NONE };
 
 	(void)prctl(PR_SET_NAME, "smime-lookup");

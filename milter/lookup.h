@@ -11,6 +11,7 @@
 #include "base/event.h"
 #include "gate/site.h"
 #include "milter/lookup_wire.h"
+#include "milter/metrics.h"
 
 #define LOOKUP_CONNECTIONS 256	/* at a time, each with its thread; further ones wait */
 #define LOOKUP_IDLE_MS 1000	/* then a connection gives its thread back: clients make another */
@@ -21,6 +22,7 @@ struct lookup_env {
 	/* Of each of them; NULL: nothing is inherited, neither by this process nor from it. */
 	const struct lookup_identity *identities;
 	const struct event_sink *sink;
+	struct metrics *metrics;	/* may be NULL */
 	int requests;			/* the service's end of a channel */
 	int predecessor;		/* the clients' end of a former generation's, closed when it is done; -1: none */
 };
@@ -31,6 +33,7 @@ bool lookup_is_wanted(const struct site *site);
 int lookup_serve(const struct lookup_env *env, struct err *err);
 /* The process: gives back of the site what is no directory, keys and all, serves, and ends. requests and predecessor: as
  * in lookup_env. */
-_Noreturn void lookup_run(struct site *site, const struct event_sink *sink, int requests, int predecessor);
+_Noreturn void lookup_run(struct site *site, const struct event_sink *sink, struct metrics *metrics, int requests,
+			  int predecessor);
 
 #endif

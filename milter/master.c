@@ -37,6 +37,7 @@ struct master {
 	struct node *current, *starting;
 	struct node *draining;		/* list */
 	bool reload_again;		/* asked for while one was starting */
+	struct metrics *metrics;
 	uid_t asker_uid;		/* who asked for the present configuration */
 	pid_t asker_pid;
 	bool stopping;
@@ -87,7 +88,7 @@ static int start_generation(struct master *master, const struct setup *setup)
 {
 	struct node *node = calloc(1, sizeof(*node));
 	struct generation_env env = { .path = master->env->path, .sink = master->env->sink,
-		.listener = master->listener.fd, .foreground = master->env->foreground, .forget = forget,
+		.metrics = master->metrics, .listener = master->listener.fd, .foreground = master->env->foreground, .forget = forget,
 		.forget_self = master,
 		.predecessor = master->current != NULL ? master->current->generation.lookup : -1 };
 	struct err err = { 0 };
@@ -398,6 +399,7 @@ int master_run(const struct master_env *env, struct setup *setup)
 	struct err err = { 0 };
 	int rc = 1;
 
+	master.metrics = metrics_new();
 	if (prepare_signals(&master, &err) != 0 || callbacks_register(&err) != 0 ||
 	    listener_open(&setup->socket, &setup->access, &master.listener, &err) != 0) {
 		event_log(env->sink, EVENT_ERROR, "%s", err.text);

@@ -523,7 +523,7 @@ static struct recorder *recorder_new(const struct recorder_env *env)
 	if (recorder == NULL)
 		return NULL;
 	recorder->env = *env;
-	harvester_init(&recorder->harvester, env->state_dir, env->sink);
+	harvester_init(&recorder->harvester, env->state_dir, env->sink, env->metrics);
 	buf_init(&recorder->lines, 0);
 	return recorder;
 }
@@ -563,7 +563,7 @@ void recorder_serve(const struct recorder_env *env)
 	recorder_free(recorder);
 }
 
-_Noreturn void recorder_run(struct site *site, const struct event_sink *sink, int requests)
+_Noreturn void recorder_run(struct site *site, const struct event_sink *sink, struct metrics *metrics, int requests)
 {
 	const struct settings *settings = &site->settings;
 	char *state_dir = strdup(settings->state_dir);
@@ -574,7 +574,8 @@ _Noreturn void recorder_run(struct site *site, const struct event_sink *sink, in
 		.audit_chain = settings->audit.chain, .journal = wants_journal(site),
 		.harvest = policy_harvests(site->rules, site->rule_count),
 		.journal_url = url, .journal_password = buf_slice(&password),
-		.lease_s = settings->limits.deadline_s + LEASE_MARGIN_S, .sink = sink, .requests = requests };
+		.lease_s = settings->limits.deadline_s + LEASE_MARGIN_S, .sink = sink, .metrics = metrics,
+		.requests = requests };
 
 	(void)prctl(PR_SET_NAME, "smime-recorder");
 	if (state_dir == NULL || (audit_path == NULL && settings->audit.path != NULL) ||

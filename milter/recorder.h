@@ -11,6 +11,7 @@
 
 #include "base/event.h"
 #include "gate/site.h"
+#include "milter/metrics.h"
 
 struct recorder_env {
 	const char *state_dir;
@@ -22,6 +23,7 @@ struct recorder_env {
 	struct slice journal_password;
 	int64_t lease_s;		/* of the journal's attempts */
 	const struct event_sink *sink;
+	struct metrics *metrics;	/* may be NULL */
 	int requests;			/* the service's end of a channel */
 };
 
@@ -29,6 +31,6 @@ bool recorder_is_wanted(const struct site *site);
 /* Serves until no client is left. Attempts of a connection that ends are ended as not accepted. */
 void recorder_serve(const struct recorder_env *env);
 /* The process: gives the site back, keys and all, serves, and ends. */
-_Noreturn void recorder_run(struct site *site, const struct event_sink *sink, int requests);
+_Noreturn void recorder_run(struct site *site, const struct event_sink *sink, struct metrics *metrics, int requests);
 
 #endif

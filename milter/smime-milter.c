@@ -13,6 +13,7 @@
 #include "milter/drivers.h"
 #include "milter/log.h"
 #include "milter/master.h"
+#include "milter/metrics_http.h"
 #include "milter/version.h"
 
 #define DEFAULT_PATH "/etc/smime-milter/smime-milter.conf"
@@ -82,7 +83,7 @@ static int check(const char *path, const struct event_sink *sink)
 	    identity_become(&setup.identity, &err) != 0 || site_load(path, &env, &site, &err) != 0 ||
 	    setup_state(site, false, &warnings_to_stderr, &err) != 0 || setup_audit(site, &err) != 0 ||
 	    setup_fetch(site, false, &err) != 0 ||
-	    delivery_check(site, &err) != 0) {
+	    delivery_check(site, &err) != 0 || metrics_http_check(site, &err) != 0) {
 		fprintf(stderr, "smime-milter: configuration refused: %s\n", err.text);
 		site_free(site);
 		return EXIT_CONFIG;

@@ -99,7 +99,8 @@ static int open_recorder(struct worker *worker, struct recorder_client *client, 
 _Noreturn void worker_run(const struct worker_env *env)
 {
 	struct recorder_client recorder;
-	struct worker worker = { .site = env->site, .sink = env->sink, .delivery = *env->delivery };
+	struct worker worker = { .site = env->site, .sink = env->sink, .delivery = *env->delivery,
+				 .metrics = env->metrics };
 	struct pollfd wait = { .fd = env->control, .events = POLLIN };
 	struct listener_address address;
 	struct err err = { 0 };

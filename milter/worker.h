@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "milter/control.h"
+#include "milter/metrics.h"
 #include "milter/recorder_client.h"
 #include "milter/transaction.h"
 
@@ -17,6 +18,7 @@ struct worker {
 	struct delivery delivery;
 	atomic_uint messages;		/* between MAIL FROM and their end */
 	const struct recorder_client *recorder;	/* NULL: the configuration has nothing to record */
+	struct metrics *metrics;
 };
 
 struct worker_env {
@@ -26,6 +28,7 @@ struct worker_env {
 	int listener;			/* libmilter's listening descriptor */
 	int control;			/* see control.h */
 	int recorder;			/* the clients' end of the recorder's channel; -1: there is no recorder */
+	struct metrics *metrics;
 };
 
 /* Serves until told to drain or stop, then ends the process: never returns. Drain: takes no further session, serves the

@@ -31,7 +31,6 @@ static int refuse_later(struct site *site, struct err *err)
 {
 	const struct settings *s = &site->settings;
 	const struct { const char *key; const void *member; bool wanted; } keys[] = {
-		{ "metrics.listen", &s->metrics.listen, s->metrics.listen != NULL },
 		{ "legacy_ciphers", &s->legacy_ciphers, s->legacy_ciphers },
 	};
 	int rc = 0;

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -520,6 +521,75 @@ class Life(Case):
         daemon.signal(signal.SIGKILL)
         daemon.process.wait(5)
         self.assertTrue(wait_for(lambda: not [p for p in left if os.path.exists("/proc/%d" % p)]))
+
+
+class Metrics(Case):
+    def scrape(self, port, path="/metrics"):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path.encode())
+            text = b""
+            while chunk := client.recv(65536):
+                text += chunk
+        head, _, body = text.decode().partition("\r\n\r\n")
+        return head, body
+
+    def value(self, port, name):
+        found = re.findall(r"^%s (\S+)$" % re.escape(name), self.scrape(port)[1], re.M)
+        return float(found[0]) if found else None
+
+    def test_metrics(self):
+        """Counted by all workers, and on over a reload; a killed worker's sessions are not open any more."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        text = 'metrics = { listen = "inet:%d@127.0.0.1"; };\n' % port
+        daemon = self.run_daemon(text)
+        head, body = self.scrape(port)
+        if "200 OK" not in head:
+            self.fail(head)
+        self.assertIn("application/openmetrics-text; version=1.0.0", head)
+        self.assertTrue(body.endswith("# EOF\n"))
+        version = subprocess.run([MILTER, "-V"], capture_output=True, text=True, timeout=20).stdout.split()[1]
+        self.assertEqual(self.value(port, 'smime_milter_build_info{version="%s"}' % version), 1)
+        self.assertTrue(self.scrape(port, "/other")[0].startswith("HTTP/1.1 404"))
+        for _ in range(6):
+            self.assertTrue(daemon.send().accepted())
+        counted = [line for line in self.scrape(port)[1].splitlines() if line.startswith("smime_milter_messages_total")]
+        self.assertEqual(sum(float(line.split()[-1]) for line in counted), 6, counted)
+        self.assertEqual(self.value(port, "smime_milter_seconds_count{}"), 6)
+        with MilterClient(daemon.target) as client:
+            client.connect(ip="192.0.2.1")
+            self.assertTrue(wait_for(lambda: self.value(port, "smime_milter_sessions") == 1))
+            for victim in workers(daemon.process.pid):
+                os.kill(victim, signal.SIGKILL)
+            self.assertTrue(wait_for(lambda: self.value(port, "smime_milter_sessions") == 0))
+        self.assertTrue(wait_for(lambda: len(workers(daemon.process.pid)) == 2))
+        daemon.signal(signal.SIGHUP)
+        self.assertTrue(wait_for(lambda: daemon.logged().count("serving on") == 2))
+        self.assertTrue(daemon.send().accepted())
+        self.assertEqual(self.value(port, "smime_milter_seconds_count{}"), 7)
+        daemon.write("workers = 2;\n" + self.RULES)
+        daemon.signal(signal.SIGHUP)
+        self.assertTrue(wait_for(lambda: daemon.logged().count("serving on") == 3))
+
+        def refused():
+            try:
+                self.scrape(port)
+            except OSError:
+                return True
+            return False
+        self.assertTrue(wait_for(refused))
+
+    def test_refused(self):
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            for listen, why in (("unix:/tmp/x", "PORT@HOST"), ("inet:99999@127.0.0.1", "expected inet"),
+                                ("inet:%d@127.0.0.1" % other.getsockname()[1], "in use")):
+                daemon = Daemon(self.directory, 'metrics = { listen = "%s"; };\n' % listen + self.RULES)
+                done = subprocess.run([MILTER, "-f", "-c", daemon.conf], capture_output=True, text=True, timeout=20)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertRegex(done.stderr, r"milter\.conf:\d+: metrics\.listen: .*" + why)
 
 
 class Replies(Case):

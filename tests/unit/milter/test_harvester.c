@@ -16,6 +16,7 @@
 #include "support/testpki.h"
 
 struct fixture {
+	struct metrics *metrics;
 	char *scratch;
 	struct testpki *root, *other, *bob, *renewed, *changed;
 	struct harvester harvester;
@@ -30,6 +31,18 @@ static void note(void *self, enum event_level level, const char *line)
 
 	f->level = level;
 	snprintf(f->line, sizeof(f->line), "%s", line);
+}
+
+static bool shows(const struct fixture *f, const char *line)
+{
+	struct buf text;
+	bool there;
+
+	buf_init(&text, 0);
+	assert_int_equal(metrics_write(f->metrics, &text, NULL), 0);
+	there = strstr(buf_string(&text), line) != NULL;
+	buf_clear(&text);
+	return there;
 }
 
 static struct testpki *make(const struct testpki *ca, EVP_PKEY *pkey)
@@ -48,7 +61,9 @@ static int setup(void **state)
 	f->renewed = make(f->root, f->bob->pkey);
 	f->changed = make(f->other, NULL);
 	f->sink = (struct event_sink){ note, f };
-	harvester_init(&f->harvester, f->scratch, &f->sink);
+	f->metrics = metrics_new();
+	assert_non_null(f->metrics);
+	harvester_init(&f->harvester, f->scratch, &f->sink, f->metrics);
 	*state = f;
 	return 0;
 }
@@ -112,6 +127,7 @@ static void a_line_for_what_is_new(void **state)
 	assert_int_equal(f->level, EVENT_INFO);
 	assert_non_null(strstr(learn(f, f->changed, 1795300003, "bob@x.example"), "key of <bob@x.example> changed, waits"));
 	assert_int_equal(f->level, EVENT_WARNING);
+	assert_true(shows(f, "smime_milter_harvest_changed_total{} 1\n"));
 	assert_string_equal(learn(f, f->changed, 1795300004, "bob@x.example"), "");
 }
 
