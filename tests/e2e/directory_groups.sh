@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# directory_groups.sh - recipients that are groups in a private slapd, through smimectl process: whom their mail is encrypted
-# to, by openssl's reading of it, and that nothing is let through when somebody in them has no certificate or could not be
-# asked for. New keys and entries each time. SMIMECTL=PATH or BUILDDIR=DIR; KEEP=1 keeps the directory.
+# directory_groups.sh - recipients that are groups in a private slapd, through smimectl process and the daemon: whom their
+# mail is encrypted to, by openssl's reading of it, and that nothing is let through when somebody in them has no certificate
+# or could not be asked for. New keys and entries each time. SMIMECTL=PATH or BUILDDIR=DIR; KEEP=1 keeps the directory.
 set -u
 top=$(cd "${TOP_SRCDIR:-.}" && pwd)
-smimectl=${SMIMECTL:-$(cd "${BUILDDIR:-build}" && pwd)/smimectl}
+build=$(cd "${BUILDDIR:-build}" && pwd)
+smimectl=${SMIMECTL:-$build/smimectl}
 . "$top/tests/support/people.sh"
 PATH=$PATH:/usr/sbin:/usr/libexec
 for command in slapd ldapsearch openssl python3; do
@@ -15,7 +16,10 @@ people=$work/people
 suffix=dc=example,dc=com
 failures=0
 
+daemon=''
+
 finish() {
+	[ -z "$daemon" ] || kill "$daemon"
 	"$top/tests/support/slapd.sh" stop "$work/slapd"
 	[ -n "${KEEP:-}" ] && echo "kept: $work" || rm -rf "$work"
 }
@@ -266,6 +270,46 @@ test_away() {
 	goes 'slapd is back' 'alice bob' flat
 }
 
+start_daemon() {
+	{ echo 'workers = 1; internal_hosts = [ "127.0.0.1" ];'; echo "socket = \"unix:$work/run/milter.sock\";"
+	  sed 's/cache_s = 0; negative_cache_s = 0;/timeout_ms = 1000; stale_s = 0;/; s/timeout_ms = 20000;//' "$work/site.conf"; } > "$work/daemon.conf"
+	mkdir "$work/run"
+	"$build/smime-milter" -f -c "$work/daemon.conf" > "$work/daemon.log" 2>&1 < /dev/null &
+	daemon=$!
+	for _ in $(seq 300); do [ -S "$work/run/milter.sock" ] && return; sleep 0.1; done
+	die "the daemon starts: $(tail -n 2 "$work/daemon.log")"
+}
+
+# answers NAME REGEX RCPT... - of what the daemon replies; the message as it goes on is in $work/out/0.eml
+answers() {
+	local name=$1 want=$2 rcpt args=(); shift 2
+	for rcpt; do args+=(--rcpt "$rcpt@example.com"); done
+	rm -f "$work/out/0.eml"
+	write_mail "$@"
+	python3 "$top/tests/e2e/milter_client.py" --socket "unix:$work/run/milter.sock" --from sender@inside.example \
+		"${args[@]}" --out "$work/out/0.eml" < "$work/mail" > "$work/stdout" 2> "$work/stderr"
+	grep -qE "$want" "$work/stdout" && ok "$name" || not_ok "$name" "$work/stdout"
+}
+
+# What the lookup process answers, and remembers.
+test_daemon() {
+	start_daemon
+	answers 'daemon: a group' '"action": "(accept|continue)"' nested
+	opens alice && opens bob && opens carol && [ "$(count_readers)" = 3 ] && ok 'daemon: to its members' ||
+		not_ok 'daemon: to its members'
+	answers 'daemon: an expired certificate of its own' '"action": "(accept|continue)"' stale
+	opens alice && opens bob && ok 'daemon: to its members' || not_ok 'daemon: to its members'
+	answers 'daemon: a member without certificate' '"550 5.7.5 .*<missing@example.com>' missing
+	answers 'daemon: a member who is not there' '"550 5.7.5 .*<dangling@example.com>' dangling
+	answers 'daemon: too many' '"451 4.4.3 ' huge
+	"$top/tests/support/slapd.sh" stop "$work/slapd"
+	answers 'daemon: slapd is away, and the group remembered' '"action": "(accept|continue)"' nested
+	opens alice && opens bob && opens carol && ok 'daemon: to its members' || not_ok 'daemon: to its members'
+	answers 'daemon: slapd is away, and a refusal remembered' '"451 4.4.3 ' missing
+	answers 'daemon: slapd is away, and that somebody is not there' '"451 4.4.3 ' dangling
+	answers 'daemon: slapd is away' '"451 4.4.3 ' flat
+}
+
 make_people
 write_schema > "$work/group.schema"
 make_entries > "$work/people.ldif"
@@ -287,4 +331,5 @@ test_if_possible
 test_encrypted_already
 test_reports
 test_away
+test_daemon
 [ $failures = 0 ]
