@@ -1,6 +1,6 @@
-/* expand.c - groups followed to their people, level by level: all groups of a level are asked for at once who says that
- * he is in them (memberOf), and then what is left of the DNs that they name. How an entry says who is in it is group.c's,
- * what a member's certificates are worth candidate_group.c's. Called by ldap_driver.c; keeps nothing.
+/* expand.c - groups followed to their people, level by level: first whoever says himself that he is in one of a level's
+ * groups (memberOf), then what is left of the DNs that they name. How an entry says who is in it is group.c's, what a
+ * member's certificates are worth candidate_group.c's. Called by ldap_driver.c; keeps nothing.
  *
  * Nothing is left out silently: somebody of whom nothing is known is a member without certificate, and what is not seen
  * to its end fails.
@@ -135,36 +135,65 @@ static int run(struct expansion *x, const struct search *search)
 	return 0;
 }
 
-static int name_groups(const struct expansion *x, size_t first, size_t end, struct buf *filter)
+/* A search for those who name one of the groups from first on themselves; n groups at most, and none that names nobody
+ * stands with others. Returns how many, or -1. */
+static ssize_t name_groups(struct expansion *x, size_t first, size_t n, struct query_item *item)
 {
-	int rc = buf_append_text(filter, "(|");
+	const struct query_entry *const *groups = &x->groups[first];
+	struct buf filter;
+	size_t named = 0;
+	int rc;
 
-	for (size_t i = first; i < end && rc == 0; i++)
-		rc = group_filter(filter, x->groups[i]->dn, &x->groups[i]->group);
-	return rc == 0 ? buf_append_char(filter, ')') : -1;
+	buf_init(&filter, 0);
+	rc = buf_append_text(&filter, "(|");
+	do
+		rc |= group_filter(&filter, groups[named]->dn, &groups[named]->group);
+	while (++named < n && groups[named - 1]->group.n > 0 && groups[named]->group.n > 0);
+	rc |= buf_append_char(&filter, ')');
+	*item = (struct query_item){ .answer = arena_alloc(x->arena, sizeof(struct directory_answer)) };
+	item->filter = rc == 0 ? arena_string(x->arena, buf_slice(&filter)) : NULL;
+	buf_clear(&filter);
+	return item->filter != NULL && item->answer != NULL ? (ssize_t)named : -1;
+}
+
+/* group: asked for alone, if it names nobody. Then somebody has to name it: Active Directory's global catalogue has
+ * groups of other domains without their members. */
+static int take_who_is_in(struct expansion *x, const struct query_item *item, const struct query_entry *group)
+{
+	if (item->absent)
+		return fail(x, item->answer->failure);
+	if (item->found == NULL && group->group.n == 0)
+		return add_nobody(x, group->dn, "a group in which nobody can be seen");
+	return add_entries(x, item->found);
 }
 
 /* Those who name one of the groups themselves. */
 static int ask_who_is_in(struct expansion *x, size_t first, size_t end)
 {
 	struct query query = *x->env->query;
-	struct directory_answer answer;
-	struct query_item item = { .answer = &answer };
-	struct search search = { .query = &query, .arena = x->arena, .items = &item, .n = 1 };
-	struct buf filter;
-	int rc;
+	struct search search = { .query = &query, .arena = x->arena };
+	const struct query_entry **groups = arena_array(x->arena, end - first, sizeof(struct query_entry *));
+	int rc = 0;
 
 	query.groups = query.apart = true;
 	if (query.page_entries == 0)
 		query.page_entries = PAGE_ENTRIES;
-	buf_init(&filter, 0);
-	rc = name_groups(x, first, end, &filter);
-	item.filter = rc == 0 ? buf_string(&filter) : NULL;
-	rc = item.filter != NULL ? run(x, &search) : -1;
-	buf_clear(&filter);
-	if (rc == 0 && x->failure == NULL && item.absent)
-		rc = fail(x, answer.failure);
-	return rc == 0 ? add_entries(x, item.found) : -1;
+	search.items = arena_array(x->arena, end - first, sizeof(*search.items));
+	if (search.items == NULL || groups == NULL)
+		return -1;
+	while (first < end) {
+		ssize_t named = name_groups(x, first, end - first < NAMED_AT_ONCE ? end - first : NAMED_AT_ONCE,
+					    &search.items[search.n]);
+
+		if (named < 0)
+			return -1;
+		groups[search.n++] = x->groups[first];
+		first += (size_t)named;
+	}
+	rc = run(x, &search);
+	for (size_t i = 0; i < search.n && rc == 0 && x->failure == NULL; i++)
+		rc = take_who_is_in(x, &search.items[i], groups[i]);
+	return rc;
 }
 
 /* One more to ask for by DN, if he is to be asked for at all. */
@@ -243,11 +272,10 @@ static int ask_for_members(struct expansion *x, size_t first, size_t end)
 static int follow_level(struct expansion *x)
 {
 	size_t first = x->next, end = x->group_count;
-	int rc = 0;
+	int rc;
 
 	x->next = end;
-	for (size_t i = first; i < end && rc == 0 && x->failure == NULL; i += NAMED_AT_ONCE)
-		rc = ask_who_is_in(x, i, end - i < NAMED_AT_ONCE ? end : i + NAMED_AT_ONCE);
+	rc = ask_who_is_in(x, first, end);
 	return rc == 0 && x->failure == NULL ? ask_for_members(x, first, end) : rc;
 }
 
@@ -304,6 +332,7 @@ static int seat_all(struct expansion *x, struct directory_answer *answer)
 	return 0;
 }
 
+/* Groups in a circle may have nobody in them: each names somebody. */
 static int tell(struct expansion *x, struct directory_answer *answer)
 {
 	if (x->failure == NULL && x->people_count > 0)

@@ -16,10 +16,10 @@ struct expand_env {
 /* Is one of the entries that were found for an address a group? */
 bool expand_is_group(const struct query_entry *found);
 
-/* Adds to the answer for the address, which holds the certificates of the entries found, who is in the groups among them,
- * with their certificates: see struct directory_answer. A member who cannot be found, or has no address, is one without
- * address and certificate; whatever keeps somebody from being seen at all (time, limits, the server) is a failure of the
- * whole. Groups in groups count for their members alone. 0, or -1: the arena is exhausted, memory. */
+/* Adds to the answer for the address, which holds the certificates of the entries found, who is in the groups among
+ * them, with their certificates: see struct directory_answer. A member who cannot be found, or has no address, is one
+ * without address and certificate; whatever keeps somebody from being seen at all (time, limits, the server) is a
+ * failure of the whole. Groups in groups count for their members alone. 0, or -1: the arena is exhausted, memory. */
 int expand_groups(const struct expand_env *env, struct arena *arena, const struct query_entry *found,
 		  struct directory_answer *answer);
 

@@ -26,13 +26,14 @@ extern const char *const group_names[GROUP_NAMES + 1];
 /* *group: in the arena. As entry_walk, but for ENTRY_PART of what group_names lists, which is group->part. */
 int group_read(struct arena *arena, LDAP *ld, LDAPMessage *entry, struct group *group);
 
-/* *key: the DN in a form that is equal for equal DNs, as far as that can be told without the schema; in the arena. 0; 1: it
- * is none; -1: the arena is exhausted. */
+/* *key: the DN in a form that is equal for equal DNs, as far as that can be told without the schema; in the arena. 0;
+ * 1: it is none; -1: the arena is exhausted. */
 int group_key(struct arena *arena, const char *dn, struct slice *key);
 /* Is the DN with this key the base, or below it? */
 bool group_is_below(struct slice key, struct slice base);
 
-/* Adds to the filter what finds the entries that say themselves that they are in the group: "(memberOf=DN)". 0, or -1. */
+/* Adds to the filter what finds the entries that say themselves that they are in the group: "(memberOf=DN)". 0, or -1:
+ * memory. */
 int group_filter(struct buf *filter, const char *dn, const struct group *group);
 
 #endif

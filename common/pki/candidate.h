@@ -77,8 +77,8 @@ struct candidate_query {
 
 /* lists: query->n of them, filled. A directory is asked only for addresses its `domains` name; an address that no
  * directory is responsible for is NONE. A usable certificate found in one directory counts even if another failed, a
- * stale answer's too; NONE needs every answer, and a remembered one then needs a directory that is there. The members of a
- * group need every answer for the group, too (candidate_group.c).
+ * stale answer's too; NONE needs every answer, and a remembered one then needs a directory that is there. The members
+ * of a group need every answer for the group, too (candidate_group.c).
  * 0, or -1 (arena exhausted, memory). */
 int candidate_find(struct arena *arena, const struct candidate_query *query, struct candidate_list *lists,
 		   struct err *err);

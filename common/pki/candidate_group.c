@@ -2,8 +2,8 @@
  * and the group has certificates if each of them has one. Who is in a group the directory has said that knows it; how
  * certificates are judged is candidate.c's, which calls.
  *
- * A part of a group is never an answer: one member without certificate is none for the whole, one who could not be asked
- * for makes that of the whole.
+ * A part of a group is never an answer: one member without certificate is none for the whole, one who could not be
+ * asked for makes that of the whole.
  */
 #include "pki/candidate_internal.h"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# directory_groups.sh - recipients that are groups in a private slapd, through smimectl process and the daemon: whom their
-# mail is encrypted to, by openssl's reading of it, and that nothing is let through when somebody in them has no certificate
-# or could not be asked for. New keys and entries each time. SMIMECTL=PATH or BUILDDIR=DIR; KEEP=1 keeps the directory.
+# directory_groups.sh - recipients that are groups in a private slapd, through smimectl process and the daemon: whom
+# their mail is encrypted to, by openssl's reading of it, and that nothing is let through when somebody in them has no
+# certificate or could not be asked for. New keys and entries each time. SMIMECTL=PATH or BUILDDIR=DIR; KEEP=1 keeps the directory.
 set -u
 top=$(cd "${TOP_SRCDIR:-.}" && pwd)
 build=$(cd "${BUILDDIR:-build}" && pwd)
@@ -99,6 +99,7 @@ refused_groups() {
 	group silent groupOfNames $(members alice) member "cn=silent,ou=groups,$suffix" member "ou=groups,$suffix"
 	group deep groupOfNames $(members alice) member "$(group_dn missing)"
 	group empty group
+	group hollow groupOfNames $(members alice) member "$(group_dn empty)"
 	group huge groupOfNames $(members $(seq -f x%.0f 1000))
 }
 
@@ -189,7 +190,8 @@ stays() {
 	"$code "*) ;;
 	*) not_ok "$name: not $code" "$work/out/outcome.json"; return ;;
 	esac
-	outcome 'o["reply"]' | grep -q 'nobody@\|late@\|alice@\|ghost' && { not_ok "$name: the reply tells who is in it"; return; }
+	outcome 'o["reply"]' | grep -q 'nobody@\|late@\|alice@\|ghost' &&
+		{ not_ok "$name: the reply tells who is in it"; return; }
 	outcome 'o["reason"]' | grep -q -- "$reason" || { not_ok "$name: $(outcome 'o["reason"]')"; return; }
 	ok "$name"
 }
@@ -220,15 +222,18 @@ test_refused() {
 	stays 'a member without address' 550 'ou=groups.*no address' silent
 	stays 'a group in it has one without certificate' 550 'member <nobody@example.com>' deep
 	stays 'nobody in it' 550 'no usable certificate for <empty@example.com>' empty
+	stays 'a group in it in which nobody can be seen' 550 'cn=empty.*nobody can be seen' hollow
 	stays 'more than 1000' 451 'more than 1000' huge
 	stays 'one of two groups' 550 '<missing@example.com> is a group' flat missing
 	CONF=off stays 'expand_groups = false' 550 'no usable certificate for <flat@example.com>' flat
 }
 
 test_if_possible() {
-	process maybe missing && grep -q 'the plan' "$work/out/0.eml" && ok 'if-possible: as for a person without certificate' ||
+	process maybe missing && grep -q 'the plan' "$work/out/0.eml" &&
+		ok 'if-possible: as for a person without certificate' ||
 		not_ok 'if-possible: as for a person without certificate' "$work/stderr"
-	process maybe flat && ! grep -q 'the plan' "$work/out/0.eml" && opens alice && opens bob && ok 'if-possible: encrypted' ||
+	process maybe flat && ! grep -q 'the plan' "$work/out/0.eml" && opens alice && opens bob &&
+		ok 'if-possible: encrypted' ||
 		not_ok 'if-possible: encrypted' "$work/stderr"
 }
 
@@ -272,7 +277,8 @@ test_away() {
 
 start_daemon() {
 	{ echo 'workers = 1; internal_hosts = [ "127.0.0.1" ];'; echo "socket = \"unix:$work/run/milter.sock\";"
-	  sed 's/cache_s = 0; negative_cache_s = 0;/timeout_ms = 1000; stale_s = 0;/; s/timeout_ms = 20000;//' "$work/site.conf"; } > "$work/daemon.conf"
+	  sed 's/cache_s = 0; negative_cache_s = 0;/timeout_ms = 1000; stale_s = 0;/; s/timeout_ms = 20000;//' \
+		"$work/site.conf"; } > "$work/daemon.conf"
 	mkdir "$work/run"
 	"$build/smime-milter" -f -c "$work/daemon.conf" > "$work/daemon.log" 2>&1 < /dev/null &
 	daemon=$!

@@ -332,6 +332,27 @@ static void a_group_of_nobody_is_no_group(void **state)
 	assert_string_equal(answer.problems[0], "a group without members");
 }
 
+/* As the global catalogue has it that is of another domain. */
+static void a_group_in_which_nobody_can_be_seen(void **state)
+{
+	struct state *s = *state;
+	struct directory_answer answer;
+
+	add(s, true);
+	put(s, 0, add(s, false));
+	put(s, 0, add(s, true));
+	put(s, 0, add(s, true));
+	assert_int_equal(ask(s, false).member_count, 3);
+	s->nodes[3].n = 0;
+	put(s, 3, 1);
+	assert_nobody(s, "cn=2,dc=x: a group in which nobody can be seen");
+	s->nodes[add(s, false)].in[0] = 2;
+	s->nodes[4].in_count = 1;
+	answer = ask(s, false);
+	assert_int_equal(answer.member_count, 2);
+	assert_true(has(&answer, "p1@x.example") && has(&answer, "p4@x.example"));
+}
+
 static void what_is_not_seen_to_its_end_fails(void **state)
 {
 	struct state *s = *state;
@@ -426,8 +447,14 @@ static size_t reach(struct state *s, bool edges[40][40], bool reached[40])
 				if (reached[i] && edges[i][k] && !reached[k])
 					more = reached[k] = true;
 	}
-	for (size_t i = 0; i < 40; i++)
-		people += reached[i] && !s->nodes[i].group;
+	for (size_t i = 0; i < 40; i++) {
+		bool somebody = !s->nodes[i].group;
+
+		/* An empty group is in the place of who is not seen in it. */
+		for (size_t k = 0; k < 40 && !somebody; k++)
+			somebody = edges[i][k];
+		people += reached[i] && (!s->nodes[i].group || !somebody);
+	}
 	return people;
 }
 
@@ -510,6 +537,7 @@ int main(void)
 		TEST(members_of_a_group), TEST(two_hundred_members_cost_two_round_trips),
 		TEST(groups_of_a_level_are_asked_for_at_once), TEST(a_primary_group),
 		TEST(who_leads_nowhere_is_a_member_without_certificate), TEST(a_group_of_nobody_is_no_group),
+		TEST(a_group_in_which_nobody_can_be_seen),
 		TEST(what_is_not_seen_to_its_end_fails), TEST(a_thousand_entries_at_most), TEST(one_person_is_one_member),
 		TEST(everybody_who_can_be_reached), TEST(keys_of_dns), TEST(a_dn_is_no_grammar_in_a_filter), TEST(no_memory),
 	};

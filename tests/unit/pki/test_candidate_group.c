@@ -1,4 +1,4 @@
-/* test_candidate_group.c - recipients that are groups: all of their members have certificates, or there is no answer. */
+/* test_candidate_group.c - recipients that are groups: all their members have certificates, or there is no answer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
