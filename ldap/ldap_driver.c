@@ -91,10 +91,19 @@ static enum outcome ask_over(const struct question *question, struct slot *slot,
 	return outcome;
 }
 
+/* For the order of servers, and for the log, once each time it changes. */
+static void note_outcome(struct ldap_directory *ldap, struct server *server, enum outcome outcome,
+			 const struct err *why)
+{
+	if (outcome == OUTCOME_DONE && servers_answered(ldap->servers, server))
+		event_log(ldap->sink, EVENT_INFO, "%s: answers again", server->uri);
+	if ((outcome == OUTCOME_LOST || outcome == OUTCOME_ELSEWHERE) && servers_failed(ldap->servers, server))
+		event_log(ldap->sink, EVENT_WARNING, "%s: %s", server->uri, why->text);
+}
+
 static enum outcome ask_server(const struct question *question, struct server *server, int64_t deadline_ms,
 			       struct err *err)
 {
-	struct servers *servers = question->ldap->servers;
 	struct slot *slot = pool_take(server->pool, deadline_ms, err);
 	enum outcome outcome;
 
@@ -102,10 +111,7 @@ static enum outcome ask_server(const struct question *question, struct server *s
 		return OUTCOME_ELSEWHERE;
 	outcome = ask_over(question, slot, server->uri, deadline_ms, err);
 	pool_give(server->pool, slot);
-	if (outcome == OUTCOME_DONE)
-		servers_answered(servers, server);
-	else if (outcome == OUTCOME_LOST || outcome == OUTCOME_ELSEWHERE)
-		servers_failed(servers, server);
+	note_outcome(question->ldap, server, outcome, err);
 	return outcome;
 }
 

@@ -243,22 +243,30 @@ void servers_give(struct servers *servers, struct server_order *order)
 	order->n = 0;
 }
 
-void servers_answered(struct servers *servers, struct server *server)
-{
-	monitor_enter(&servers->monitor);
-	((struct known *)server)->failed = false;
-	monitor_leave(&servers->monitor);
-}
-
-void servers_failed(struct servers *servers, struct server *server)
+bool servers_answered(struct servers *servers, struct server *server)
 {
 	struct known *known = (struct known *)server;
+	bool is_new;
 
 	monitor_enter(&servers->monitor);
+	is_new = known->failed;
+	known->failed = false;
+	monitor_leave(&servers->monitor);
+	return is_new;
+}
+
+bool servers_failed(struct servers *servers, struct server *server)
+{
+	struct known *known = (struct known *)server;
+	bool is_new;
+
+	monitor_enter(&servers->monitor);
+	is_new = !known->failed;
 	known->failed = true;
 	known->spared_until_ms = clock_monotonic_ms(servers->monitor.clock) + PENALTY_MS;
 	monitor_leave(&servers->monitor);
 	pool_abandon(server->pool);
+	return is_new;
 }
 
 bool servers_renew(struct servers *servers, const struct server_order *order, int64_t deadline_ms)

@@ -38,9 +38,9 @@ void servers_free(struct servers *servers);
 int servers_take(struct servers *servers, int64_t deadline_ms, struct server_order *order, struct err *err);
 void servers_give(struct servers *servers, struct server_order *order);
 
-/* The server serves; or failed, and others are asked first for some seconds. */
-void servers_answered(struct servers *servers, struct server *server);
-void servers_failed(struct servers *servers, struct server *server);
+/* The server serves; or failed, and others are asked first for some seconds. True: that is new. */
+bool servers_answered(struct servers *servers, struct server *server);
+bool servers_failed(struct servers *servers, struct server *server);
 
 /* All of them failed: asks the DNS for others until deadline_ms. Is there one now that order has not? */
 bool servers_renew(struct servers *servers, const struct server_order *order, int64_t deadline_ms);

@@ -330,6 +330,7 @@ struct ldap_directory *settings_open(const struct ldap_settings *given, struct c
 	}
 	buf_init(&o.ldap->password, SECRET_MAX_BYTES);
 	o.ldap->clock = env->clock;
+	o.ldap->sink = env->sink;
 	o.ldap->timeout_ms = given->timeout_ms;
 	o.ldap->expand_ms = given->expand_ms;
 	if (open_uris(&o, err) != 0 || open_credentials(&o, err) != 0 || open_query(&o, err) != 0 ||

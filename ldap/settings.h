@@ -35,6 +35,7 @@ struct ldap_settings {
 
 struct ldap_directory {			/* immutable but for servers and resolver */
 	const struct clock *clock;
+	const struct event_sink *sink;
 	const char *name;		/* the first URI */
 	struct server_source sources[SETTINGS_URIS_MAX];
 	size_t source_count;

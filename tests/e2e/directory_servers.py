@@ -303,21 +303,25 @@ class Mail(Gateway):
         threads = [threading.Thread(target=load) for _ in range(3)]
         for thread in threads:
             thread.start()
-        for mode in ("pass", "silent", "cut", BUSY, "pass", "trickle"):
-            proxy.mode = mode
-            first.again() if not os.path.exists(first.path + "/slapd.pid") else None
-            time.sleep(1)
-            first.halt()
-            time.sleep(1)
-            first.go_on()
+        time.sleep(1)
+        first.halt()
+        time.sleep(3)
+        first.go_on()
+        for mode in ("silent", "cut", BUSY):        # each until the penalty is over, and it is tried again
             first.stop()
-            before = sent[0]
-            wait_for(lambda: sent[0] > before + 5)
+            first.again()
+            proxy.mode = mode
+            before = proxy.connections
+            self.assertTrue(wait_for(lambda: proxy.connections > before))
+            time.sleep(1)
+        proxy.mode = "pass"
+        self.assertTrue(wait_for(lambda: "%d: answers again" % proxy.port in self.daemon.logged()))
         ended.set()
         for thread in threads:
             thread.join()
         self.assertGreater(sent[0], 30)
         self.assertEqual(refused, [])
+        self.assertIn("%d: timed out" % proxy.port, self.daemon.logged())
 
     def test_all_are_away(self):
         slapd = self.world.slapd("slapd")

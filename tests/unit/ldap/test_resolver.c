@@ -189,6 +189,31 @@ static void every_address_is_dialled(void **state)
 	resolver_free(resolver);
 }
 
+static void brackets_of_an_ipv6_address(void **state)
+{
+	struct resolver *resolver = resolver_new(&resolver_system, &clock_system, NULL);
+	struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	int listening = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), fd = -1;
+	socklen_t n = sizeof(address);
+	struct err err = { .text = "" };
+	char uri[64];
+
+	(void)state;
+	if (listening < 0 || bind(listening, (struct sockaddr *)&address, sizeof(address)) != 0) {
+		resolver_free(resolver);
+		close(listening);
+		skip();
+	}
+	assert_int_equal(listen(listening, 5), 0);
+	assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &n), 0);
+	snprintf(uri, sizeof(uri), "ldaps://[::1]:%d", ntohs(address.sin6_port));
+	if (dial(resolver, &clock_system, uri, in(LATE_MS), &fd, &err) != 0)
+		fail_msg("%s", err.text);
+	close(fd);
+	close(listening);
+	resolver_free(resolver);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -196,6 +221,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(answers_and_failures), TEST(deadlines_hold), TEST(earlier_answers_leave_time),
 		TEST(many_names_are_not_kept), TEST(the_system_knows_this_machine), TEST(every_address_is_dialled),
+		TEST(brackets_of_an_ipv6_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
