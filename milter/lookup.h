@@ -31,8 +31,8 @@ bool lookup_is_wanted(const struct site *site);
 /* Serves until no client is left. Begins with what its predecessor remembers, for which it waits a second before it
  * answers anybody; what comes later is taken all the same. -1: it cannot. */
 int lookup_serve(const struct lookup_env *env, struct err *err);
-/* The process: gives back of the site what is no directory, keys and all, serves, and ends. requests and predecessor: as
- * in lookup_env. */
+/* The process: gives back of the site what is no directory, keys and all, serves, and ends. requests and predecessor:
+ * as in lookup_env. */
 _Noreturn void lookup_run(struct site *site, const struct event_sink *sink, struct metrics *metrics, int requests,
 			  int predecessor);
 

@@ -103,6 +103,7 @@ static ssize_t ask_find(const struct proxy *proxy, struct arena *arena, const st
 			int64_t end_ms, struct directory_answer *answers, struct err *err)
 {
 	struct buf answer;
+	const struct lookup_place place = { arena, proxy->client->certs };
 	ssize_t asked = lookup_ask(proxy->client->channel, question, end_ms, &answer, err);
 	struct slice bytes = buf_slice(&answer);
 	size_t count = 0;
@@ -111,7 +112,7 @@ static ssize_t ask_find(const struct proxy *proxy, struct arena *arena, const st
 	if (asked > 0 && lookup_is_outcome(bytes))
 		rc = lookup_read_outcome(bytes, err) == 0 ? err_set(err, ERR_BUG, "no answer") : -1;
 	else if (asked > 0)
-		rc = lookup_read_answers(bytes, arena, answers, (size_t)asked, &count, err);
+		rc = lookup_read_answers(bytes, &place, answers, (size_t)asked, &count, err);
 	buf_clear(&answer);
 	return rc == 0 ? (ssize_t)count : -1;
 }
@@ -159,17 +160,23 @@ static void proxy_free(void *self)
 
 static const struct directory_class proxy_class = { .find = proxy_find, .probe = proxy_probe, .free = proxy_free };
 
+void lookup_client_close(struct lookup_client *client)
+{
+	channel_free(client->channel);
+	cert_memory_free(client->certs);
+	client->channel = NULL;
+	client->certs = NULL;
+}
+
 int lookup_client_open(struct lookup_client *client, int fd, const struct clock *clock, struct err *err)
 {
 	client->clock = clock;
 	client->channel = channel_new(fd, "lookup process", 0, err);
-	return client->channel != NULL ? 0 : -1;
-}
-
-void lookup_client_close(struct lookup_client *client)
-{
-	channel_free(client->channel);
-	client->channel = NULL;
+	client->certs = cert_memory_new(LOOKUP_CERTS, err);
+	if (client->channel != NULL && client->certs != NULL)
+		return 0;
+	lookup_client_close(client);
+	return -1;
 }
 
 int lookup_client_replace(struct lookup_client *client, uint32_t index, struct directory *directory, struct err *err)

@@ -11,10 +11,12 @@
 #include "milter/lookup_wire.h"
 
 #define LOOKUP_MARGIN_MS 500
+#define LOOKUP_CERTS 2000	/* decoded ones that a worker keeps: some 30 MB */
 
 struct lookup_client {
 	struct channel *channel;
 	const struct clock *clock;	/* that of deadlines */
+	struct cert_memory *certs;
 };
 
 /* fd: the clients' end of the keeper's pair, outlives the client, as does clock. */
@@ -25,8 +27,8 @@ int lookup_client_replace(struct lookup_client *client, uint32_t index, struct d
 /* When no directory is left that uses it. */
 void lookup_client_close(struct lookup_client *client);
 
-/* Asks, until end_ms (CLOCK_MONOTONIC). Returns how many of the addresses were asked about, or -1; *answer: what came back,
- * at most LOOKUP_ANSWER_BYTES, not read yet; for the caller to clear, whatever is returned. */
+/* Asks, until end_ms (CLOCK_MONOTONIC). Returns how many of the addresses were asked about, or -1; *answer: what came
+ * back, at most LOOKUP_ANSWER_BYTES, not read yet; for the caller to clear, whatever is returned. */
 ssize_t lookup_ask(struct channel *channel, const struct lookup_question *question, int64_t end_ms, struct buf *answer,
 		   struct err *err);
 

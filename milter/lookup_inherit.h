@@ -1,5 +1,5 @@
-/* lookup_inherit.h - how what the lookup process of one generation remembers comes to the next one's, where a directory's
- * settings are the same. Used by lookup.c at its start.
+/* lookup_inherit.h - how what the lookup process of one generation remembers comes to the next one's, where a
+ * directory's settings are the same. Used by lookup.c at its start.
  */
 #ifndef MILTER_LOOKUP_INHERIT_H
 #define MILTER_LOOKUP_INHERIT_H

@@ -9,6 +9,7 @@
 struct reader {
 	struct slice left;
 	struct arena *arena;
+	struct cert_memory *memory;
 	struct cert **certs;		/* references that the arena holds */
 	size_t cert_count, cert_capacity;
 	bool bad, exhausted;
@@ -147,7 +148,7 @@ static struct cert *get_new_cert(struct reader *reader)
 
 	if (failed(reader) || !make_room(reader))
 		return NULL;
-	cert = cert_from_der(der, NULL);
+	cert = cert_memory_get(reader->memory, der, NULL);
 	if (cert == NULL) {
 		reader->bad = true;
 		return NULL;
@@ -345,10 +346,10 @@ static int finish(struct reader *reader, const char *what, struct err *err)
 	return reader->exhausted ? err_memory(err) : 0;
 }
 
-int lookup_read_answers(struct slice bytes, struct arena *arena, struct directory_answer *answers, size_t n,
-			size_t *count, struct err *err)
+int lookup_read_answers(struct slice bytes, const struct lookup_place *place, struct directory_answer *answers,
+			size_t n, size_t *count, struct err *err)
 {
-	struct reader reader = { .left = bytes, .arena = arena };
+	struct reader reader = { .left = bytes, .arena = place->arena, .memory = place->certs };
 
 	reader.bad |= get_byte(&reader) != LOOKUP_KIND_ANSWERS;
 	*count = get_number(&reader);

@@ -10,6 +10,7 @@
 
 #include "base/crypt.h"
 #include "milter/channel.h"
+#include "pki/cert_memory.h"
 #include "pki/directory_cache.h"
 
 #define LOOKUP_ANSWER_BYTES ((size_t)32 << 20)	/* of one answer; what does not fit is asked for again */
@@ -33,8 +34,8 @@ struct lookup_question {
 	struct lookup_identity identity;	/* INHERIT: of the directory whose memory is wanted */
 };
 
-/* Appends a question about as many of the addresses as fit into one message. Returns how many (FIND alone has any), or -1: the
- * first is too long, or memory is exhausted. */
+/* Appends a question about as many of the addresses as fit into one message. Returns how many (FIND alone has any), or
+ * -1: the first is too long, or memory is exhausted. */
 ssize_t lookup_write_question(const struct lookup_question *question, struct buf *out);
 /* Addresses lie in the arena, their texts in bytes. ERR_BUG: not a question; ERR_TEMP: memory. That the directory
  * exists is not checked. */
@@ -43,16 +44,21 @@ int lookup_read_question(struct slice bytes, struct arena *arena, struct lookup_
 /* Appends what find answered, as far as it fits into limit_bytes, at least the first; a first one that is larger alone
  * is told as "could not ask". 0, or -1: memory. */
 int lookup_write_answers(const struct directory_answer *answers, size_t n, size_t limit_bytes, struct buf *out);
-/* Reads answers to at most n addresses; *count: how many there were, at least one. They live in the arena, read only,
- * with references of their own. ERR_BUG: not answers; ERR_TEMP: memory. */
-int lookup_read_answers(struct slice bytes, struct arena *arena, struct directory_answer *answers, size_t n,
-			size_t *count, struct err *err);
+struct lookup_place {			/* where what is read lives */
+	struct arena *arena;		/* with references of its own */
+	struct cert_memory *certs;	/* that were decoded before; NULL: each is decoded */
+};
 
-/* Appends what a directory's cache remembers (directory_cache_list), as far as it fits into limit_bytes: if not all, those
- * used last. 0, or -1: memory. */
+/* Reads answers to at most n addresses; *count: how many there were, at least one. Read only. ERR_BUG: not answers;
+ * ERR_TEMP: memory. */
+int lookup_read_answers(struct slice bytes, const struct lookup_place *place, struct directory_answer *answers,
+			size_t n, size_t *count, struct err *err);
+
+/* Appends what a directory's cache remembers (directory_cache_list), as far as it fits into limit_bytes: if not all,
+ * those used last. 0, or -1: memory. */
 int lookup_write_remembered(const struct directory_remembered *items, size_t n, size_t limit_bytes, struct buf *out);
-/* In the same order as it was listed. Texts of addresses lie in bytes, the rest in the arena. ERR_BUG: not that; ERR_TEMP:
- * memory. */
+/* In the same order as it was listed. Texts of addresses lie in bytes, the rest in the arena. ERR_BUG: not that;
+ * ERR_TEMP: memory. */
 int lookup_read_remembered(struct slice bytes, struct arena *arena, struct directory_remembered **items, size_t *n,
 			   struct err *err);
 

@@ -97,8 +97,8 @@ bool conf_given(const struct conf *conf, const void *member);
 
 struct buf;
 
-/* Appends what settings say, a line a key, defaults included: equal for equal settings, and for no others. Not for reading
- * back, and not for tables with lists of groups. 0, or -1: such a table, or memory. */
+/* Appends what settings say, a line a key, defaults included: equal for equal settings, and for no others. Not for
+ * reading back, and not for tables with lists of groups. 0, or -1: such a table, or memory. */
 int conf_write(const struct conf_table *table, const void *settings, struct buf *out);
 
 /* The name among names (NULL-terminated) nearest to text by edit distance, NULL if none is near (> 1/3 + 1). */

@@ -431,8 +431,8 @@ static void test_write(void **state)
 	buf_init(&one, 0);
 	buf_init(&other, 0);
 	write_rule("rules = ( { id = \"a\"; recipient = [ \"x\", \"y\" ]; } );", &one);
-	write_rule("# the same\nworkers = 3;\nrules = (\n  { recipient = ( \"x\", \"y\" ); digests = [ \"sha256\", \"sha512\" ];\n"
-		   "    id = \"a\"; } );", &other);
+	write_rule("# the same\nworkers = 3;\nrules = (\n  { recipient = ( \"x\", \"y\" );\n"
+		   "    digests = [ \"sha256\", \"sha512\" ]; id = \"a\"; } );", &other);
 	assert_true(slice_equal(buf_slice(&one), buf_slice(&other)));
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		write_rule(others[i], &other);

@@ -95,7 +95,8 @@ struct fixture {
 	pid_t process;
 };
 
-static pid_t start_at(const struct fixture *f, const int ends[2], int predecessor, const struct lookup_identity *identities)
+static pid_t start_at(const struct fixture *f, const int ends[2], int predecessor,
+		      const struct lookup_identity *identities)
 {
 	const struct lookup_env env = { .directories = f->real, .n = 2, .identities = identities, .sink = &f->sink,
 					.requests = ends[CHANNEL_SERVICE], .predecessor = predecessor };

@@ -102,7 +102,7 @@ static void make(struct fixture *f, struct directory_answer answers[4])
 static int read_back(struct fixture *f, struct slice bytes, struct directory_answer *answers, size_t n, size_t *count)
 {
 	struct err err = { .class = ERR_NONE };
-	int rc = lookup_read_answers(bytes, f->arena, answers, n, count, &err);
+	int rc = lookup_read_answers(bytes, &(struct lookup_place){ f->arena, NULL }, answers, n, count, &err);
 
 	if (rc != 0)
 		assert_int_equal(err.class, ERR_BUG);
