@@ -410,7 +410,7 @@ static bool model_can_read(const struct rule_settings *s, const int *digits, siz
 /* What a person, or group, whom no listed cipher suits can read does not matter: he is as one who never said. */
 static size_t model_abilities(const struct person *p, int *digits)
 {
-	bool suited = model_can_read(p->rule->settings, p->digits, p->count);
+	bool suited = p->count > 0 && model_can_read(p->rule->settings, p->digits, p->count);
 
 	for (size_t i = 0; i < p->count; i++)
 		digits[i] = suited ? p->digits[i] : 0;
