@@ -56,6 +56,10 @@ write_schema() {
 	cat <<-'EOF'
 	attributetype ( 1.2.840.113556.1.2.102 NAME 'memberOf' EQUALITY distinguishedNameMatch
 	  SYNTAX 1.3.6.1.4.1.1466.115.121.1.12 )
+	attributetype ( 1.2.840.113556.1.4.146 NAME 'objectSid' EQUALITY octetStringMatch
+	  SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 SINGLE-VALUE )
+	attributetype ( 1.2.840.113556.1.4.98 NAME 'primaryGroupID' EQUALITY integerMatch
+	  SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )
 	objectclass ( 1.2.840.113556.1.5.8 NAME 'group' SUP top STRUCTURAL MUST cn MAY ( member $ memberOf ) )
 	EOF
 }
@@ -65,7 +69,7 @@ certificate() { openssl x509 -in "$people/$1.crt" -outform DER -out "$people/$1.
 make_people() {
 	local name
 	new_ca "$people" Groups 2> /dev/null
-	for name in alice bob carol dave erin frank own; do
+	for name in alice bob carol dave erin frank grace own; do
 		new_person "$people" $name $name@example.com p256 2> /dev/null
 		certificate $name
 	done
@@ -83,10 +87,15 @@ make_people() {
 # A person of the standard input, who says that he is in a group
 says_so() { sed "/^objectClass:/a objectClass: extensibleObject\nmemberOf: $(group_dn "$1")"; }
 
+# S-1-5-21-1-2-3-70000
+sid() { printf '\1\5\0\0\0\0\0\5\25\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\160\021\1\0' | base64; }
+
 # Who is in back says so himself, and says it of a group, too.
 backlinks() {
 	person erin "$people/erin.der" | says_so back
 	person frank "$people/frank.der" | says_so below
+	person grace "$people/grace.der" | sed "/^objectClass:/a objectClass: extensibleObject\nprimaryGroupID: 70000"
+	group primary group $(members alice) | sed "/^\$/i objectSid:: $(sid)"
 	group back group
 	group below group memberOf "$(group_dn back)"
 }
@@ -203,6 +212,7 @@ test_members() {
 	goes 'uniqueMember with a UID, and a DN spelled otherwise' 'alice bob' unique
 	goes 'somebody who is in it three times is one reader' 'alice bob carol' twice
 	goes 'who is in it by memberOf, in a group in it too' 'erin frank' back
+	goes 'whose primary group it is' 'alice grace' primary
 	goes 'a group and somebody who is in it' 'alice bob' flat alice
 	goes 'two groups' 'alice bob carol dave' nested cycle
 	goes '200 members' "$(seq -f m%.0f -s ' ' 200)" many
