@@ -92,28 +92,31 @@ static const char *get_text(struct reader *reader)
 	return text;
 }
 
-#define ADDRESS_LEAST (3 * sizeof(uint32_t))
-
-/* Its texts stay where they are. */
-static void get_address(struct reader *reader, struct address *address)
-{
-	address->text = get_slice(reader, LOOKUP_TEXT_BYTES);
-	address->local = get_slice(reader, LOOKUP_TEXT_BYTES);
-	address->domain = get_slice(reader, LOOKUP_TEXT_BYTES);
-}
-
 static void copy_slice(struct reader *reader, struct slice *bytes)
 {
 	*bytes = arena_copy(reader->arena, *bytes);
 	reader->exhausted |= bytes->p == NULL;
 }
 
-static void get_own_address(struct reader *reader, struct address *address)
+#define ADDRESS_LEAST sizeof(uint32_t)
+
+/* In the arena. A worker that says one address and means another would have the answer remembered for all workers under
+ * the wrong one: so there is but one text, and parts are what it says. Empty: none. */
+static void get_address(struct reader *reader, struct address *address)
 {
-	get_address(reader, address);
-	copy_slice(reader, &address->text);
-	copy_slice(reader, &address->local);
-	copy_slice(reader, &address->domain);
+	struct slice text = get_slice(reader, LOOKUP_TEXT_BYTES);
+	struct err why = { .class = ERR_NONE };
+
+	*address = (struct address){ .text = { "", 0 } };
+	copy_slice(reader, &text);
+	if (failed(reader) || text.n == 0)
+		return;
+	if (address_parse(reader->arena, text, address, &why) == 0)
+		reader->bad |= !slice_equal(address->text, text);
+	else if (why.class == ERR_MESSAGE)
+		reader->bad = true;
+	else
+		reader->exhausted = true;
 }
 
 static void *get_array(struct reader *reader, size_t n, size_t size)
@@ -184,7 +187,7 @@ static const struct directory_owner *get_new_owner(struct reader *reader)
 	if (failed(reader))
 		return NULL;
 	for (size_t i = 0; i < n; i++)
-		get_own_address(reader, &addresses[i]);
+		get_address(reader, &addresses[i]);
 	*owner = (struct directory_owner){ addresses, n };
 	return owner;
 }
@@ -281,7 +284,7 @@ static void get_members(struct reader *reader, struct directory_answer *answer)
 
 	answer->members = get_array(reader, n, sizeof(*answer->members));
 	for (size_t i = 0; i < n && !failed(reader); i++) {
-		get_own_address(reader, &answer->members[i].address);
+		get_address(reader, &answer->members[i].address);
 		get_answer(reader, &answer->members[i].answer, true);
 	}
 	answer->member_count = n;

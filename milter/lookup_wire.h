@@ -37,8 +37,7 @@ struct lookup_question {
 /* Appends a question about as many of the addresses as fit into one message. Returns how many (FIND alone has any), or
  * -1: the first is too long, or memory is exhausted. */
 ssize_t lookup_write_question(const struct lookup_question *question, struct buf *out);
-/* Addresses lie in the arena, their texts in bytes. ERR_BUG: not a question; ERR_TEMP: memory. That the directory
- * exists is not checked. */
+/* Addresses live in the arena. ERR_BUG: not a question; ERR_TEMP: memory. That the directory exists is not checked. */
 int lookup_read_question(struct slice bytes, struct arena *arena, struct lookup_question *question, struct err *err);
 
 /* Appends what find answered, as far as it fits into limit_bytes, at least the first; a first one that is larger alone

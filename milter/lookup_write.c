@@ -34,9 +34,10 @@ static int put_text(struct buf *out, const char *text)
 	return put_slice(out, slice_first(slice_of(text), LOOKUP_TEXT_BYTES));
 }
 
+/* Its parts are not said: whoever reads takes them from the text. */
 static int put_address(struct buf *out, const struct address *address)
 {
-	return put_slice(out, address->text) || put_slice(out, address->local) || put_slice(out, address->domain);
+	return put_slice(out, address->text);
 }
 
 /* Certificates that were written already: many answers bring the same intermediates, and each is decoded but once. */
@@ -298,8 +299,7 @@ int lookup_write_remembered(const struct directory_remembered *items, size_t n, 
 
 static bool is_short(const struct address *address)
 {
-	return address->text.n <= LOOKUP_TEXT_BYTES && address->local.n <= LOOKUP_TEXT_BYTES &&
-	       address->domain.n <= LOOKUP_TEXT_BYTES;
+	return address->text.n <= LOOKUP_TEXT_BYTES;
 }
 
 static int put_identity(struct buf *out, const struct lookup_question *question)

@@ -355,6 +355,32 @@ static void questions(void **state)
 	assert_memory_equal(&got.identity, &question.identity, sizeof(got.identity));
 }
 
+/* An answer is remembered under the text, while some directories ask for its parts. */
+static void an_address_is_its_text(void **state)
+{
+	static const char *const texts[] = { "bob@X.example", "bob@x.example\0eve@y.example", "<bob@x.example>", "bob@",
+		"bob@x.example, eve@y.example" };
+	struct fixture *f = *state;
+	struct address address = testdir_address(f->arena, "bob@x.example");
+	const struct lookup_question question = { .operation = LOOKUP_FIND, .addresses = &address, .n = 1 };
+	struct lookup_question got;
+	struct err err = { .class = ERR_NONE };
+
+	address.local = slice_of("eve");
+	address.domain = slice_of("y.example");
+	assert_int_equal(lookup_write_question(&question, &f->bytes), 1);
+	assert_int_equal(lookup_read_question(buf_slice(&f->bytes), f->arena, &got, &err), 0);
+	assert_true(slice_is(got.addresses[0].text, "bob@x.example"));
+	assert_true(slice_is(got.addresses[0].local, "bob") && slice_is(got.addresses[0].domain, "x.example"));
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		address.text = slice_make(texts[i], i == 1 ? 27 : strlen(texts[i]));
+		buf_reset(&f->bytes);
+		assert_int_equal(lookup_write_question(&question, &f->bytes), 1);
+		assert_int_equal(lookup_read_question(buf_slice(&f->bytes), f->arena, &got, &err), -1);
+		assert_int_equal(err.class, ERR_BUG);
+	}
+}
+
 static void a_question_is_one_message(void **state)
 {
 	struct fixture *f = *state;
@@ -370,7 +396,7 @@ static void a_question_is_one_message(void **state)
 	assert_int_equal(lookup_read_question(buf_slice(&f->bytes), f->arena, &got, NULL), 0);
 	assert_int_equal(got.n, n);
 	memset(text, 'a', 2 * LOOKUP_TEXT_BYTES - 1);
-	addresses[1].local = slice_of(text);
+	addresses[1].text = slice_of(text);
 	assert_int_equal(lookup_write_question(&question, &f->bytes), 1);
 	addresses[0] = addresses[1];
 	assert_int_equal(lookup_write_question(&question, &f->bytes), -1);
@@ -410,6 +436,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(impossible_answers_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(memory_is_handed_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(questions, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_address_is_its_text, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_question_is_one_message, setup, teardown),
 		cmocka_unit_test_setup_teardown(outcomes, setup, teardown),
 	};
