@@ -127,6 +127,16 @@ def holds(pid, secret):
     return False
 
 
+def put_to_sleep(pid):
+    """Returns when all its threads stand still, which kill does not wait for."""
+    def asleep(task):
+        with open("/proc/%d/task/%s/stat" % (pid, task)) as f:
+            return f.read().rpartition(")")[2].split()[0] == "T"
+    os.kill(pid, signal.SIGSTOP)
+    if not wait_for(lambda: all(asleep(task) for task in os.listdir("/proc/%d/task" % pid))):
+        raise AssertionError("%d does not stop" % pid)
+
+
 class Lookup(Case):
     RULES = """internal_hosts = [ "192.0.2.7" ];
 collections = ( { name = "demo"; files = "DIR/demo/roots.sst"; } );
@@ -235,7 +245,7 @@ rules = (
         both = workers(self.daemon.process.pid)
         self.assertEqual(len(both), 2)
         for asleep in both:         # so it is the other one who serves
-            os.kill(asleep, signal.SIGSTOP)
+            put_to_sleep(asleep)
             try:
                 self.assertEqual(self.pass_on(), "encrypted")
             finally:
@@ -289,7 +299,7 @@ rules = (
         self.run_daemon()
         self.assertEqual(self.pass_on(), "encrypted")
         asleep = self.process()
-        os.kill(asleep, signal.SIGSTOP)
+        put_to_sleep(asleep)
         for to in ("carol@partner.example", "dave@partner.example", "nobody@other.example"):
             started = time.monotonic()
             self.assertTrue(self.is_put_off(self.pass_on(to)))
