@@ -10,6 +10,7 @@
 #include "ldap/entry.h"
 
 #define SMTP "SMTP:"
+#define ADDRESS_BYTES 1000	/* RFC 5321 4.5.3.1: 320; no text that is longer is an address */
 
 struct reading {
 	struct arena *arena;
@@ -24,7 +25,8 @@ bool owner_address(struct arena *arena, struct slice value, struct address *addr
 	struct err why;
 
 	*primary = prefix > 0 && slice_is(slice_first(value, prefix), SMTP);
-	return address_parse(arena, slice_from(value, prefix), address, &why) == 0 && address->domain.n > 0;
+	return value.n <= ADDRESS_BYTES && address_parse(arena, slice_from(value, prefix), address, &why) == 0 &&
+	       address->domain.n > 0;
 }
 
 /* Behind the others, or in the place of the first one, which goes there. */

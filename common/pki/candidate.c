@@ -13,6 +13,11 @@
 #define RSA_MIN_BITS 2048
 #define RSA_MAX_BITS 16384		/* more than this OpenSSL does not encrypt to */
 
+#define ENTRIES_MAX 1000		/* of one answer that are looked at */
+#define SIGNATURES_EACH 4		/* verified for each certificate, apart from what all of them share */
+
+static const char not_tried[] = "too many CA certificates to try them all: it is not known whether it is trusted";
+
 /* One address while its candidates are put together. */
 struct gathering {
 	struct arena *arena;
@@ -25,6 +30,7 @@ struct gathering {
 	struct cert_list chain;		/* of all answers, doubles included; in the arena */
 	const struct collection **collections;	/* those that cover the address */
 	size_t collection_count;
+	unsigned *signatures;		/* verified for all of them: who writes the entry may have made many that fail */
 };
 
 bool candidate_is_responsible(const struct directory *directory, const struct address *address)
@@ -196,6 +202,20 @@ static int add_entry(struct gathering *g, size_t number, const struct directory_
 	return 0;
 }
 
+/* What is beyond their number is as if the directory had not said it. */
+static int add_entries(struct gathering *g, size_t number, const struct directory_answer *answer)
+{
+	size_t n = answer->n < ENTRIES_MAX ? answer->n : ENTRIES_MAX;
+
+	for (size_t i = 0; i < n; i++)
+		if (add_entry(g, number, &answer->entries[i], answer->stale) != 0)
+			return -1;
+	if (n == answer->n)
+		return 0;
+	return add_failure(g->arena, g->list, g->query->directories[number].name,
+			   arena_printf(g->arena, "more than %d certificates", ENTRIES_MAX));
+}
+
 static bool has_entry(const struct directory_answer *answer, const struct cert *cert)
 {
 	for (size_t i = 0; i < answer->n; i++)
@@ -253,10 +273,8 @@ static int gather(struct gathering *g, const struct asking *askings, size_t addr
 			continue;
 		if (note_answer(g, &g->query->directories[i], answer) != 0)
 			return -1;
-		for (size_t j = 0; j < answer->n; j++) {
-			if (add_entry(g, i, &answer->entries[j], answer->stale) != 0)
-				return -1;
-		}
+		if (add_entries(g, i, answer) != 0)
+			return -1;
 		for (size_t j = 0; j < answer->chain.n; j++)
 			g->chain.items[g->chain.n++] = answer->chain.items[j];
 	}
@@ -401,6 +419,7 @@ static int check_trust(struct gathering *g, struct candidate *item, const struct
 {
 	struct path_query query = { .cert = item->cert, .untrusted = &g->chain, .collections = g->collections,
 				    .collection_count = g->collection_count, .at = g->query->at,
+				    .signatures = g->signatures,
 				    .no_revocation = g->query->revocation == CANDIDATE_REVOCATION_OFF };
 	struct path_result result = { .chain = CHAIN_BAD };
 
@@ -408,9 +427,12 @@ static int check_trust(struct gathering *g, struct candidate *item, const struct
 		item->reason = nobody_vouches(g, named);
 		return item->reason != NULL ? 0 : err_memory(err);
 	}
+	*g->signatures -= *g->signatures < SIGNATURES_EACH ? *g->signatures : SIGNATURES_EACH;
 	if (path_check(&query, &result, err) != 0)
 		return -1;
-	if (result.chain != CHAIN_GOOD)
+	if (result.chain != CHAIN_GOOD && *g->signatures >= PATH_SHARED_SIGNATURES)
+		item->reason = not_tried;
+	else if (result.chain != CHAIN_GOOD)
 		item->reason = distrust(g, &result);
 	else if (result.revocation == REV_REVOKED)
 		item->reason = arena_printf(g->arena, "revoked, says collection %s",
@@ -519,6 +541,14 @@ static void note_undecided(struct candidate_list *list)
 	}
 }
 
+/* Nor is it that there was more to verify than anybody needs. */
+static void note_not_tried(struct candidate_list *list)
+{
+	for (size_t i = 0; i < list->n && list->failure == NULL; i++)
+		if (list->items[i].reason == not_tried)
+			list->failure = not_tried;
+}
+
 /* An own certificate makes a group like a person: whoever has its key sees to its members. */
 static int use_first(struct gathering *g, bool failed)
 {
@@ -544,6 +574,7 @@ static int rank(struct gathering *g)
 	if (list->n > 0 && list->items[0].usable)
 		return use_first(g, failed);
 	note_undecided(list);
+	note_not_tried(list);
 	list->status = list->failure != NULL ? DIRECTORY_FAILED : DIRECTORY_NONE;
 	return 0;
 }
@@ -586,8 +617,10 @@ static int confirm_none(struct gathering *g, struct asking *askings, size_t addr
 static int choose(struct arena *arena, const struct candidate_query *query, struct asking *askings,
 		  size_t address, struct candidate_list *list, struct err *err)
 {
+	unsigned signatures = 0;
 	struct gathering g = { .arena = arena, .query = query, .address = &query->addresses[address],
-			       .also = query->also != NULL ? &query->also[address] : NULL, .list = list };
+			       .also = query->also != NULL ? &query->also[address] : NULL, .list = list,
+			       .signatures = &signatures };
 
 	*list = (struct candidate_list){ .status = DIRECTORY_FAILED };
 	if (gather(&g, askings, address) != 0)

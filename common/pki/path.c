@@ -27,7 +27,6 @@
 
 #define MAX_PATHS 16		/* given to OpenSSL, for one collection */
 #define MAX_SIGNATURES 100	/* verified while searching, for one collection */
-#define MAX_SHARED_SIGNATURES 500	/* for all queries that share a count */
 
 static const char *const chain_names[] = {
 	[CHAIN_GOOD] = "good", [CHAIN_UNTRUSTED] = "untrusted", [CHAIN_EXPIRED] = "expired",
@@ -139,7 +138,7 @@ static bool may_verify(struct search *s)
 {
 	unsigned *shared = s->query->signatures;
 
-	if (shared != NULL && *shared >= MAX_SHARED_SIGNATURES)
+	if (shared != NULL && *shared >= PATH_SHARED_SIGNATURES)
 		s->signatures = MAX_SIGNATURES;
 	else if (shared != NULL)
 		++*shared;

@@ -22,6 +22,8 @@ struct path_brought {
 	unsigned *signatures;		/* of CRLs, verified in all queries that share it, bounded */
 };
 
+#define PATH_SHARED_SIGNATURES 500	/* of a count that queries share; from then on no path is searched for */
+
 struct path_query {
 	const struct cert *cert;
 	const struct cert_list *untrusted;	/* intermediates from message or directory: never anchors; may be NULL */

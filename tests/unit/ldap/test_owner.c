@@ -79,11 +79,26 @@ static void nul_is_garbage(void **state)
 	assert_false(owner_address(*state, slice_make(value, sizeof(value) - 1), &address, &primary));
 }
 
+/* The lookup process takes no text of any size: one in somebody's entry must not put off mail to everybody beside him. */
+static void long_values_are_none(void **state)
+{
+	char value[1001] = "SMTP:";
+	struct address address;
+	bool primary = false;
+
+	memset(value + 5, 'a', sizeof(value) - 5);
+	memcpy(value + 100, "@x.example", 10);
+	assert_true(owner_address(*state, slice_make(value, 110), &address, &primary));
+	memset(value + 100, 'a', 10);
+	memcpy(value + sizeof(value) - 10, "@x.example", 10);
+	assert_false(owner_address(*state, slice_make(value, sizeof(value)), &address, &primary));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { TEST(values), TEST(nul_is_garbage) };
+	const struct CMUnitTest tests[] = { TEST(values), TEST(nul_is_garbage), TEST(long_values_are_none) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

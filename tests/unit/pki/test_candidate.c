@@ -735,6 +735,85 @@ static void base_or_whole_that_could_not_be_asked(void **state)
 	}
 }
 
+#define CROWD 30
+
+/* What somebody wrote into his entry: CAs of one name, and certificates that none of them has signed. */
+struct crowd {
+	struct cert *cas[CROWD], *leaves[CROWD], *good;
+	size_t more;			/* entries */
+};
+
+static int crowd_find(void *self, struct arena *arena, const struct address *addresses, size_t n, int64_t deadline_ms,
+		      struct directory_answer *answers, struct err *err)
+{
+	const struct crowd *crowd = self;
+	struct directory_entry entry = { .attribute = "attr" };
+
+	(void)addresses;
+	(void)n;
+	(void)deadline_ms;
+	(void)err;
+	for (size_t i = 0; i < CROWD; i++)
+		assert_int_equal(directory_answer_chain(arena, answers, crowd->cas[i]), 0);
+	for (entry.value = 0; entry.value < CROWD + crowd->more; entry.value++) {
+		entry.cert = crowd->leaves[entry.value % CROWD];
+		assert_int_equal(directory_answer_add(arena, answers, &entry), 0);
+	}
+	entry.cert = crowd->good;
+	return crowd->good == NULL ? 0 : directory_answer_add(arena, answers, &entry);
+}
+
+static const struct directory_class crowd_class = { .find = crowd_find };
+
+static void make_crowd(struct crowd *crowd)
+{
+	const struct testpki_spec ca = { .cn = "Crowd", .ca = true, .no_key_ids = true };
+	const struct testpki_spec leaf = { .san = "email:alice@example.com", .no_key_ids = true };
+	struct testpki *issuer = testpki_make(NULL, &ca);
+
+	for (size_t i = 0; i < CROWD; i++) {
+		struct testpki *other = testpki_make(issuer, &ca), *alice = testpki_make(issuer, &leaf);
+
+		crowd->cas[i] = testpki_cert(other);
+		crowd->leaves[i] = testpki_cert(alice);
+		testpki_free(other);
+		testpki_free(alice);
+	}
+	testpki_free(issuer);
+}
+
+/* Whoever writes to him does not pay for it, no certificate of his is hidden by it, and it is no "none". */
+static void a_crowd_is_not_tried_to_its_end(void **state)
+{
+	struct state *s = *state;
+	struct crowd crowd = { .good = NULL };
+	struct candidate_list list;
+	size_t tried = 0;
+
+	make_crowd(&crowd);
+	add_collection(s, "partners", s->sub, "*");
+	s->directories[0] = (struct directory){ .class = &crowd_class, .self = &crowd, .name = "first" };
+	list = ask(s);
+	assert_int_equal(list.status, DIRECTORY_FAILED);
+	assert_has(list.failure, "too many CA certificates");
+	for (size_t i = 0; i < list.n; i++)
+		tried += strstr(list.items[i].reason, "not trusted by collection partners") != NULL;
+	assert_true(tried > 10 && tried < CROWD);
+	crowd.good = make(s, (struct testpki_spec){ .cn = "Alice" });
+	list = ask(s);
+	assert_int_equal(list.status, DIRECTORY_FOUND);
+	assert_ptr_equal(list.chosen[0].used->cert, crowd.good);
+	crowd.more = 1000 - CROWD;
+	list = ask(s);
+	assert_int_equal(list.status, DIRECTORY_FAILED);
+	assert_has(list.failure, "first: more than 1000 certificates");
+	for (size_t i = 0; i < CROWD; i++) {
+		cert_free(crowd.cas[i]);
+		cert_free(crowd.leaves[i]);
+	}
+	cert_free(crowd.good);
+}
+
 static void nothing_to_ask(void **state)
 {
 	struct state *s = *state;
@@ -776,7 +855,7 @@ int main(void)
 		TEST(an_answer_to_the_same_query_proves_that_the_directory_is_there),
 		TEST(a_stale_answer_counts_and_is_no_none),
 		TEST(directories_are_asked_once_and_for_their_domains), TEST(nothing_to_ask),
-		TEST(no_memory_is_an_error),
+		TEST(a_crowd_is_not_tried_to_its_end), TEST(no_memory_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
