@@ -172,8 +172,12 @@ static void renew(struct servers *servers, struct source *source, int64_t deadli
 	monitor_leave(&servers->monitor);
 	rc = resolver_ask(servers->resolver, RESOLVER_SERVICE, source->given.service, deadline_ms, &resolved, err);
 	monitor_enter(&servers->monitor);
-	if (rc == 0)
-		install(servers, source, &resolved);
+	/* An earlier answer is better than none. */
+	if (rc != 0 && (rc < 0 || source->n > 0))
+		return;
+	install(servers, source, &resolved);
+	if (source->n == 0)
+		err_memory(err);
 }
 
 static void renew_what_is_due(struct servers *servers, int64_t deadline_ms, struct err *err)

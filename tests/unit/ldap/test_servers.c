@@ -122,6 +122,20 @@ static void those_that_failed_come_last_for_a_while(void **state)
 	servers_give(s->servers, &all);
 }
 
+/* The first who asked did not wait for it. */
+static void an_answer_that_came_late_serves_too(void **state)
+{
+	struct state *s = *state;
+	struct resolved late;
+
+	make(s, found, 1);
+	dns = "h1";
+	assert_int_equal(resolver_ask(s->resolver, RESOLVER_SERVICE, found[0].service,
+				      clock_monotonic_ms(&clock_system) + 60000, &late, NULL), 0);
+	dns = NULL;
+	assert_string_equal(order(s, false), "ldap://h1:389");
+}
+
 static void servers_twice_are_asked_once(void **state)
 {
 	static const struct server_source twice[] = { { .uri = "a" }, { .uri = "b" }, { .uri = "a" } };
@@ -185,6 +199,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(those_that_failed_come_last_for_a_while), TEST(servers_twice_are_asked_once),
+		TEST(an_answer_that_came_late_serves_too),
 		TEST(the_dns_names_them), TEST(others_stand_in_for_the_dns), TEST(renewed_when_all_failed),
 	};
 
