@@ -227,26 +227,27 @@ static struct query_item *item_of(const struct search *search, int message_id)
 	return NULL;
 }
 
-/* What the end of a page says about the next: an empty cookie, or no such control, that there is none. 0, or -1 when
- * the arena is exhausted. */
-static int read_cookie(const struct search *search, const struct connection *connection, LDAPControl **controls,
-		       struct query_item *item)
+/* What the end of a page says about the next: an empty cookie, or no such control, that there is none. One that cannot
+ * be read does not. */
+static enum outcome read_cookie(const struct search *search, const struct connection *connection,
+				LDAPControl **controls, struct query_item *item, struct err *err)
 {
 	LDAPControl *control = ldap_control_find(LDAP_CONTROL_PAGEDRESULTS, controls, NULL);
 	struct berval cookie = { .bv_val = NULL };
 	ber_int_t estimate = 0;
-	int rc = 0;
+	enum outcome outcome = OUTCOME_DONE;
 
 	item->cookie = slice_make(NULL, 0);
-	if (control == NULL ||
-	    ldap_parse_pageresponse_control(connection->ld, control, &estimate, &cookie) != LDAP_SUCCESS)
-		return 0;
+	if (control == NULL)
+		return OUTCOME_DONE;
+	if (ldap_parse_pageresponse_control(connection->ld, control, &estimate, &cookie) != LDAP_SUCCESS)
+		return connection_failed(connection, err);
 	if (cookie.bv_len > 0) {
 		item->cookie = arena_copy(search->arena, slice_make(cookie.bv_val, cookie.bv_len));
-		rc = item->cookie.p == NULL ? -1 : 0;
+		outcome = item->cookie.p == NULL ? OUTCOME_EXHAUSTED : OUTCOME_DONE;
 	}
 	ldap_memfree(cookie.bv_val);
-	return rc;
+	return outcome;
 }
 
 /* The item's answer is that it could not be asked. */
@@ -273,16 +274,15 @@ static enum outcome finish(const struct search *search, const struct connection 
 	LDAPControl **controls = NULL;
 	char *diagnostic = NULL;
 	enum outcome outcome;
-	int code = LDAP_OTHER, rc;
+	int code = LDAP_OTHER;
 
 	if (ldap_parse_result(connection->ld, message, &code, NULL, &diagnostic, NULL, &controls, 0) != LDAP_SUCCESS)
 		return connection_failed(connection, err);
 	outcome = connection_outcome(code, diagnostic, err);
 	ldap_memfree(diagnostic);
-	rc = read_cookie(search, connection, controls, item);
+	if (outcome == OUTCOME_DONE)
+		outcome = read_cookie(search, connection, controls, item, err);
 	ldap_controls_free(controls);
-	if (rc != 0)
-		return OUTCOME_EXHAUSTED;
 	if (outcome != OUTCOME_DONE && outcome != OUTCOME_REFUSED)
 		return outcome;
 	item->sent = false;
