@@ -74,8 +74,9 @@ static int find_entry(struct publishing *p, const struct address *address, struc
 	if (code != LDAP_SUCCESS && code != LDAP_SIZELIMIT_EXCEEDED)
 		return failed("search", code, p->connection.ld, err);
 	n = ldap_count_entries(p->connection.ld, p->found);
-	if (n != 1)
-		return err_set(err, ERR_POLICY, n > 1 ? "several entries have the address" : "no entry has the address");
+	/* Of more than one the server may give one. */
+	if (n != 1 || code == LDAP_SIZELIMIT_EXCEEDED)
+		return err_set(err, ERR_POLICY, n > 0 ? "several entries have the address" : "no entry has the address");
 	p->entry = ldap_first_entry(p->connection.ld, p->found);
 	return 0;
 }
