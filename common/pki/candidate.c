@@ -229,8 +229,10 @@ static int associate(struct gathering *g, const struct directory *directory, con
 {
 	for (size_t i = 0; i < g->list->n; i++) {
 		struct candidate *item = &g->list->items[i];
-		const struct smimea *by = claim_associate(&g->claims[i], directory, answer, item->cert);
+		const struct smimea *by = NULL;
 
+		if (claim_associate(&g->claims[i], directory, answer, item->cert, &by) != 0)
+			return -1;
 		if (by == NULL || has_entry(answer, item->cert))
 			continue;
 		item->source = arena_printf(g->arena, "%s, confirmed by %s SMIMEA %d %d %d", item->source, directory->name,

@@ -55,25 +55,27 @@ void claim_add(struct claim *claim, const struct address *recipient, const struc
 	}
 }
 
-const struct smimea *claim_associate(struct claim *claim, const struct directory *directory,
-				     const struct directory_answer *answer, const struct cert *cert)
+int claim_associate(struct claim *claim, const struct directory *directory, const struct directory_answer *answer,
+		    const struct cert *cert, const struct smimea **by)
 {
-	const struct smimea *by = NULL;
 	bool persons_only = answer->association_count > 0;
 
+	*by = NULL;
 	for (size_t i = 0; i < answer->association_count; i++) {
 		const struct smimea *record = &answer->associations[i];
+		int matches = smimea_is_person(record) ? smimea_matches(record, cert) : 0;
 
+		if (matches < 0)
+			return -1;
 		persons_only &= smimea_is_person(record);
-		if (smimea_is_person(record) && smimea_matches(record, cert) &&
-		    (by == NULL || record->usage == SMIMEA_DANE_EE))
-			by = record;
+		if (matches > 0 && (*by == NULL || record->usage == SMIMEA_DANE_EE))
+			*by = record;
 	}
-	if (directory->trusted && by != NULL)
-		claim->trusted |= by->usage == SMIMEA_DANE_EE;
+	if (directory->trusted && *by != NULL)
+		claim->trusted |= (*by)->usage == SMIMEA_DANE_EE;
 	else if (directory->trusted && persons_only)
 		claim->refused_by = directory->name;
-	return by;
+	return 0;
 }
 
 const char *claim_objection(struct arena *arena, const struct claim *claim, const struct cert *cert)

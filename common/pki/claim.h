@@ -21,9 +21,9 @@ void claim_add(struct claim *claim, const struct address *recipient, const struc
 
 /* Adds what the associations in the directory's answer say of the certificate, wherever that came from (RFC 8162). A
  * trusted directory is believed: a record of usage 3 makes it trusted, and where records name persons' certificates
- * alone (usages 1 and 3), others are refused. Returns the record that names it; NULL: none does. */
-const struct smimea *claim_associate(struct claim *claim, const struct directory *directory,
-				     const struct directory_answer *answer, const struct cert *cert);
+ * alone (usages 1 and 3), others are refused. *by: the record that names it; NULL: none does. 0, or -1: memory. */
+int claim_associate(struct claim *claim, const struct directory *directory, const struct directory_answer *answer,
+		    const struct cert *cert, const struct smimea **by);
 
 /* Why a certificate with that claim is not the recipient's: "" if it is, else a text that names the address that is
  * missing. In the arena; NULL: exhausted. */

@@ -116,11 +116,11 @@ bool smimea_is_person(const struct smimea *record)
 	return record->usage == SMIMEA_PKIX_EE || record->usage == SMIMEA_DANE_EE;
 }
 
-bool smimea_matches(const struct smimea *record, const struct cert *cert)
+int smimea_matches(const struct smimea *record, const struct cert *cert)
 {
 	struct arena *arena = arena_new(0);
 	struct smimea made;
-	bool matches = false;
+	int matches = -1;
 
 	if (arena != NULL &&
 	    smimea_make(arena, cert, record->usage, record->selector, record->matching, &made, NULL) == 0)

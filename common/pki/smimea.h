@@ -37,7 +37,7 @@ const char *smimea_text(struct arena *arena, const struct smimea *record, size_t
 
 /* Does it name a person's certificate (usages 1 and 3), not a CA's? */
 bool smimea_is_person(const struct smimea *record);
-/* Is it said of this certificate? Usage is not looked at. */
-bool smimea_matches(const struct smimea *record, const struct cert *cert);
+/* Is it said of this certificate? Usage is not looked at. 1, 0, or -1: memory. */
+int smimea_matches(const struct smimea *record, const struct cert *cert);
 
 #endif

@@ -241,7 +241,7 @@ static void domains_have_a_say(void **state)
 						     (enum smimea_matching)rows[i].records[k].matching, &records[k],
 						     NULL), 0);
 		claim_add(&claim, &bob, NULL, i % 2 == 0 ? &files : &smimea, &entry);
-		by = claim_associate(&claim, &smimea, &answer, cert);
+		assert_int_equal(claim_associate(&claim, &smimea, &answer, cert, &by), 0);
 		assert_int_equal(by == NULL ? -1 : (int)by->usage, rows[i].confirmed);
 		assert_int_equal(claim.trusted, rows[i].vouched);
 		assert_string_equal(claim_objection(s->arena, &claim, cert),
