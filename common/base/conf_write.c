@@ -15,7 +15,7 @@ static int write_text(const char *text, struct buf *out)
 
 static int write_strings(const struct conf_strings *strings, struct buf *out)
 {
-	int rc = buf_printf(out, "%zu", strings->n);
+	int rc = buf_printf(out, "%zu ", strings->n);
 
 	for (size_t i = 0; i < strings->n && rc == 0; i++)
 		rc = write_text(strings->items[i], out);

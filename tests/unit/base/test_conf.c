@@ -417,6 +417,8 @@ static void write_rule(const char *text, struct buf *out)
 	conf_free(conf);
 }
 
+#define TEN(text) text text text text text text text text text text
+
 static void test_write(void **state)
 {
 	static const char *const others[] = {
@@ -438,6 +440,10 @@ static void test_write(void **state)
 		write_rule(others[i], &other);
 		assert_false(slice_equal(buf_slice(&one), buf_slice(&other)));
 	}
+	/* A value that looks like others behind it. */
+	write_rule("rules = ( { id = \"a\"; recipient = [ \"aaaaaaaaaa" TEN("8:aaaaaaaa") "\" ]; } );", &one);
+	write_rule("rules = ( { id = \"a\"; recipient = [ \"aaaaaaaaaa\"" TEN(", \"aaaaaaaa\"") " ]; } );", &other);
+	assert_false(slice_equal(buf_slice(&one), buf_slice(&other)));
 	assert_int_equal(conf_write(&top, &(struct settings){ 0 }, &other), -1);	/* it has lists of groups */
 	buf_clear(&one);
 	buf_clear(&other);
