@@ -25,7 +25,7 @@ static struct slice get(struct reader *reader, size_t n)
 	struct slice bytes = slice_first(reader->left, n);
 
 	if (failed(reader) || n > reader->left.n) {
-		reader->bad = true;
+		reader->bad |= !reader->exhausted;
 		return slice_make("", 0);
 	}
 	reader->left = slice_from(reader->left, n);
