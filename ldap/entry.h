@@ -25,8 +25,8 @@ int entry_walk(LDAP *ld, LDAPMessage *entry, const char *const *names, entry_tak
 int entry_value(struct arena *arena, const struct directory_entry *like, struct slice value,
 		struct directory_answer *answer);
 
-/* Adds the values of all attributes in names to the answer, in the order of names; several entries may be added to one. owner: whose entry it
- * is, as owner.h reads it. As entry_walk. */
+/* Adds the values of all attributes in names to the answer, in the order of names; several entries may be added to one.
+ * owner: whose entry it is, as owner.h reads it. As entry_walk. */
 int entry_read(struct arena *arena, LDAP *ld, LDAPMessage *entry, const char *const *names,
 	       const struct directory_owner *owner, struct directory_answer *answer);
 

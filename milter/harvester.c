@@ -76,7 +76,8 @@ static int check_chain(struct slice der, struct err *err)
 	return rc;
 }
 
-bool harvest_news_alarms(enum harvest_news news)
+/* Another key than before. */
+static bool is_alarm(enum harvest_news news)
 {
 	return news == HARVEST_NEWS_CHANGED || news == HARVEST_NEWS_CHANGED_WAITS;
 }
@@ -117,10 +118,10 @@ static void tell(const struct harvester *harvester, const struct harvest_lesson 
 	struct arena *arena = arena_new(0);
 	const char *text = arena != NULL ? harvest_news_text(arena, lesson->address, change, lesson->cert) : NULL;
 
-	if (harvest_news_alarms(change->news))
+	if (is_alarm(change->news))
 		metrics_count(harvester->metrics, METRIC_HARVEST_CHANGED, NULL, 0);
 	if (text != NULL)
-		event_log(harvester->sink, harvest_news_alarms(change->news) ? EVENT_WARNING : EVENT_INFO, "%s", text);
+		event_log(harvester->sink, is_alarm(change->news) ? EVENT_WARNING : EVENT_INFO, "%s", text);
 	arena_free(arena);
 }
 

@@ -32,7 +32,5 @@ int harvester_learn(struct harvester *harvester, struct slice text, struct err *
 /* What a change means for whoever reads the log or the terminal; NULL: nothing worth a line. In the arena. */
 const char *harvest_news_text(struct arena *arena, struct slice address, const struct harvest_change *change,
 			      const struct cert *cert);
-/* Is it an alarm: another key than before? */
-bool harvest_news_alarms(enum harvest_news news);
 
 #endif

@@ -8,10 +8,12 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-int sqlite_file_path(const struct sqlite_file *file, char out[SQLITE_FILE_PATH_BYTES], struct err *err)
+#define PATH_BYTES 4096
+
+static int path_of(const struct sqlite_file *file, char out[PATH_BYTES], struct err *err)
 {
 	/* -wal, -shm and .new stand behind it. */
-	if (snprintf(out, SQLITE_FILE_PATH_BYTES, "%s/%s", file->state_dir, file->name) >= SQLITE_FILE_PATH_BYTES - 16)
+	if (snprintf(out, PATH_BYTES, "%s/%s", file->state_dir, file->name) >= PATH_BYTES - 16)
 		return err_set(err, ERR_TEMP, "state_dir: the path is too long");
 	return 0;
 }
@@ -51,7 +53,7 @@ static int make_file(const struct sqlite_file *file, const char *path, struct er
 
 static void remove_beside(const char *path, const char *suffix)
 {
-	char beside[SQLITE_FILE_PATH_BYTES + 16];
+	char beside[PATH_BYTES + 16];
 
 	snprintf(beside, sizeof(beside), "%s%s", path, suffix);
 	(void)unlink(beside);
@@ -61,7 +63,7 @@ static void remove_beside(const char *path, const char *suffix)
  * would take it for the new one's. */
 static int make(const struct sqlite_file *file, const char *path, int directory, struct err *err)
 {
-	char new[SQLITE_FILE_PATH_BYTES + 8];
+	char new[PATH_BYTES + 8];
 	int rc = -1;
 
 	snprintf(new, sizeof(new), "%s.new", path);
@@ -166,20 +168,20 @@ fail:
 
 sqlite3 *sqlite_file_open(const struct sqlite_file *file, bool *made, struct err *err)
 {
-	char path[SQLITE_FILE_PATH_BYTES];
+	char path[PATH_BYTES];
 
 	*made = false;
-	if (sqlite_file_path(file, path, err) != 0 || make_missing(file, path, made, err) != 0)
+	if (path_of(file, path, err) != 0 || make_missing(file, path, made, err) != 0)
 		return NULL;
 	return open_database(file, path, SQLITE_OPEN_READWRITE, check_whole, err);
 }
 
 int sqlite_file_open_read(const struct sqlite_file *file, sqlite3 **db, struct err *err)
 {
-	char path[SQLITE_FILE_PATH_BYTES];
+	char path[PATH_BYTES];
 
 	*db = NULL;
-	if (sqlite_file_path(file, path, err) != 0)
+	if (path_of(file, path, err) != 0)
 		return -1;
 	if (access(path, F_OK) != 0)
 		return errno == ENOENT ? 0 : failed_system(file, err);

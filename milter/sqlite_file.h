@@ -11,8 +11,6 @@
 
 #include "base/err.h"
 
-#define SQLITE_FILE_PATH_BYTES 4096
-
 struct sqlite_file {
 	const char *what;		/* "journal": begins errors */
 	const char *name;		/* "journal.sqlite" */
@@ -20,9 +18,6 @@ struct sqlite_file {
 	const char *schema;		/* statements that make its tables, and set user_version to 1 */
 	int busy_ms;			/* how long a lock of another process is waited for */
 };
-
-/* The path into out. -1: too long. */
-int sqlite_file_path(const struct sqlite_file *file, char out[SQLITE_FILE_PATH_BYTES], struct err *err);
 
 /* For writing. One that is missing is made under another name and linked into place whole (*made), so that a file
  * without tables is never a new one, but one that lost them. NULL, ERR_TEMP: it cannot be opened, or is damaged. */

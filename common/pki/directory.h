@@ -29,7 +29,7 @@ struct directory_entry {
 
 enum directory_status { DIRECTORY_NONE = 0, DIRECTORY_FOUND = 1, DIRECTORY_FAILED = -1 };
 
-struct directory_answer {			/* a member more is a line more in milter/lookup_wire.c */
+struct directory_answer {			/* a member more is one more in milter/lookup_wire.h */
 	enum directory_status status;
 	struct directory_entry *entries;	/* unordered, unchecked: candidate.h ranks them */
 	size_t n;

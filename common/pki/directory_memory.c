@@ -120,7 +120,7 @@ struct remembered *directory_memory_copy(struct slice key, const struct director
 	return what;
 }
 
-struct remembered *directory_memory_ref(struct remembered *what)
+static struct remembered *hold(struct remembered *what)
 {
 	atomic_fetch_add(&what->references, 1);
 	return what;
@@ -148,7 +148,7 @@ static void release(void *what)
 int directory_memory_give(struct arena *arena, struct remembered *what, struct directory_answer *answer)
 {
 	*answer = what->answer;
-	return arena_defer(arena, release, directory_memory_ref(what));
+	return arena_defer(arena, release, hold(what));
 }
 
 struct remembered *directory_memory_look(struct directory_memory *memory, struct slice key)
@@ -207,7 +207,7 @@ void directory_memory_keep(struct directory_memory *memory, struct remembered *w
 		directory_memory_forget(memory, old);
 	if (what->bytes > memory->limit_bytes / SHARE)
 		return;
-	insert(memory, directory_memory_ref(what));
+	insert(memory, hold(what));
 	make_room(memory);
 }
 
@@ -215,7 +215,7 @@ void directory_memory_failed(struct directory_memory *memory, struct remembered 
 {
 	memory->bytes -= weight(what);
 	directory_memory_unref(what->failed);
-	what->failed = directory_memory_ref(failed);
+	what->failed = hold(failed);
 	memory->bytes += weight(what);
 	make_room(memory);
 }

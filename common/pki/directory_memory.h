@@ -1,6 +1,6 @@
 /* directory_memory.h - a bounded table of what a directory answered, least recently used first to go. For
  * directory_cache.c alone, which says how long an answer counts and holds a lock around every call here; only what is
- * counted (directory_memory_ref, _unref, _give) needs none.
+ * counted (directory_memory_unref, _give) needs none.
  */
 #ifndef PKI_DIRECTORY_MEMORY_H
 #define PKI_DIRECTORY_MEMORY_H
@@ -37,7 +37,6 @@ struct slice directory_memory_address(struct slice key);
 
 /* A deep copy of the answer, of any status. NULL: memory. */
 struct remembered *directory_memory_copy(struct slice key, const struct directory_answer *answer, int64_t asked_ms);
-struct remembered *directory_memory_ref(struct remembered *what);
 void directory_memory_unref(struct remembered *what);	/* NULL is fine */
 struct slice directory_memory_key_of(const struct remembered *what);
 /* What is remembered as an answer whose contents the arena keeps. 0, or -1: the arena is exhausted. */
