@@ -79,7 +79,7 @@ static void nul_is_garbage(void **state)
 	assert_false(owner_address(*state, slice_make(value, sizeof(value) - 1), &address, &primary));
 }
 
-/* The lookup process takes no text of any size: one in somebody's entry must not put off mail to everybody beside him. */
+/* The lookup process takes no text of any size: one in somebody's entry must not put off mail to others. */
 static void long_values_are_none(void **state)
 {
 	char value[1001] = "SMTP:";
