@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/event.h"
+
 #define BUCKETS 12
 #define PROCESSES 512		/* that can have sessions open at a time: two generations of workers */
 
@@ -68,13 +70,16 @@ struct metrics *metrics_new(void)
 	return memory != MAP_FAILED ? memory : NULL;
 }
 
-/* As OpenMetrics wants it: quotes, backslashes and line ends escaped. Never a half escape at the end. */
+/* Quotes and backslashes escaped, as OpenMetrics wants it, never half an escape at the end. What is not printable ASCII
+ * is as in the log: half a character in one label, and a scraper refuses all metrics. */
 static size_t append_value(char *out, size_t n, size_t size, const char *value)
 {
-	for (; *value != '\0' && n + 4 < size; value++) {
-		if (*value == '"' || *value == '\\' || *value == '\n')
+	char plain[METRICS_LABEL_BYTES];
+
+	for (value = event_escape(slice_of(value), plain, sizeof(plain)); *value != '\0' && n + 4 < size; value++) {
+		if (*value == '"' || *value == '\\')
 			out[n++] = '\\';
-		out[n++] = *value == '\n' ? 'n' : *value;
+		out[n++] = *value;
 	}
 	return n;
 }

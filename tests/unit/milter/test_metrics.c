@@ -80,10 +80,14 @@ static void values_are_escaped(void **state)
 	char value[400];
 
 	count(f->metrics, "a", "x\"} 9\n\\");
-	assert_true(has(f, "smime_milter_messages_total{action=\"a\",result=\"ok\",rule=\"x\\\"} 9\\n\\\\\"} 1"));
+	assert_true(has(f, "smime_milter_messages_total{action=\"a\",result=\"ok\",rule=\"x\\\"} 9\\\\x0a\\\\\"} 1"));
+	count(f->metrics, "b", "Z\xc3\xbcrich");
+	assert_true(has(f, "smime_milter_messages_total{action=\"b\",result=\"ok\",rule=\"Z\\\\xc3\\\\xbcrich\"} 1"));
 	for (size_t n = 0; n < sizeof(value); n += 7) {
 		memset(value, n % 2 == 0 ? '"' : 'v', n);
 		value[n] = '\0';
+		count(f->metrics, value, value);
+		memset(value, 0xc3, n);
 		count(f->metrics, value, value);
 	}
 	assert_true(has(f, "# TYPE smime_milter_seconds histogram"));
@@ -91,6 +95,8 @@ static void values_are_escaped(void **state)
 		assert_true(*line == '#' || strncmp(line, "smime_milter_", 13) == 0);
 		assert_true(strcspn(line, "\n") < METRICS_LABEL_BYTES + 60);
 	}
+	for (size_t i = 0; i < f->text.n; i++)
+		assert_true(f->text.p[i] < 0x80);
 }
 
 static void durations_fall_into_buckets(void **state)
