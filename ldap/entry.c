@@ -121,6 +121,8 @@ int entry_read(struct arena *arena, LDAP *ld, LDAPMessage *entry, const char *co
 	       const struct directory_owner *owner, struct directory_answer *answer)
 {
 	struct reading r = { arena, owner, answer };
+	const bool is_wanted = *names != NULL;
+	const size_t before = answer->n + answer->problem_count;
 	int rc = 0;
 
 	for (; *names != NULL && rc == 0; names++) {
@@ -128,5 +130,8 @@ int entry_read(struct arena *arena, LDAP *ld, LDAPMessage *entry, const char *co
 
 		rc = entry_walk(ld, entry, name, read_values, &r);
 	}
+	/* Who looks for the reason of a "none" wants to know it from one without an entry. */
+	if (rc == 0 && is_wanted && answer->n + answer->problem_count == before)
+		rc = directory_answer_problem(arena, answer, "an entry without certificates");
 	return rc;
 }

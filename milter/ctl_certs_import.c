@@ -136,6 +136,11 @@ int ctl_certs_import(struct ctl *ctl, struct err *err)
 	}
 	for (size_t i = 0; i < recipients.problem_count; i++)
 		fprintf(stderr, "left out: %s\n", recipients.problems[i]);
+	/* An export that has lost its values would empty the directory, and mail that may go plain would. */
+	if ((ctl->args.given & OPTION_REMOVE) != 0 && recipients.n == 0) {
+		err_set(err, ERR_CONFIG, "%s: no certificate at all: nothing is removed", file);
+		goto out;
+	}
 	if (write_all(ctl, &recipients, &counts, err) != 0)
 		goto out;
 	if ((ctl->args.given & OPTION_REMOVE) != 0 && remove_rest(ctl, &recipients, &counts, err) != 0)

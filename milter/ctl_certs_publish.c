@@ -146,6 +146,8 @@ int ctl_certs_publish(struct ctl *ctl, struct err *err)
 
 	if ((ctl->args.bind_dn == NULL) != (ctl->args.password_file == NULL))
 		return ctl_usage(ctl, "--bind-dn and --password-file go together");
+	if (ctl->args.bind_dn != NULL && (ctl->args.given & OPTION_SMIMEA) != 0)
+		return ctl_usage(ctl, "--smimea asks no directory");
 	if (ctl_address(ctl, ctl->args.operands.items[0], &address) != 0)
 		return CTL_USAGE;
 	if (ctl_site(ctl, err) != 0 || own_certs(ctl, &address, &certs, &n, err) != 0)

@@ -22,7 +22,7 @@ struct import {
 
 static void explain_nothing(struct import *import, const char *what, const char *why)
 {
-	fprintf(stderr, "%s: %s%s%s\n", import->file, what, what[0] != '\0' ? ": " : "", why);
+	fprintf(stderr, "%s: %s%s%s\n", import->file, what, what[0] != '\0' && why[0] != '\0' ? ": " : "", why);
 	import->barren = true;
 }
 

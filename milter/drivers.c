@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "ldap/ldap_driver.h"
+#include "milter/metrics_http.h"
 #include "milter/harvest_directory.h"
 
 static const struct directory_driver *const directories[] = {
@@ -71,5 +72,7 @@ char *drivers_names(char *out, size_t size)
 		used += (size_t)snprintf(out + used, size - used, "; journals:");
 	for (size_t i = 0; journals[i] != NULL && used < size; i++)
 		used += (size_t)snprintf(out + used, size - used, " %s", journals[i]);
+	if (used < size)
+		used += (size_t)snprintf(out + used, size - used, "; metrics: %s", metrics_http_library());
 	return out;
 }

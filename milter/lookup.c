@@ -59,7 +59,7 @@ static int find(const struct lookup_env *env, const struct lookup_question *ques
 	if (directory->class->find(directory->self, arena, question->addresses, question->n, question->deadline_ms,
 				   answers, err) != 0)
 		return -1;
-	measure_directory(env->metrics, directory->name, answers, question->n, (double)(now_ms() - before_ms) / 1000);
+	measure_directory(env->metrics, directory, answers, question->n, (double)(now_ms() - before_ms) / 1000);
 	if (lookup_write_answers(answers, question->n, LOOKUP_ANSWER_BYTES, out) != 0)
 		return err_memory(err);
 	return 0;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "pki/directory_cache.h"
+
 #define LABELS(labels) (labels), sizeof(labels) / sizeof((labels)[0])
 
 /* Which of `limits` a reply tells of; NULL: none. */
@@ -57,13 +59,13 @@ static const char *status_name(enum directory_status status)
 	return status == DIRECTORY_FOUND ? "found" : status == DIRECTORY_NONE ? "none" : "failed";
 }
 
-/* The worst of all addresses is the question's result. */
+/* The worst of all addresses is the question's result; what is stale could not be asked. */
 static const char *question_result(const struct directory_answer *answers, size_t n)
 {
 	enum directory_status worst = DIRECTORY_FOUND;
 
 	for (size_t i = 0; i < n; i++) {
-		if (answers[i].status == DIRECTORY_FAILED)
+		if (answers[i].status == DIRECTORY_FAILED || answers[i].stale)
 			return status_name(DIRECTORY_FAILED);
 		if (answers[i].status == DIRECTORY_NONE)
 			worst = DIRECTORY_NONE;
@@ -71,15 +73,15 @@ static const char *question_result(const struct directory_answer *answers, size_
 	return status_name(worst);
 }
 
-void measure_directory(struct metrics *metrics, const char *name, const struct directory_answer *answers, size_t n,
-		       double seconds)
+void measure_directory(struct metrics *metrics, const struct directory *directory,
+		       const struct directory_answer *answers, size_t n, double seconds)
 {
-	const struct metric_label asked[] = { { "directory", name }, { "result", question_result(answers, n) } };
+	const struct metric_label asked[] = { { "directory", directory->name }, { "result", question_result(answers, n) } };
 
 	metrics_observe(metrics, METRIC_DIRECTORY_SECONDS, LABELS(asked), seconds);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && directory_cache_is(directory); i++) {
 		const char *how = answers[i].stale ? "stale" : answers[i].remembered ? "hit" : "miss";
-		const struct metric_label remembered[] = { { "cache", name }, { "result", how } };
+		const struct metric_label remembered[] = { { "cache", directory->name }, { "result", how } };
 
 		metrics_count(metrics, METRIC_CACHE, LABELS(remembered));
 	}

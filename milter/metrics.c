@@ -1,5 +1,5 @@
-/* metrics.c - see metrics.h. A table of series in shared memory: a place is claimed once and keeps its labels, so finding and
- * counting need atomic words alone. A process that is killed while it claims one leaves a place that nobody uses.
+/* metrics.c - see metrics.h. A table of series in shared memory: a place is claimed once and keeps its labels, so finding
+ * and counting need atomic words alone. A process that is killed while it claims one leaves a place that nobody uses.
  */
 #include "milter/metrics.h"
 
@@ -119,8 +119,8 @@ static bool claim(struct series *series, enum metric metric, const char *labels)
 	return true;
 }
 
-/* Its place, claimed if there is none yet; NULL: all are taken. Who finds a place that is being claimed waits for the few
- * instructions that it takes, but not for ever. */
+/* Its place, claimed if there is none yet; NULL: all are taken. Who finds a place that is being claimed waits for the
+ * few instructions that it takes, but not for ever. */
 static struct series *find(struct metrics *metrics, enum metric metric, const struct metric_label *labels, size_t n)
 {
 	char text[METRICS_LABEL_BYTES];
@@ -150,7 +150,8 @@ void metrics_count(struct metrics *metrics, enum metric metric, const struct met
 		atomic_fetch_add(&series->value, 1);
 }
 
-void metrics_observe(struct metrics *metrics, enum metric metric, const struct metric_label *labels, size_t n, double seconds)
+void metrics_observe(struct metrics *metrics, enum metric metric, const struct metric_label *labels, size_t n,
+		     double seconds)
 {
 	struct series *series = metrics != NULL ? find(metrics, metric, labels, n) : NULL;
 	const int64_t us = (int64_t)(seconds * 1e6);
@@ -166,7 +167,8 @@ void metrics_observe(struct metrics *metrics, enum metric metric, const struct m
 	atomic_fetch_add(&series->value, 1);
 }
 
-void metrics_set(struct metrics *metrics, enum metric metric, const struct metric_label *labels, size_t n, int64_t value)
+void metrics_set(struct metrics *metrics, enum metric metric, const struct metric_label *labels, size_t n,
+		 int64_t value)
 {
 	struct series *series = metrics != NULL ? find(metrics, metric, labels, n) : NULL;
 

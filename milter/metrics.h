@@ -1,5 +1,5 @@
-/* metrics.h - numbers that all processes count together (INTERFACE 5), in memory that they share: made by the master, so
- * that they go on over a reload and over the death of whoever counts. Who shows them is metrics_http.c.
+/* metrics.h - numbers that all processes count together (INTERFACE 5), in memory that they share: made by the master,
+ * so that they go on over a reload and over the death of whoever counts. Who shows them is metrics_http.c.
  *
  * Each function takes metrics == NULL and does nothing then. No locks: threads and processes count at the same time.
  */
@@ -41,9 +41,11 @@ struct metrics *metrics_new(void);
 /* Counters and the sums of them. n labels, in the order of the table above. */
 void metrics_count(struct metrics *metrics, enum metric metric, const struct metric_label *labels, size_t n);
 /* One duration of a histogram. */
-void metrics_observe(struct metrics *metrics, enum metric metric, const struct metric_label *labels, size_t n, double seconds);
+void metrics_observe(struct metrics *metrics, enum metric metric, const struct metric_label *labels, size_t n,
+		     double seconds);
 /* A value that holds now. */
-void metrics_set(struct metrics *metrics, enum metric metric, const struct metric_label *labels, size_t n, int64_t value);
+void metrics_set(struct metrics *metrics, enum metric metric, const struct metric_label *labels, size_t n,
+		 int64_t value);
 /* All values of the metric are gone until they are set again. */
 void metrics_forget(struct metrics *metrics, enum metric metric);
 

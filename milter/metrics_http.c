@@ -85,20 +85,24 @@ static struct MHD_Response *respond(const struct metrics *metrics)
 static enum MHD_Result answer(void *self, struct MHD_Connection *connection, const char *url, const char *method,
 			      const char *version, const char *upload, size_t *upload_bytes, void **request)
 {
-	const bool known = strcmp(url, "/metrics") == 0 || strcmp(url, "/") == 0;
+	const bool known = strcmp(url, "/metrics") == 0;
 	const bool reads = strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+	const unsigned status = !known ? MHD_HTTP_NOT_FOUND : reads ? MHD_HTTP_OK : MHD_HTTP_METHOD_NOT_ALLOWED;
 	struct MHD_Response *response = NULL;
 	enum MHD_Result rc;
 
 	(void)version, (void)upload, (void)upload_bytes, (void)request;
-	if (!reads)
-		return MHD_NO;
-	response = known ? respond(self) : MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+	response = status == MHD_HTTP_OK ? respond(self) : MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 	if (response == NULL)
 		return MHD_NO;
-	rc = MHD_queue_response(connection, known ? MHD_HTTP_OK : MHD_HTTP_NOT_FOUND, response);
+	rc = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return rc;
+}
+
+const char *metrics_http_library(void)
+{
+	return "libmicrohttpd";
 }
 
 _Noreturn void metrics_http_run(const struct metrics *metrics, const struct event_sink *sink, int fd, int control)

@@ -18,6 +18,11 @@ int metrics_http_open(const struct site *site, int *fd, struct err *err)
 	return metrics_http_check(site, err);
 }
 
+const char *metrics_http_library(void)
+{
+	return "none";
+}
+
 _Noreturn void metrics_http_run(const struct metrics *metrics, const struct event_sink *sink, int fd, int control)
 {
 	(void)metrics, (void)sink, (void)fd, (void)control;

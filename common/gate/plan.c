@@ -235,18 +235,38 @@ static const char *name_missing(const struct planner *p, const struct rule *rule
 	return names != NULL ? arena_printf(p->arena, "no usable certificate for %s (rule %s)", names, rule->id) : NULL;
 }
 
-/* Who is in a group is told in the log alone: the sender need not know. NULL: arena exhausted. */
-static const char *name_members(const struct planner *p, const struct rule *rule, const char *before)
+/* Why what was found cannot be used: of the first candidate, and how many more there are. "": nothing was found; NULL:
+ * arena exhausted. */
+static const char *why_unusable(const struct planner *p, const struct candidate_list *list)
+{
+	if (list->missing != NULL)
+		return list->missing;
+	if (list->n == 0)
+		return "";
+	if (list->n == 1)
+		return arena_printf(p->arena, "%s (%s)", list->items[0].reason, list->items[0].source);
+	return arena_printf(p->arena, "%s (%s), and %zu more", list->items[0].reason, list->items[0].source, list->n - 1);
+}
+
+/* Who is in a group, and what a directory has, is told in the log alone: the sender need not know. NULL: arena
+ * exhausted. */
+static const char *name_reasons(const struct planner *p, const struct rule *rule, const char *before)
 {
 	const struct missing missing = { p->plan, rule };
-	const char *text = before;
+	const char *text = before, *why = NULL;
 	size_t i;
 
-	for (i = 0; i < p->envelope->recipient_count && text != NULL; i++)
-		if (is_missing(&missing, i) && p->plan->candidates[i].missing != NULL)
-			text = arena_printf(p->arena, "%s; <%.*s> is a group; %s", text,
-					    SLICE_ARGS(p->envelope->recipients[i].address.text),
-					    p->plan->candidates[i].missing);
+	for (i = 0; i < p->envelope->recipient_count && text != NULL; i++) {
+		const struct candidate_list *list = &p->plan->candidates[i];
+
+		if (!is_missing(&missing, i))
+			continue;
+		why = why_unusable(p, list);
+		if (why == NULL || why[0] != '\0')
+			text = why == NULL ? NULL : arena_printf(p->arena, "%s; <%.*s>%s %s", text,
+								 SLICE_ARGS(p->envelope->recipients[i].address.text),
+								 list->missing != NULL ? " is a group;" : ":", why);
+	}
 	return text;
 }
 
@@ -258,7 +278,7 @@ static void refuse_missing(const struct planner *p, const struct treatment *trea
 	bool later = settings->no_certificate == NO_CERTIFICATE_TEMPFAIL;
 
 	if (missing != NULL)
-		why = name_members(p, treatment->rule, missing);
+		why = name_reasons(p, treatment->rule, missing);
 	if (why != NULL && settings->encrypt != ENCRYPT_REQUIRE)
 		why = arena_printf(p->arena, "%s; the message itself asks for encryption (triggers)", why);
 	plan_refuse(p->plan, later ? REPLY_NO_CERTIFICATE_LATER : REPLY_NO_CERTIFICATE,
@@ -279,6 +299,7 @@ static void judge_candidates(struct planner *p, size_t i)
 	struct treatment *treatment = &p->plan->each[i];
 	bool must = treatment_must_encrypt(treatment, p->facts);
 	const struct candidate_list *list = &p->plan->candidates[i];
+	const char *why = NULL;
 
 	if (list->status == DIRECTORY_FOUND) {
 		explain_incomplete(p, treatment, list);
@@ -293,8 +314,9 @@ static void judge_candidates(struct planner *p, size_t i)
 	treatment->drop = must && treatment->rule->settings->no_certificate == NO_CERTIFICATE_DROP_RECIPIENT;
 	explain(p, treatment, treatment->drop ? "dropped: no usable certificate" :
 		"not encrypted: no usable certificate");
-	if (list->missing != NULL)
-		explain(p, treatment, list->missing);
+	why = why_unusable(p, list);
+	if (why != NULL && why[0] != '\0')
+		explain(p, treatment, why);
 	if (must && !treatment->drop)
 		refuse_missing(p, treatment);
 }

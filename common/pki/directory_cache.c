@@ -434,6 +434,11 @@ static const struct directory_class cache_class = {
 	.find = cache_find, .probe = cache_probe, .publish = cache_publish, .free = cache_free
 };
 
+bool directory_cache_is(const struct directory *directory)
+{
+	return directory->class == &cache_class;
+}
+
 static struct cache *cache_new(const struct directory_settings *settings, const struct clock *clock, struct err *err)
 {
 	struct cache *cache = calloc(1, sizeof(*cache));
@@ -507,7 +512,7 @@ int directory_cache_list(const struct directory *directory, struct arena *arena,
 
 	*items = NULL;
 	*n = 0;
-	if (directory->class != &cache_class)
+	if (!directory_cache_is(directory))
 		return 0;
 	pthread_mutex_lock(&cache->mutex);
 	rc = list(cache, arena, items, n);
@@ -534,7 +539,7 @@ int directory_cache_insert(const struct directory *directory, const struct direc
 	struct slice key = { NULL, 0 };
 	int64_t now_ms;
 
-	if (directory->class != &cache_class || item->answer.status == DIRECTORY_FAILED)
+	if (!directory_cache_is(directory) || item->answer.status == DIRECTORY_FAILED)
 		return 0;
 	now_ms = clock_monotonic_ms(cache->clock);
 	arena = arena_new(0);

@@ -22,6 +22,9 @@
 int directory_cache_wrap(struct directory *directory, const struct directory_settings *settings,
 			 const struct clock *clock, struct err *err);
 
+/* Does it remember anything? */
+bool directory_cache_is(const struct directory *directory);
+
 struct directory_remembered {
 	struct slice address;		/* as directory_key writes it */
 	struct directory_answer answer;	/* found or none, read only; age_ms: since it was asked */

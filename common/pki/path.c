@@ -76,13 +76,13 @@ void path_cut_by_validity(struct search *s, const struct cert *cert)
 }
 
 /* Keeps a failure if it is nearer to good than what is known. */
-static void fail(struct search *s, enum path_chain chain, const char *what, const struct cert *cert)
+static void fail(struct search *s, enum path_chain chain, const char *what, const char *name)
 {
 	char line[sizeof(s->best.detail)];
 
 	if (distance(chain) >= distance(s->best.chain) && s->best.detail[0] != '\0')
 		return;
-	snprintf(line, sizeof(line), "%s: %s", what, cert_info(cert)->subject);
+	snprintf(line, sizeof(line), "%s: %s", what, name);
 	s->best = (struct path_result){ .chain = chain, .revocation = REV_OFF };
 	event_escape(slice_of(line), s->best.detail, sizeof(s->best.detail));
 }
@@ -114,13 +114,13 @@ static void try_path(struct search *s)
 	struct path_fault fault;
 
 	if (s->paths++ == MAX_PATHS) {
-		fail(s, CHAIN_BAD, "too many paths", s->certs[0]);
+		fail(s, CHAIN_BAD, "too many paths", cert_info(s->certs[0])->subject);
 	} else if (path_verify(&trial, &fault) != 0) {
 		s->failed = true;
 	} else if (fault.error != X509_V_OK) {
-		fail(s, fault.chain, X509_verify_cert_error_string(fault.error), s->certs[fault.depth]);
+		fail(s, fault.chain, X509_verify_cert_error_string(fault.error), cert_info(s->certs[fault.depth])->subject);
 	} else if (other != NULL) {
-		fail(s, CHAIN_BAD, "RFC 8550 4.4.4: the CA's EKU leaves out e-mail protection", other);
+		fail(s, CHAIN_BAD, "RFC 8550 4.4.4: the CA's EKU leaves out e-mail protection", cert_info(other)->subject);
 	} else {
 		memcpy(s->found.certs, s->certs, s->n * sizeof(s->certs[0]));
 		s->found.n = s->n;
@@ -194,20 +194,20 @@ static bool verify_once(struct search *s, const struct cert *issuer, const struc
 static bool has_signed(struct search *s, const struct cert *issuer, const struct cert *child, bool anchor)
 {
 	if (!may_verify(s)) {
-		fail(s, CHAIN_BAD, "too many CA certificates of one name", child);
+		fail(s, CHAIN_BAD, "too many CA certificates of one name", cert_info(child)->subject);
 		return false;
 	}
 	if (cert_info(issuer)->oversized) {
-		fail(s, CHAIN_BAD, "a CA's key is too large", issuer);
+		fail(s, CHAIN_BAD, "a CA's key is too large", cert_info(issuer)->subject);
 		return false;
 	}
 	if (verify_once(s, issuer, child))
 		return true;
 	ERR_clear_error();
 	if (X509_get0_authority_key_id(cert_x509(child)) != NULL && cert_info(issuer)->skid.n > 0)
-		fail(s, CHAIN_BAD, "certificate signature failure", child);
+		fail(s, CHAIN_BAD, "certificate signature failure", cert_info(child)->subject);
 	else if (anchor)
-		fail(s, CHAIN_UNTRUSTED, "signed by another CA of its issuer's name", child);
+		fail(s, CHAIN_UNTRUSTED, "signed by another CA of its issuer's name", cert_info(child)->subject);
 	return false;
 }
 
@@ -224,11 +224,11 @@ bool path_issues(struct search *s, const struct cert *issuer, const struct cert 
 	case X509_V_ERR_AKID_SKID_MISMATCH:
 	case X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH:
 		if (anchor)
-			fail(s, CHAIN_UNTRUSTED, "signed by another CA of its issuer's name", child);
+			fail(s, CHAIN_UNTRUSTED, "signed by another CA of its issuer's name", cert_info(child)->subject);
 		return false;
 	default:
 		if (has_signed(s, issuer, child, anchor))
-			fail(s, CHAIN_BAD, X509_verify_cert_error_string(rc), issuer);
+			fail(s, CHAIN_BAD, X509_verify_cert_error_string(rc), cert_info(issuer)->subject);
 		return false;
 	}
 }
@@ -269,11 +269,11 @@ static void extend(struct search *s)
 	const struct cert_list *untrusted = s->query->untrusted;
 
 	if (s->n == PATH_MAX_CERTS) {
-		fail(s, CHAIN_BAD, "path too long", s->certs[0]);
+		fail(s, CHAIN_BAD, "path too long", cert_info(s->certs[0])->subject);
 		return;
 	}
 	if (cert_info(last)->self_signed) {
-		fail(s, CHAIN_UNTRUSTED, "self-signed and not in the collection", last);
+		fail(s, CHAIN_UNTRUSTED, "self-signed and not in the collection", cert_info(last)->subject);
 		return;
 	}
 	try_part(s, COLLECTION_ANCHORS);
@@ -281,7 +281,7 @@ static void extend(struct search *s)
 	for (size_t i = 0; untrusted != NULL && i < untrusted->n; i++)
 		try_issuer(s, untrusted->items[i], false);
 	if (!is_done(s))
-		fail(s, CHAIN_INCOMPLETE, "issuer not found", last);
+		fail(s, CHAIN_INCOMPLETE, "no certificate of the issuer", cert_info(last)->issuer);
 }
 
 static bool is_in_collection(const struct search *s, enum collection_part part, const struct cert *cert)
@@ -300,7 +300,7 @@ static bool is_in_collection(const struct search *s, enum collection_part part, 
 static void try_anchor(struct search *s)
 {
 	if (collection_policies(s->collection) != NULL)
-		fail(s, CHAIN_BAD, "an anchor itself is valid for no policy", s->certs[0]);
+		fail(s, CHAIN_BAD, "an anchor itself is valid for no policy", cert_info(s->certs[0])->subject);
 	else
 		try_path(s);
 }
@@ -313,7 +313,7 @@ static void try_pinned(struct search *s)
 	if (path_verify(&trial, &fault) != 0)
 		s->failed = true;
 	else if (fault.error != X509_V_OK)
-		fail(s, fault.chain, X509_verify_cert_error_string(fault.error), s->certs[0]);
+		fail(s, fault.chain, X509_verify_cert_error_string(fault.error), cert_info(s->certs[0])->subject);
 	else
 		succeed(s, path_revocation_pinned(s));
 }

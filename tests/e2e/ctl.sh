@@ -335,6 +335,9 @@ test_certs_import() {
 	: > "$files/my-own.pem"
 	is 0 'certs import of a single object' "$smimectl" certs import "$work/less.json" --out "$files"
 	has 'leaves what is there' "$work/stdout" ' 0 files removed'
+	is 3 'certs import --remove of nothing' "$smimectl" certs import "$work/less.json" --out "$files" --remove
+	is 0 'leaves everything' test -e "$files/carol@partner.example-usercertificate-1"
+	printf '{"PrimarySmtpAddress":"dave@partner.example","UserCertificate":"%s"}' "$(base64 -w0 "$carol")" > "$work/less.json"
 	is 0 'certs import --remove' "$smimectl" certs import "$work/less.json" --out "$files" --remove
 	has 'removes what is gone' "$work/stdout" ' 2 files removed'
 	is 0 'and nothing else' test -e "$files/my-own.pem"

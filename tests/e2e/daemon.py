@@ -524,9 +524,10 @@ class Life(Case):
 
 
 class Metrics(Case):
-    def scrape(self, port, path="/metrics"):
+    def scrape(self, port, path="/metrics", method="GET"):
         with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-            client.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path.encode())
+            client.sendall(b"%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" %
+                           (method.encode(), path.encode()))
             text = b""
             while chunk := client.recv(65536):
                 text += chunk
@@ -552,6 +553,7 @@ class Metrics(Case):
         version = subprocess.run([MILTER, "-V"], capture_output=True, text=True, timeout=20).stdout.split()[1]
         self.assertEqual(self.value(port, 'smime_milter_build_info{version="%s"}' % version), 1)
         self.assertTrue(self.scrape(port, "/other")[0].startswith("HTTP/1.1 404"))
+        self.assertTrue(self.scrape(port, method="POST")[0].startswith("HTTP/1.1 405"))
         for _ in range(6):
             self.assertTrue(daemon.send().accepted())
         counted = [line for line in self.scrape(port)[1].splitlines() if line.startswith("smime_milter_messages_total")]

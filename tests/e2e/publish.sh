@@ -68,10 +68,11 @@ make_world() {
 
 own() { "$smimectl" -c "$work/own.conf" certs publish "$@"; }
 partner() { "$smimectl" -c "$work/partner.conf" "$@"; }
-writer() { own "$1" --bind-dn cn=admin,dc=example,dc=com --password-file "$work/ldap.secret"; }
+writer() { own "$@" --bind-dn cn=admin,dc=example,dc=com --password-file "$work/ldap.secret"; }
 
 test_refusals() {
 	is 2 'one option without the other' own alice@example.com --bind-dn cn=admin,dc=example,dc=com
+	is 2 'a directory and none' writer alice@example.com --smimea
 	is 1 'nobody has keys of strangers' writer mallory@example.com
 	is 1 'no key of ours' writer carol@example.com
 	is 4 'who may read may not write' own alice@example.com
