@@ -247,7 +247,7 @@ int ctl_candidates(struct ctl *ctl, const struct address *addresses, size_t n, s
 	const struct candidate_query query = {
 		.addresses = addresses,
 		.n = n,
-		.delimiter = site->settings.recipient_delimiter,
+		.delimiter = site->settings.recipient_delimiter, .local_domains = &site->local_domains,
 		.directories = site->directories,
 		.directory_count = site->directory_count,
 		.collections = site->collections,

@@ -18,6 +18,7 @@ static int ask(const struct search *s, struct candidate_query query, struct cand
 	const struct site *site = s->env->site;
 
 	query.delimiter = site->settings.recipient_delimiter;
+	query.local_domains = &site->local_domains;
 	query.directories = site->directories;
 	query.directory_count = site->directory_count;
 	query.at = clock_now(&site->clock);

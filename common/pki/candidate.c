@@ -484,6 +484,8 @@ static int judge(struct gathering *g, struct candidate *item, const struct claim
 	if (item->reason[0] == '\0' && check_claim(g, item, claim, err) != 0)
 		return -1;
 	item->usable = item->reason[0] == '\0';
+	item->secondary = !cert_has_address(item->cert, g->address) &&
+			  (g->also == NULL || !cert_has_address(item->cert, g->also));
 	return 0;
 }
 

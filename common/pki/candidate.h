@@ -17,6 +17,7 @@ struct candidate {
 	const char *source;		/* "ldap://dc1 userCertificate", "ldap://dc1 userCertificate (stale)" */
 	unsigned rank;			/* 1: the one that is used; unusable: 0 */
 	bool usable;
+	bool secondary;			/* it has not the address written to, but another one of its owner's */
 	bool undecided;			/* unusable for nothing but its revocation, which could not be found out */
 	const char *reason;		/* unusable: why ("expired 2026-01-01T00:00:00Z"); usable: "" */
 };
@@ -66,6 +67,7 @@ struct candidate_query {
 	const struct address *also;	/* NULL, or n others, each as good as that one in a certificate; not asked for */
 	const char *delimiter;		/* recipient_delimiter; NULL or "": none. An address with something behind it is
 					   asked for with and without that; `also` is NULL then */
+	const struct pattern_list *local_domains;	/* others' local parts are cut at "+" alone. NULL: all are ours */
 	const struct directory *directories;
 	size_t directory_count;
 	const struct collection *const *collections;

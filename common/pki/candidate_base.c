@@ -5,12 +5,22 @@
  */
 #include "pki/candidate_internal.h"
 
+#include <string.h>
+
 struct bases {
 	struct candidate_query query;	/* of the whole addresses, then of the bases that differ */
 	struct candidate_list *lists;
 	size_t *who;			/* of each base: whose */
 	size_t n;			/* bases */
 };
+
+/* What the delimiter means elsewhere nobody here knows: "mary-jane" may be somebody else than "mary". */
+static const char *delimiter_of(const struct candidate_query *query, const struct address *address)
+{
+	if (query->delimiter == NULL || query->local_domains == NULL || pattern_list_match(query->local_domains, address))
+		return query->delimiter;
+	return strchr(query->delimiter, '+') != NULL ? "+" : NULL;
+}
 
 /* -1: memory. */
 static int split(struct arena *arena, const struct candidate_query *query, struct bases *bases)
@@ -25,7 +35,7 @@ static int split(struct arena *arena, const struct candidate_query *query, struc
 		return -1;
 	for (size_t i = 0; i < query->n; i++) {
 		addresses[i] = query->addresses[i];
-		if (address_base(arena, &addresses[i], query->delimiter, &also[i]) != 0)
+		if (address_base(arena, &addresses[i], delimiter_of(query, &addresses[i]), &also[i]) != 0)
 			return -1;
 		if (address_equal(&addresses[i], &also[i]))
 			continue;

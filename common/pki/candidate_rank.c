@@ -61,6 +61,9 @@ static int by_rank(const void *left, const void *right)
 
 	if (a->item.usable != b->item.usable)
 		return a->item.usable ? -1 : 1;
+	/* Whose another address is says the directory alone. */
+	if (a->item.secondary != b->item.secondary)
+		return a->item.secondary ? 1 : -1;
 	if (a->since != b->since)
 		return a->since > b->since ? -1 : 1;
 	if (a->behind != b->behind)

@@ -169,6 +169,18 @@ static void what_is_unusable_is_not_preferred(void **state)
 	assert_order(w, "D2 D3 D1 D0");
 }
 
+/* What a directory says of somebody's other addresses puts nobody before the one who has the address himself. */
+static void the_address_itself_goes_first(void **state)
+{
+	struct world *w = *state;
+
+	see(w, 0, w->certs[0], true);
+	see(w, 1, w->certs[2], false);
+	see(w, 1, w->certs[1], false);
+	w->items[0].secondary = w->items[2].secondary = true;
+	assert_order(w, "D2 D0 D1");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -177,6 +189,7 @@ int main(void)
 		TEST(newest_first), TEST(equal_ones_stand_as_they_were_seen),
 		TEST(the_preferred_one_goes_before_its_value), TEST(and_never_before_a_newer_one_elsewhere),
 		TEST(the_best_place_counts), TEST(what_is_unusable_is_not_preferred),
+		TEST(the_address_itself_goes_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
