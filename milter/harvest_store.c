@@ -393,9 +393,18 @@ static void tell(const struct known *known, const char *sha256, enum harvest_new
 	snprintf(change->now, sizeof(change->now), "%s", sha256);
 }
 
-static int learn(struct harvest_store *store, struct arena *arena, const struct harvest_lesson *lesson, time_t now,
+struct task {				/* what is done in one transaction */
+	const struct harvest_lesson *lesson;	/* to learn */
+	time_t now;
+	struct slice address;			/* to approve */
+	const char *sha256;
+};
+
+static int learn(struct harvest_store *store, struct arena *arena, const struct task *task,
 		 struct harvest_change *change, struct err *err)
 {
+	const struct harvest_lesson *lesson = task->lesson;
+	const time_t now = task->now;
 	const char *sha256 = cert_info(lesson->cert)->sha256;
 	struct known known = { .active = NULL };
 	enum harvest_state state;
@@ -426,8 +435,10 @@ static int begin(struct harvest_store *store, struct err *err)
 	return sqlite_file_in_place(&store->file, store->db, err) != 0 ? -1 : execute(store, "BEGIN IMMEDIATE", err);
 }
 
-int harvest_store_learn(struct harvest_store *store, const struct harvest_lesson *lesson, time_t now,
-			struct harvest_change *change, struct err *err)
+static int in_transaction(struct harvest_store *store,
+			  int (*work)(struct harvest_store *store, struct arena *arena, const struct task *task,
+				      struct harvest_change *change, struct err *err),
+			  const struct task *task, struct harvest_change *change, struct err *err)
 {
 	struct arena *arena = arena_new(0);
 	int rc = -1;
@@ -436,14 +447,24 @@ int harvest_store_learn(struct harvest_store *store, const struct harvest_lesson
 	if (arena == NULL)
 		return err_memory(err);
 	if (begin(store, err) == 0)
-		rc = end(store, learn(store, arena, lesson, now, change, err), err);
+		rc = end(store, work(store, arena, task, change, err), err);
 	arena_free(arena);
 	return rc;
 }
 
-static int approve_row(struct harvest_store *store, struct arena *arena, struct slice address, const char *sha256,
+int harvest_store_learn(struct harvest_store *store, const struct harvest_lesson *lesson, time_t now,
+			struct harvest_change *change, struct err *err)
+{
+	const struct task task = { .lesson = lesson, .now = now };
+
+	return in_transaction(store, learn, &task, change, err);
+}
+
+static int approve_row(struct harvest_store *store, struct arena *arena, const struct task *task,
 		       struct harvest_change *change, struct err *err)
 {
+	const struct slice address = task->address;
+	const char *sha256 = task->sha256;
 	struct known known = { .active = NULL };
 	struct harvested *rows = NULL;
 	size_t n = 0;
@@ -467,14 +488,7 @@ static int approve_row(struct harvest_store *store, struct arena *arena, struct 
 int harvest_store_approve(struct harvest_store *store, struct slice address, const char *sha256,
 			  struct harvest_change *change, struct err *err)
 {
-	struct arena *arena = arena_new(0);
-	int rc = -1;
+	const struct task task = { .address = address, .sha256 = sha256 };
 
-	*change = (struct harvest_change){ .news = HARVEST_NEWS_NONE };
-	if (arena == NULL)
-		return err_memory(err);
-	if (begin(store, err) == 0)
-		rc = end(store, approve_row(store, arena, address, sha256, change, err), err);
-	arena_free(arena);
-	return rc;
+	return in_transaction(store, approve_row, &task, change, err);
 }

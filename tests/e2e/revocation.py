@@ -10,16 +10,17 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 import daemon  # noqa: E402
 from daemon import Case, Daemon, children, named, wait_for  # noqa: E402
 from milter_client import MilterClient, send_message  # noqa: E402
+from tcp_server import TcpServer  # noqa: E402
 
 BUILDDIR = "."
 OK = b"HTTP/1.0 200 OK\r\n"
@@ -32,28 +33,13 @@ def openssl(*args, data=None):
     return done.stdout
 
 
-class Server:
+class Server(TcpServer):
     """Answers GET and POST by path: bytes, or a function of socket and request body. Counts everything."""
 
     def __init__(self):
-        self.socket = socket.socket()
-        self.socket.bind(("127.0.0.1", 0))
-        self.socket.listen(50)
-        self.port = self.socket.getsockname()[1]
         self.answers = {}
         self.asked = []             # paths
-        self.connections = 0
-        self.ended = threading.Event()
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                client = self.socket.accept()[0]
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+        super().__init__()
 
     @staticmethod
     def request(client):
@@ -101,11 +87,6 @@ class Server:
 
     def url(self, path, host="127.0.0.1"):
         return "http://%s:%d%s" % (host, self.port, path)
-
-    def close(self):
-        self.ended.set()
-        self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
 
 
 class Authority:

@@ -16,6 +16,8 @@ import socket
 import threading
 import time
 
+from tcp_server import TcpServer
+
 BIND, SEARCH, EXTENDED, UNBIND, ABANDON = 0x60, 0x63, 0x77, 0x42, 0x50
 HALF_MINUTE = 30
 
@@ -40,32 +42,13 @@ def result(message_id, tag, code):
     return bytes([0x30, len(number) + len(operation)]) + number + operation
 
 
-class LdapProxy:
+class LdapProxy(TcpServer):
     def __init__(self, target, mode="pass"):
         self.target = target
         self.mode = mode
-        self.connections = self.turns = 0
+        self.turns = 0
         self.requested = b""
-        self.ended = threading.Event()
-        self.socket = socket.socket()
-        self.socket.bind(("127.0.0.1", 0))
-        self.socket.listen(100)
-        self.port = self.socket.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def close(self):
-        self.ended.set()
-        self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
-
-    def accept(self):
-        while True:
-            try:
-                client = self.socket.accept()[0]
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+        super().__init__()
 
     def serve(self, client):
         with client:
