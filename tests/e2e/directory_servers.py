@@ -234,10 +234,10 @@ class Gateway(Case):
         self.proxies = []
 
     def tearDown(self):
-        super().tearDown()
-        self.world.close()
         for proxy in self.proxies:
             proxy.close()
+        self.world.close()      # by a file in the directory that goes with the rest
+        super().tearDown()
 
     def proxy(self, slapd):
         self.proxies.append(LdapProxy(slapd.port))

@@ -68,8 +68,8 @@ class Stale(Case):
         self.log = self.directory + "/state/audit.jsonl"
 
     def tearDown(self):
+        self.slapd.stop()       # by a file in the directory that goes with the rest
         super().tearDown()
-        self.slapd.stop()
 
     def start(self, ldap, more=""):
         self.daemon = Daemon(self.directory, """workers = 1; audit = { path = "%s"; };
