@@ -81,13 +81,19 @@ static int find_entry(struct publishing *p, const struct address *address, struc
 	return 0;
 }
 
-/* Does one of the attribute's values, in whatever form, hold the certificate? */
-static bool holds(const struct publishing *p, struct slice value, const struct cert *cert)
+struct looking {			/* for a certificate among an attribute's values */
+	struct arena *arena;
+	const struct cert *cert;
+	bool there;
+};
+
+/* Is it in the value, in whatever form? */
+static bool holds(struct arena *arena, struct slice value, const struct cert *cert)
 {
 	struct bundle bundle;
 	struct err ignored;
 
-	if (bundle_parse(p->arena, value, &bundle, &ignored) != 0)
+	if (bundle_parse(arena, value, &bundle, &ignored) != 0)
 		return false;
 	for (size_t i = 0; i < bundle.n; i++)
 		if (bundle.entries[i].cert != NULL && cert_equal(bundle.entries[i].cert, cert))
@@ -95,34 +101,23 @@ static bool holds(const struct publishing *p, struct slice value, const struct c
 	return false;
 }
 
-static bool any_value_holds(const struct publishing *p, struct berval **values, const struct cert *cert)
+static int look(void *self, const char *name, struct berval **values)
 {
-	bool there = false;
+	struct looking *looking = self;
 
-	for (size_t i = 0; values != NULL && values[i] != NULL && !there; i++)
-		there = holds(p, slice_make(values[i]->bv_val, values[i]->bv_len), cert);
-	return there;
+	(void)name;
+	for (size_t i = 0; values[i] != NULL && !looking->there; i++)
+		looking->there = holds(looking->arena, slice_make(values[i]->bv_val, values[i]->bv_len), looking->cert);
+	return 0;
 }
 
+/* What cannot be read to its end, and may be there, the server refuses to add once more. */
 static bool is_there(const struct publishing *p, const char *const *name, const struct cert *cert)
 {
-	BerElement *position = NULL;
-	char *description = ldap_first_attribute(p->connection.ld, p->entry, &position);
-	bool there = false;
+	struct looking looking = { .arena = p->arena, .cert = cert };
 
-	while (description != NULL) {
-		if (!there && entry_attribute(name, description) != NULL) {
-			struct berval **values = ldap_get_values_len(p->connection.ld, p->entry, description);
-
-			there = any_value_holds(p, values, cert);
-			ldap_value_free_len(values);
-		}
-		ldap_memfree(description);
-		description = ldap_next_attribute(p->connection.ld, p->entry, position);
-	}
-	if (position != NULL)
-		ber_free(position, 0);
-	return there;
+	(void)entry_walk(p->connection.ld, p->entry, name, look, &looking);
+	return looking.there;
 }
 
 /* OpenLDAP has userCertificate with ";binary" alone, Active Directory without. */

@@ -99,23 +99,14 @@ static int open_uris(struct opening *o, struct err *err)
 	return o->ldap->name != NULL ? 0 : conf_finding(o->conf, &o->given->uri, err, "uri: is empty");
 }
 
-/* The password without the line end that editors put behind it. */
+/* An empty one is refused: a bind without password succeeds as nobody (RFC 4513 5.1.2). */
 static int read_password(struct opening *o, struct err *err)
 {
-	struct buf *password = &o->ldap->password;
+	const char *const *path = &o->given->bind_password_file;
 	struct err why;
 
-	if (file_read_secret(o->given->bind_password_file, SECRET_MAX_BYTES, password, &why) != 0)
-		return conf_finding(o->conf, &o->given->bind_password_file, err, "bind_password_file: %s", why.text);
-	if (password->n > 0 && password->p[password->n - 1] == '\n')
-		password->n--;
-	if (password->n > 0 && password->p[password->n - 1] == '\r')
-		password->n--;
-	/* RFC 4513 5.1.2: a bind without password succeeds as nobody. */
-	if (password->n == 0)
-		return conf_finding(o->conf, &o->given->bind_password_file, err, "bind_password_file: %s is empty",
-				    o->given->bind_password_file);
-	return 0;
+	return file_read_password(*path, &o->ldap->password, &why) == 0 ? 0 :
+	       conf_finding(o->conf, path, err, "bind_password_file: %s", why.text);
 }
 
 static int open_credentials(struct opening *o, struct err *err)

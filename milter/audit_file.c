@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 #define PATH_BYTES 4096
 #define HEAD_BYTES 160
 #define TAIL_BYTES ((off_t)(2 * (AUDIT_LINE_BYTES + AUDIT_FRONT_BYTES)))	/* a torn line and a whole one */
@@ -29,27 +31,6 @@ static int failed(const char *path, struct err *err)
 	return err_set(err, ERR_TEMP, "audit log %s: %s", path, strerror(errno));
 }
 
-/* A new name is on disk only when its directory is. */
-static int sync_directory(const char *path)
-{
-	char parent[PATH_BYTES];
-	char *slash;
-	int fd, rc;
-
-	snprintf(parent, sizeof(parent), "%s", path);
-	slash = strrchr(parent, '/');
-	if (slash == NULL)
-		snprintf(parent, sizeof(parent), ".");
-	else
-		slash[slash == parent] = '\0';
-	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	rc = fsync(fd);
-	close(fd);
-	return rc;
-}
-
 static int open_log(struct audit_file *file, struct err *err)
 {
 	const char *path = file->env.path;
@@ -60,7 +41,7 @@ static int open_log(struct audit_file *file, struct err *err)
 		return failed(path, err);
 	if (fstat(file->fd, &log) == 0 && !S_ISREG(log.st_mode))
 		return err_set(err, ERR_TEMP, "audit log %s: not a regular file", path);
-	return sync_directory(path) == 0 ? 0 : failed(path, err);
+	return file_sync_name(path) == 0 ? 0 : failed(path, err);
 }
 
 /* What the head says of the log whose end it knows. */

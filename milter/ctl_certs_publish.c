@@ -94,8 +94,7 @@ static int publish(const struct ctl *ctl, const struct address *address, const s
 	for (size_t i = 0; i < ctl->site->directory_count && rc == 0; i++) {
 		const struct directory *directory = &ctl->site->directories[i];
 
-		if (directory->class->publish == NULL ||
-		    (directory->domains.n > 0 && !pattern_list_match(&directory->domains, address)))
+		if (directory->class->publish == NULL || !directory_is_responsible(directory, address))
 			continue;
 		rc = directory->class->publish(directory->self, ctl->arena, address, what, &done, err);
 		if (rc < 0)
@@ -107,17 +106,6 @@ static int publish(const struct ctl *ctl, const struct address *address, const s
 	return rc > 0 ? CTL_DONE : err_set(err, ERR_CONFIG, "no directory of type ldap is responsible for the address");
 }
 
-static int read_password(const struct ctl *ctl, struct buf *password, struct err *err)
-{
-	if (ctl->args.bind_dn == NULL)
-		return 0;
-	if (file_read_secret(ctl->args.password_file, 0, password, err) != 0)
-		return -1;
-	while (password->n > 0 && (password->p[password->n - 1] == '\n' || password->p[password->n - 1] == '\r'))
-		password->n--;
-	return 0;
-}
-
 static int write_directory(struct ctl *ctl, const struct address *address, const struct cert *const *certs, size_t n,
 			   struct err *err)
 {
@@ -127,7 +115,8 @@ static int write_directory(struct ctl *ctl, const struct address *address, const
 
 	buf_init(&value, 0);
 	buf_init(&password, 0);
-	if (make_value(ctl, address, certs[0], &value, err) != 0 || read_password(ctl, &password, err) != 0)
+	if (make_value(ctl, address, certs[0], &value, err) != 0 ||
+	    (ctl->args.bind_dn != NULL && file_read_password(ctl->args.password_file, &password, err) != 0))
 		goto out;
 	what.value = buf_slice(&value);
 	what.password = buf_slice(&password);

@@ -118,23 +118,12 @@ static int check(const char *path, const unsigned char *sha256, struct err *err)
 	return rc;
 }
 
-/* A new name is on disk only when its directory is. */
 static int give_name(const char *state_dir, const char *path, const unsigned char *sha256, struct err *err)
 {
 	char name[PATH_BYTES];
-	int fd, rc;
 
 	name_of(state_dir, sha256, name);
-	if (rename(path, name) != 0)
-		return failed(name, err);
-	*strrchr(name, '/') = '\0';
-	fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	rc = fd >= 0 ? fsync(fd) : -1;
-	if (rc != 0)
-		failed(name, err);
-	if (fd >= 0)
-		close(fd);
-	return rc;
+	return rename(path, name) == 0 && file_sync_name(name) == 0 ? 0 : failed(name, err);
 }
 
 int kept_evidence_put(const char *state_dir, const struct kept_evidence_part *part, struct err *err)

@@ -5,6 +5,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +16,7 @@
 
 #define DEFAULT_LIMIT_BYTES ((size_t)64 * 1024 * 1024)
 #define READ_BYTES 16384
+#define PASSWORD_MAX_BYTES 4096
 
 static int failed(struct err *err, const char *path)
 {
@@ -144,6 +147,17 @@ int file_read_secret(const char *path, size_t limit_bytes, struct buf *buf, stru
 	return read_checked(path, limit_bytes, buf, GUARD_SECRET, err);
 }
 
+int file_read_password(const char *path, struct buf *password, struct err *err)
+{
+	if (file_read_secret(path, PASSWORD_MAX_BYTES, password, err) != 0)
+		return -1;
+	if (password->n > 0 && password->p[password->n - 1] == '\n')
+		password->n--;
+	if (password->n > 0 && password->p[password->n - 1] == '\r')
+		password->n--;
+	return password->n > 0 ? 0 : err_set(err, ERR_CONFIG, "%s is empty", path);
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -221,6 +235,26 @@ int file_write_all(int fd, struct slice bytes)
 			bytes = slice_from(bytes, (size_t)n);
 	}
 	return 0;
+}
+
+int file_sync_name(const char *path)
+{
+	char parent[PATH_MAX];
+	char *slash;
+	int fd, rc;
+
+	snprintf(parent, sizeof(parent), "%s", path);
+	slash = strrchr(parent, '/');
+	if (slash == NULL)
+		snprintf(parent, sizeof(parent), ".");
+	else
+		slash[slash == parent] = '\0';
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	rc = fsync(fd);
+	close(fd);
+	return rc;
 }
 
 bool file_is_directory(const char *path)

@@ -12,7 +12,6 @@
 #include "pki/chain.h"
 #include "policy/overlap.h"
 
-#define SECRET_MAX_BYTES 4096
 #define AUTHSERV_ID_CHARACTERS \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
 
@@ -114,7 +113,6 @@ static int check_journal(struct site *site, const struct site_env *env, struct e
 	return problem == NULL ? 0 : conf_finding(site->conf, url, err, "journal: %s", problem);
 }
 
-/* Without the line end that editors put behind it. */
 static int load_journal_password(struct site *site, struct err *err)
 {
 	const char *const *path = &site->settings.journal_password_file;
@@ -123,13 +121,8 @@ static int load_journal_password(struct site *site, struct err *err)
 
 	if (*path == NULL || **path == '\0')
 		return 0;
-	if (file_read_secret(*path, SECRET_MAX_BYTES, password, &why) != 0)
-		return conf_finding(site->conf, path, err, "journal_password_file: %s", why.text);
-	if (password->n > 0 && password->p[password->n - 1] == '\n')
-		password->n--;
-	if (password->n > 0 && password->p[password->n - 1] == '\r')
-		password->n--;
-	return password->n > 0 ? 0 : conf_finding(site->conf, path, err, "journal_password_file: %s is empty", *path);
+	return file_read_password(*path, password, &why) == 0 ? 0 :
+	       conf_finding(site->conf, path, err, "journal_password_file: %s", why.text);
 }
 
 static int load_logins(struct site *site, struct err *err)

@@ -33,11 +33,6 @@ struct gathering {
 	unsigned *signatures;		/* verified for all of them: who writes the entry may have made many that fail */
 };
 
-bool candidate_is_responsible(const struct directory *directory, const struct address *address)
-{
-	return directory->domains.n == 0 || pattern_list_match(&directory->domains, address);
-}
-
 struct asking *candidate_askings(struct arena *arena, const struct candidate_query *query)
 {
 	struct asking *askings = arena_array(arena, query->directory_count, sizeof(*askings));
@@ -62,7 +57,7 @@ static int ask(struct arena *arena, const struct candidate_query *query, const s
 	if (addresses == NULL || answers == NULL || who == NULL)
 		return err_memory(err);
 	for (size_t i = 0; i < query->n; i++) {
-		if (asking->asked[i] || !candidate_is_responsible(directory, &query->addresses[i]))
+		if (asking->asked[i] || !directory_is_responsible(directory, &query->addresses[i]))
 			continue;
 		asking->asked[i] = true;
 		addresses[n] = query->addresses[i];

@@ -126,7 +126,7 @@ static void answer_members(const struct hall *hall, struct asking *askings)
 		struct directory_answer *answer = NULL;
 
 		if (!has_address(seat->member) ||
-		    !candidate_is_responsible(&hall->query->directories[seat->directory], &seat->member->address))
+		    !directory_is_responsible(&hall->query->directories[seat->directory], &seat->member->address))
 			continue;
 		answer = &asking->answers[seat->person];
 		*answer = seat->member->answer;

@@ -15,8 +15,6 @@ struct asking {
 	const char *away;			/* why not; NULL: it is */
 };
 
-bool candidate_is_responsible(const struct directory *directory, const struct address *address);
-
 /* One for each directory of the query, nothing asked yet. In the arena; NULL: exhausted. */
 struct asking *candidate_askings(struct arena *arena, const struct candidate_query *query);
 

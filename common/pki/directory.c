@@ -306,3 +306,8 @@ void directory_free(struct directory *directory)
 	directory->class->free(directory->self);
 	*directory = (struct directory){ .class = NULL };
 }
+
+bool directory_is_responsible(const struct directory *directory, const struct address *address)
+{
+	return directory->domains.n == 0 || pattern_list_match(&directory->domains, address);
+}

@@ -130,5 +130,7 @@ int directory_open(const struct directory_driver *driver, const struct directory
 		   const struct conf_report *report, const struct directory_env *env, struct directory *directory,
 		   struct err *err);
 void directory_free(struct directory *directory);
+/* Is it to be asked about the address? */
+bool directory_is_responsible(const struct directory *directory, const struct address *address);
 
 #endif

@@ -124,6 +124,42 @@ static void test_modes(void **state)
 	buf_clear(&buf);
 }
 
+static void test_password(void **state)
+{
+	static const struct {
+		const char *text, *password;	/* NULL: refused */
+	} cases[] = {
+		{ "secret", "secret" }, { "secret\n", "secret" }, { "secret\r\n", "secret" }, { "secret\n\n", "secret\n" },
+		{ " s \n", " s " }, { "", NULL }, { "\n", NULL }, { "\r\n", NULL },
+	};
+	struct buf buf;
+	struct err err = { 0 };
+
+	(void)state;
+	buf_init(&buf, 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *path = put("password", cases[i].text, 0600);
+
+		assert_int_equal(file_read_password(path, &buf, &err), cases[i].password != NULL ? 0 : -1);
+		if (cases[i].password != NULL)
+			assert_true(slice_is(buf_slice(&buf), cases[i].password));
+		else
+			assert_non_null(strstr(err.text, "password is empty"));
+		assert_int_equal(unlink(path), 0);
+	}
+	assert_int_equal(file_read_password(put("password", "secret", 0644), &buf, &err), -1);
+	buf_clear(&buf);
+}
+
+static void test_name_on_disk(void **state)
+{
+	(void)state;
+	assert_int_equal(file_sync_name(put("name", "x", 0600)), 0);
+	assert_int_equal(file_sync_name("name"), 0);
+	assert_int_equal(file_sync_name("/name"), 0);
+	assert_int_equal(file_sync_name("/nowhere/at/all"), -1);
+}
+
 static void test_list(void **state)
 {
 	struct arena *arena = arena_new(0);
@@ -169,7 +205,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read), cmocka_unit_test(test_not_regular), cmocka_unit_test(test_modes),
-		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_password), cmocka_unit_test(test_name_on_disk), cmocka_unit_test(test_list),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);
